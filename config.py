@@ -1,0 +1,132 @@
+"""Every path and number of the toolkit, each with its source. Data only: no function, no import of ours.
+
+Sources: [paper] Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
+Networks", IEEE SPL 2016, and the authors' published code; [A] AITTSMD/MTCNN-Tensorflow; [L]
+LeslieZhoa/tensorflow-MTCNN; [WIDER] the WIDER FACE data set; [ours] chosen here, with the reason beside it.
+"""
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent
+DATA = ROOT / "data"         # photographs and annotations go in; lists and TFRecords are written below it
+MODEL = ROOT / "model"       # trained weights
+PICTURE = ROOT / "picture"   # what test.py looks at when nothing is named
+OUTPUT = ROOT / "output"     # what test.py draws
+GRAPH = ROOT / "graph"       # TensorBoard logs
+
+FORMAT = 1                   # version of lists, records and checkpoints; a change makes older ones stale
+SEED = 0
+
+
+# --- Nets -----------------------------------------------------------------------------------------------
+
+class Conv(NamedTuple):
+    """A k x k convolution without padding, with bias and a PReLU per channel."""
+    kernel: int
+    channels: int
+
+
+class Pool(NamedTuple):
+    """k x k max pooling; `pad_end` keeps the last, incomplete window (TensorFlow's SAME for these sizes)."""
+    kernel: int
+    stride: int
+    pad_end: bool
+
+
+class Dense(NamedTuple):
+    """A fully connected layer with bias and a PReLU per unit."""
+    units: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One net of the cascade, with all that differs between 12, 24 and 48."""
+    size: int                       # side of its input, px
+    name: str                       # its weights are model/<name>.npz
+    layers: tuple                   # the trunk; the heads follow
+    parameters: int
+    batch: dict                     # record set -> samples of it in one batch
+    epochs: int
+    loss_weights: dict              # head -> weight in the sum of losses
+    threshold: float                # of the face score, when detecting
+    nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
+    mining_threshold: float         # of the face score, when this net mines for the next
+
+
+HEADS = {"face": 2, "box": 4, "landmark": 10}   # outputs a window: [paper]
+POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]
+KINDS = {"positive": POSITIVE, "part": PART, "negative": NEGATIVE, "landmark": LANDMARK}
+
+# Layers, sizes and loss weights: [paper]. Batch 384 as 1:1:1:3, epochs: [A]. The fully connected layers carry
+# PReLU as in [paper] (the ancestors have ReLU there), hence 128 and 256 parameters more than theirs.
+PNET = Stage(
+    size=12, name="pnet", parameters=6_962,
+    layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
+    batch={"imglist": 384}, epochs=30, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
+    threshold=0.6, nms=0.7, mining_threshold=0.3)
+RNET = Stage(
+    size=24, name="rnet", parameters=101_340 + 128,
+    layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
+    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
+    loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
+    threshold=0.7, nms=0.7, mining_threshold=0.1)
+ONET = Stage(
+    size=48, name="onet", parameters=388_784 + 256,
+    layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
+            Conv(2, 128), Dense(256)),
+    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
+    loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
+    threshold=0.7, nms=0.7, mining_threshold=0.1)
+CASCADE = (PNET, RNET, ONET)
+STAGES = {stage.size: stage for stage in CASCADE}
+
+PRELU_INIT = 0.25                   # [paper]
+PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [paper]
+
+# --- Detection ------------------------------------------------------------------------------------------
+
+MIN_FACE_SIZE = 20                  # px: [paper]
+PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
+PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
+LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
+NET_BATCH = 256                     # crops in one call of R-Net or O-Net, so that memory is bounded: [ours]
+
+# --- Samples --------------------------------------------------------------------------------------------
+
+POSITIVE_IOU = 0.65                 # at least; with the face, or the best face: [paper]
+PART_IOU = 0.4                      # at least: [paper]
+NEGATIVE_IOU = 0.3                  # below: [paper]
+MIN_TRUTH_SIZE = 20                 # px, the longer side; a smaller face is neither truth nor background: [A], [L]
+
+NEGATIVES_PER_PHOTO = 50            # step 1: [A], [L]
+NEGATIVE_ROUNDS = 20                # step 1: rounds of 50 draws after which a crowded photo stays short: [ours]
+NEAR_NEGATIVE_TRIES = 5             # step 1, a face: [A], [L]
+POSITIVE_TRIES = 20                 # step 1, a face: [A], [L]
+CROP_SIDE = (0.8, 1.25)             # of min(w, h) and of max(w, h): bounds of a positive crop's side: [A], [L]
+CROP_SHIFT = 0.2                    # of w and of h: bound of a positive crop's centre shift: [A], [L]
+LANDMARK_TRIES = 10                 # step 2, a face: [A], [L]
+LANDMARK_MIN_FACE = 40              # px: smaller faces give only their own box: [A], [L]
+ROTATION = 5.0                      # degrees, both ways: [A], [L]
+PNET_BASE = 250_000                 # step 3: positives at most: [A], [L]
+PNET_RATIO = {"positive": 1, "part": 1, "negative": 3}   # step 3; landmark samples all go in: [A], [L]
+MINED_NEGATIVES_PER_PHOTO = 60      # steps 6 and 10, those of the highest score: [A], [L]
+
+BAD_SHARE = 0.05                    # of lines or photos that may be skipped before a step gives up: [ours]
+HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
+SHORT_SHARE = 0.1                   # of its fair share, below which a kind of sample is called short: [ours]
+PHOTOS_PER_PART = 32                # photos done between two saves of a list step: [ours]
+MIN_SHARDS, MAX_SHARDS = 16, 512    # groups of shards: work for several processes; files open at once: [ours]
+SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a worker holds in memory: [ours]
+
+# --- Training -------------------------------------------------------------------------------------------
+
+LEARNING_RATE = 0.001               # of SGD: [A]
+MOMENTUM = 0.9                      # [A]
+DECAY_AT = (6 / 30, 14 / 30, 20 / 30)        # of all epochs; the rate is then multiplied by DECAY: [A]
+DECAY = 0.1                         # [A]
+WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
+HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
+JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3}   # grey levels; shares: [ours], near [A]'s
+SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
+CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

@@ -1,0 +1,135 @@
+"""All box arithmetic.
+
+Convention: boxes are float32 (N, 4): x1 y1 x2 y2 in pixels, right and bottom edge exclusive, so the width is
+x2 - x1 without "+ 1". Points are (N, 5, 2): left eye, right eye, nose, left and right mouth corner, as seen in
+the picture. Empty in gives empty out.
+
+Offsets and relative points are what the nets learn: a box's corners measured from a crop's corners, points
+measured from its upper left corner, both in units of the crop's width and height.
+"""
+import numpy as np
+
+# A mirror turns (dx1, dy1, dx2, dy2) into (-dx2, dy1, -dx1, dy2); `offsets @ MIRROR_OFFSETS` does so for NumPy
+# arrays and for tensors.
+MIRROR_OFFSETS = np.array([[0, 0, -1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], np.float32)
+
+# A mirror turns relative x into 1 - x and swaps the eyes and the mouth corners;
+# `points @ MIRROR_POINTS + MIRROR_SHIFT` does so for rows of ten numbers x1 y1 ... x5 y5.
+MIRROR_ORDER = (1, 0, 2, 4, 3)
+MIRROR_POINTS = np.kron(np.eye(5)[list(MIRROR_ORDER)], np.diag([-1, 1])).astype(np.float32)
+MIRROR_SHIFT = np.tile(np.array([1, 0], np.float32), 5)
+
+
+def empty(*shape):
+    """float32 array of no boxes, scores or points, e.g. empty(0, 4)."""
+    return np.zeros(shape, np.float32)
+
+
+def area(boxes):
+    """boxes (N, 4) -> (N,) px^2; 0 where a box is turned inside out."""
+    return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
+
+
+def intersection(a, b):
+    """a (N, 4), b (M, 4) -> (N, M) px^2."""
+    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])   # (N, M)
+    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])  # (N, M)
+    return np.maximum(width, 0) * np.maximum(height, 0)
+
+
+def _share(part, whole):
+    """part / whole, and 0 where there is no whole."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def iou(a, b):
+    """a (N, 4), b (M, 4) -> (N, M): intersection over union."""
+    common = intersection(a, b)
+    return _share(common, area(a)[:, None] + area(b)[None, :] - common)
+
+
+def coverage(a, b):
+    """a (N, 4), b (M, 4) -> (N, M): the share of each a that b covers."""
+    common = intersection(a, b)
+    return _share(common, np.broadcast_to(area(a)[:, None], common.shape))
+
+
+def minimum_overlap(a, b):
+    """a (N, 4), b (M, 4) -> (N, M): intersection over the smaller area ("minimum" mode of the paper's NMS)."""
+    common = intersection(a, b)
+    return _share(common, np.minimum(area(a)[:, None], area(b)[None, :]))
+
+
+def nms(boxes, scores, threshold, overlap=iou, block=128):
+    """Greedy non-maximum suppression: boxes (N, 4), scores (N,) -> indices of the kept, best first.
+
+    A box goes when its overlap with a kept box of higher score is above `threshold`; a suppressed box suppresses
+    nothing. Equal scores keep their order. Works on `block` candidates at a time, so that NumPy and not Python
+    does the work: within a block one by one, then all of its survivors against all that is left.
+    """
+    left = np.argsort(-scores, kind="stable")
+    kept = [np.zeros(0, np.intp)]
+    while left.size:
+        head, left = left[:block], left[block:]
+        clash = overlap(boxes[head], boxes[head]) > threshold       # (block, block)
+        alive = np.ones(head.size, bool)
+        for i in range(head.size):
+            if alive[i]:
+                alive[i + 1:] &= ~clash[i, i + 1:]
+        head = head[alive]
+        kept.append(head)
+        if left.size:
+            left = left[~(overlap(boxes[head], boxes[left]) > threshold).any(axis=0)]
+    return np.concatenate(kept)
+
+
+def _sides(crops):
+    """crops (N, 4) -> (N, 2): width and height."""
+    return crops[:, 2:] - crops[:, :2]
+
+
+def encode(boxes, crops):
+    """Boxes (N, 4) as seen from their crops (N, 4) -> offsets (N, 4). Inverse of `decode`."""
+    return ((boxes - crops) / np.tile(_sides(crops), 2)).astype(np.float32)
+
+
+def decode(offsets, crops):
+    """Offsets (N, 4) of crops (N, 4) -> boxes (N, 4)."""
+    return (crops + offsets * np.tile(_sides(crops), 2)).astype(np.float32)
+
+
+def encode_points(points, crops):
+    """Points (N, 5, 2) as seen from their crops (N, 4) -> relative points (N, 10). Inverse of `decode_points`."""
+    relative = (points - crops[:, None, :2]) / _sides(crops)[:, None]
+    return relative.reshape(-1, 10).astype(np.float32)
+
+
+def decode_points(relative, crops):
+    """Relative points (N, 10) of crops (N, 4) -> points (N, 5, 2)."""
+    points = relative.reshape(-1, 5, 2) * _sides(crops)[:, None] + crops[:, None, :2]
+    return points.astype(np.float32)
+
+
+def square(boxes):
+    """Boxes (N, 4) -> squares (N, 4) around the same centres, with the longer side."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = _sides(boxes).max(axis=1, keepdims=True) / 2 if len(boxes) else empty(0, 1)
+    return np.hstack([centre - half, centre + half]).astype(np.float32)
+
+
+def windows(boxes):
+    """Boxes (N, 4) -> the square crops (N, 4) that the next net sees, on whole pixels, at least 1 px a side."""
+    squares = square(boxes)
+    side = np.maximum(np.round(_sides(squares)[:, :1]), 1)
+    corner = np.round(squares[:, :2])
+    return np.hstack([corner, corner + side]).astype(np.float32)
+
+
+def clip(boxes, width, height):
+    """Boxes (N, 4) cut at the edges of a picture of width x height px."""
+    return np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
+
+
+def longer_side(boxes):
+    """boxes (N, 4) -> (N,) px: the size of a face."""
+    return _sides(boxes).max(axis=1) if len(boxes) else empty(0)

@@ -1,0 +1,116 @@
+"""The detector: P-Net proposes windows, R-Net refines them, O-Net decides and finds the five points."""
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from config import CASCADE, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR
+from detection import boxes as bx
+from detection import images as im
+from detection.runtime import Net
+
+HEADS_USED = (("face", "box"), ("face", "box"), ("face", "box", "landmark"))   # of P-Net, R-Net, O-Net
+
+
+@dataclass
+class Faces:
+    """What was found in one image, best first.
+
+    boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px:
+    left eye, right eye, nose, left and right mouth corner as seen. After P-Net and R-Net landmarks are (0, 5, 2).
+    """
+    boxes: np.ndarray = field(default_factory=lambda: bx.empty(0, 4))
+    scores: np.ndarray = field(default_factory=lambda: bx.empty(0))
+    landmarks: np.ndarray = field(default_factory=lambda: bx.empty(0, 5, 2))
+
+    def __len__(self):
+        return len(self.boxes)
+
+    def take(self, index):
+        """The faces at these indices."""
+        return Faces(self.boxes[index], self.scores[index], self.landmarks[index] if len(self.landmarks) else
+                     self.landmarks)
+
+
+class Detector:
+    """Finds faces in uint8 BGR images.
+
+    model: the folder with pnet.npz, rnet.npz, onet.npz, or the nets themselves: up to three objects like
+    runtime.Net. min_face_size: px of the smallest face looked for. thresholds: of the face score after P-, R- and
+    O-Net, 0..1. factor: from one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2.
+    """
+
+    def __init__(self, model=MODEL, min_face_size=MIN_FACE_SIZE, thresholds=None, factor=PYRAMID_FACTOR, stages=3):
+        thresholds = [s.threshold for s in CASCADE] if thresholds is None else list(thresholds)
+        if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
+            raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
+        if not 0 < factor < 1:
+            raise ValueError(f"factor must lie between 0 and 1, not {factor}")
+        if not min_face_size >= 1:
+            raise ValueError(f"min_face_size must be at least 1 px, not {min_face_size}")
+        self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
+        self.nets = list(model) if isinstance(model, (list, tuple)) else \
+            [Net.load(model, stage, heads) for stage, heads in zip(CASCADE[:stages], HEADS_USED)]
+
+    def detect(self, image) -> Faces:
+        """uint8 (H, W, 3) BGR -> Faces."""
+        return self.detect_batch([image])[0]
+
+    def detect_batch(self, images) -> list[Faces]:
+        """Images of any sizes -> their Faces, in order."""
+        return self.trace(images)[-1]
+
+    def trace(self, images) -> list[list[Faces]]:
+        """Images -> for each stage that runs, the Faces of each image after it: [stage][image]."""
+        for image in images:
+            im.check(image)
+        results = [[self.propose(image) for image in images]]
+        if self.stages > 1:
+            results.append(self.refine(images, results[-1]))
+        if self.stages > 2:
+            results.append(self.output(images, results[-1]))
+        return results
+
+    def propose(self, image) -> Faces:
+        """P-Net over the image pyramid: NMS within each level, then across levels, boxes corrected."""
+        levels = [self._propose_level(scale, level) for scale, level in
+                  im.pyramid(image, self.min_face_size, PNET.size, self.factor)]
+        if not levels:
+            return Faces()
+        cells, scores, offsets = (np.concatenate(arrays) for arrays in zip(*levels))
+        keep = bx.nms(cells, scores, CASCADE[0].nms)
+        return Faces(bx.decode(offsets[keep], cells[keep]), scores[keep])
+
+    def _propose_level(self, scale, level):
+        """One level -> the cells above the threshold, after NMS: boxes (N, 4) in image px, scores, offsets (N, 4)."""
+        face, box = self.nets[0].maps(level)                                    # (h, w, 2), (h, w, 4)
+        rows, columns = np.nonzero(face[..., 1] >= self.thresholds[0])
+        corner = np.stack([columns, rows], axis=1) * PNET_STRIDE                # (N, 2) level px
+        cells = (np.hstack([corner, corner + PNET.size]) / np.tile(scale, 2)).astype(np.float32)
+        scores = face[rows, columns, 1]
+        keep = bx.nms(cells, scores, LEVEL_NMS)
+        return cells[keep], scores[keep], box[rows[keep], columns[keep]]
+
+    def refine(self, images, proposals) -> list[Faces]:
+        """R-Net on the proposals of each image: boxes corrected, NMS."""
+        found = self._run(1, images, proposals)
+        return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces in found]
+
+    def output(self, images, proposals) -> list[Faces]:
+        """O-Net on R-Net's boxes: boxes corrected, points, NMS by the overlap with the smaller box."""
+        found = self._run(2, images, proposals)
+        return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[2].nms, bx.minimum_overlap))
+                for faces in found]
+
+    def _run(self, index, images, proposals):
+        """Net `index` on all square crops of all images: Faces above its threshold, boxes corrected."""
+        windows = [bx.windows(faces.boxes) for faces in proposals]
+        crops = np.concatenate([im.crop(image, w, CASCADE[index].size) for image, w in zip(images, windows)])
+        face, offsets, *points = self.nets[index](crops)                       # (N, 2), (N, 4), [(N, 10)]
+        found, start = [], 0
+        for window in windows:
+            part = slice(start, start + len(window))
+            start += len(window)
+            keep = np.nonzero(face[part, 1] >= self.thresholds[index])[0]
+            landmarks = bx.decode_points(points[0][part][keep], window[keep]) if points else bx.empty(0, 5, 2)
+            found.append(Faces(bx.decode(offsets[part][keep], window[keep]), face[part, 1][keep], landmarks))
+        return found

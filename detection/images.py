@@ -1,0 +1,104 @@
+"""All pixel work. Images are uint8 (H, W, 3) in BGR order, as OpenCV gives them."""
+import cv2
+import numpy as np
+
+from config import PIXEL_MEAN, PIXEL_SCALE
+from detection.errors import UserError
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+def read(path):
+    """The image in file `path`: uint8 (H, W, 3). UserError where there is none or it does not decode."""
+    try:
+        data = np.fromfile(path, np.uint8)   # not cv2.imread, which cannot open every file name on every system
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name and the permissions") from None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise UserError(f"{path}: is not an image that OpenCV can decode; convert it to JPEG or PNG, or remove it")
+    return image
+
+
+def check(image):
+    """Raises ValueError unless `image` is uint8 (H, W, 3) with at least one pixel."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
+            or image.shape[2] != 3 or image.size == 0:
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"an image must be a uint8 array (height, width, 3) in BGR order, not {found}")
+
+
+def normalise(pixels):
+    """Pixels 0..255, float -> what the nets see, about -1..1. For NumPy arrays and for tensors."""
+    return (pixels - PIXEL_MEAN) * PIXEL_SCALE
+
+
+def blob(images):
+    """uint8 (N, H, W, 3) -> normalised float32 (N, 3, H, W), the layout of OpenCV's nets."""
+    return cv2.dnn.blobFromImages(list(images), PIXEL_SCALE, mean=(PIXEL_MEAN,) * 3)
+
+
+def resize(image, width, height):
+    """Image -> (height, width, 3); averages what it shrinks, so that nothing aliases."""
+    shrinks = width * height < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def pyramid(image, min_face_size, window, factor):
+    """Yields (scale, level): the image at each size at which a `window` px net finds faces.
+
+    scale: (2,) level px per image px in x and y, exact after rounding to whole pixels. The first level shows
+    faces of `min_face_size` px, each next one is smaller by `factor`, the last still holds one window.
+    """
+    height, width = image.shape[:2]
+    scale = window / min_face_size
+    while min(height, width) * scale >= window:
+        level = resize(image, max(round(width * scale), window), max(round(height * scale), window))
+        yield np.array([level.shape[1] / width, level.shape[0] / height], np.float32), level
+        scale *= factor
+
+
+def cut(image, box):
+    """The part of the image in box (4,), whole pixels, black where the box leaves the image; never edits it."""
+    x1, y1, x2, y2 = (int(v) for v in box)
+    height, width = image.shape[:2]
+    inside = image[max(y1, 0):max(y2, 0), max(x1, 0):max(x2, 0)]
+    if inside.shape[:2] == (y2 - y1, x2 - x1):
+        return inside
+    part = np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
+    if inside.size:
+        top, left = max(-y1, 0), max(-x1, 0)
+        part[top:top + inside.shape[0], left:left + inside.shape[1]] = inside
+    return part
+
+
+def crop(image, boxes, size):
+    """Image, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3), black outside the image."""
+    crops = np.empty((len(boxes), size, size, 3), np.uint8)
+    for out, box in zip(crops, boxes):
+        out[:] = resize(cut(image, box), size, size)
+    return crops
+
+
+def rotate_points(points, box, degrees):
+    """Points (5, 2) px -> where they are after a turn, counter-clockwise, around the centre of box (4,)."""
+    turn = cv2.getRotationMatrix2D(_centre(box), degrees, 1.0)   # (2, 3)
+    return (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
+
+
+def rotated_crop(image, box, size, degrees):
+    """The image turned like that, cut at box (4,), whole pixels -> uint8 (size, size, 3), black outside."""
+    x1, y1, x2, y2 = (int(v) for v in box)
+    x, y = _centre(box)
+    turn = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), degrees, 1.0)   # OpenCV counts from the pixels' centres
+    turn[:, 2] -= (x1, y1)
+    return resize(cv2.warpAffine(image, turn, (x2 - x1, y2 - y1), flags=cv2.INTER_LINEAR), size, size)
+
+
+def _centre(box):
+    return (float(box[0]) + float(box[2])) / 2, (float(box[1]) + float(box[3])) / 2
+
+
+def mirror(image):
+    """Image (..., W, 3) with left and right exchanged."""
+    return image[..., ::-1, :]

@@ -1,0 +1,1 @@
+"""Raw photographs -> lists of samples -> TFRecords."""

@@ -1,0 +1,226 @@
+"""Annotation files as they are published -> photos with boxes and points.
+
+WIDER FACE's official list and its one-line form, and the landmark lists of LFW and Net. What does not parse is
+skipped, named with file and line, and counted; too much of it, or nothing left, is an error.
+"""
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from config import BAD_SHARE
+from detection import boxes as bx
+from detection.errors import UserError
+
+
+WIDER_TRAIN = ("wider_face_split/wider_face_train_bbx_gt.txt", "wider_face_train.txt")    # official, one-line
+WIDER_VAL = ("wider_face_split/wider_face_val_bbx_gt.txt", "wider_face_val.txt")
+WIDER_TRAIN_IMAGES, WIDER_VAL_IMAGES = "WIDER_train/images", "WIDER_val/images"
+LANDMARK_TRAIN, LANDMARK_TEST = "trainImageList.txt", "testImageList.txt"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One annotated photo. path: below the data folder. boxes (N, 4) px; invalid (N,) bool: neither truth nor
+    background; points (N, 5, 2) px, or (0, 5, 2) where there are none."""
+    path: str
+    boxes: np.ndarray
+    invalid: np.ndarray
+    points: np.ndarray = field(default_factory=lambda: bx.empty(0, 5, 2))
+
+
+@dataclass
+class Problems:
+    """What was skipped and why: up to ten examples, and how many there were in all."""
+    examples: list = field(default_factory=list)
+    count: int = 0
+
+    def add(self, message):
+        self.count += 1
+        if len(self.examples) < 10:
+            self.examples.append(message)
+
+    def extend(self, other):
+        self.examples = (self.examples + other.examples)[:10]
+        self.count += other.count
+
+    def report(self, total, what, source):
+        """Prints what was skipped; UserError when it is more than BAD_SHARE of `total`, or all of it."""
+        for message in self.examples:
+            print(f"skipped: {message}")
+        if self.count > len(self.examples):
+            print(f"skipped: ... and {self.count - len(self.examples)} more")
+        if total == 0 or self.count == total:
+            raise UserError(f"{source}: no usable {what} in it{self._first()}; check that it is the right file and "
+                            "that the photos lie beside it as data/README.md says")
+        if self.count > BAD_SHARE * total:
+            raise UserError(f"{source}: {self.count} of {total} {what} cannot be used{self._first()}; that is more "
+                            f"than {BAD_SHARE:.0%}, so the data set is probably incomplete: mend it and run again")
+
+    def _first(self):
+        return f" (first: {self.examples[0]})" if self.examples else ""
+
+
+class BadLine(ValueError):
+    """A line that does not parse; the text says why."""
+
+
+def find(data, *candidates):
+    """The first of these files that is there below `data`; UserError naming all when there is none."""
+    for candidate in candidates:
+        if (Path(data) / candidate).is_file():
+            return Path(data) / candidate
+    raise UserError(f"{data}: none of {', '.join(candidates)} is there; data/README.md says what to put where, "
+                    "and `python data/make_sample.py` draws a sample to try")
+
+
+def read_wider(path, images) -> list[Photo]:
+    """WIDER FACE boxes, official or one-line form, told apart by the second line -> photos.
+
+    images: the folder of its photos below the data folder, e.g. "WIDER_train/images".
+    """
+    lines = _lines(path)
+    second = next((text for _, text in lines[1:2]), "")
+    parse = _official if len(second.split()) in (1, 10) else _one_line
+    return _collect(path, parse(lines, images))
+
+
+def read_landmarks(path) -> list[Photo]:
+    """`lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM` and five points x y a line -> photos with one face each."""
+    return _collect(path, _landmark_lines(_lines(path)))
+
+
+def _lines(path):
+    """The lines that hold anything, as (number, text) with the number counted from 1."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not a text file in UTF-8; save it as one") from None
+    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def _collect(path, entries):
+    """Entries (line number, photo or the reason why not) -> photos, each path once."""
+    photos, problems, seen = [], Problems(), {}
+    total = 0
+    for number, entry in entries:
+        total += 1
+        if isinstance(entry, BadLine):
+            problems.add(f"{path}:{number}: {entry}")
+        elif entry.path in seen:
+            problems.add(f"{path}:{number}: {entry.path} was already listed in line {seen[entry.path]}")
+        else:
+            seen[entry.path] = number
+            photos.append(entry)
+    problems.report(total, "entries", path)
+    return photos
+
+
+def _official(lines, images):
+    """name / count / count lines `x y w h blur expression illumination invalid occlusion pose`.
+
+    A photo without faces has the count 0 and one line of zeros all the same. After a broken entry reading goes on
+    at the next line that looks like a photo's name.
+    """
+    i = 0
+    while i < len(lines):
+        number, name = lines[i]
+        i += 1
+        try:
+            path = _photo_path(images, name)
+            if i >= len(lines) or not lines[i][1].isdigit():
+                raise BadLine(f"after the photo {name} the number of its faces is expected")
+            count = int(lines[i][1])
+            rows = lines[i + 1:i + 1 + max(count, 1)]
+            if count == 0 and rows and _is_name(rows[0][1]):
+                rows = []    # some copies leave the line of zeros out
+            i += 1
+            faces = []
+            for number, row in rows:
+                if _is_name(row):
+                    raise BadLine(f"{count} faces of {name} are announced, {len(faces)} are there")
+                i += 1
+                faces.append(_numbers(row, 10))
+            if len(faces) < count:
+                raise BadLine(f"{count} faces of {name} are announced, {len(faces)} are there")
+            rows = np.array(faces[:count], np.float32).reshape(-1, 10)
+            corner, side = rows[:, :2], rows[:, 2:4]
+            yield number, Photo(path, np.hstack([corner, corner + side]).astype(np.float32),
+                                (rows[:, 7] != 0) | (side <= 0).any(axis=1))
+        except BadLine as error:
+            yield number, error
+            while i < len(lines) and not _is_name(lines[i][1]):
+                i += 1
+
+
+def _is_name(text):
+    return bool(re.search(r"\.(jpe?g|png|bmp|webp)$", text, re.IGNORECASE))
+
+
+def _one_line(lines, images):
+    """`<event/name without .jpg> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`, right and bottom inclusive or not: as it is."""
+    for number, line in lines:
+        name, *values = line.split()
+        try:
+            if len(values) % 4:
+                raise BadLine(f"{len(values)} numbers are not a whole number of boxes x1 y1 x2 y2")
+            boxes = np.array(_numbers(" ".join(values), len(values)), np.float32).reshape(-1, 4)
+            path = _photo_path(images, name if _is_name(name) else name + ".jpg")
+            yield number, Photo(path, boxes, (boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
+        except BadLine as error:
+            yield number, error
+
+
+def _landmark_lines(lines):
+    for number, line in lines:
+        name, *values = line.rsplit(maxsplit=14)
+        try:
+            left, right, top, bottom, *points = _numbers(" ".join(values), 14)
+            if right <= left or bottom <= top:
+                raise BadLine(f"the box {left:g} {right:g} {top:g} {bottom:g} (left right top bottom) is empty")
+            yield number, Photo(_photo_path("", name), np.array([[left, top, right, bottom]], np.float32),
+                                np.zeros(1, bool), np.array(points, np.float32).reshape(1, 5, 2))
+        except BadLine as error:
+            yield number, error
+
+
+def _photo_path(folder, name):
+    """A photo's path below the data folder, with slashes; BadLine where it would leave its folder."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part]
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
+        raise BadLine(f"the photo's name {name} leads out of the data folder")
+    return "/".join(([folder] if folder else []) + parts)
+
+
+def _numbers(text, count):
+    """`count` finite numbers, or BadLine."""
+    try:
+        values = [float(v) for v in text.split()]
+    except ValueError:
+        raise BadLine(f"`{text[:60]}` is not {count} numbers") from None
+    if len(values) != count:
+        raise BadLine(f"{len(values)} numbers where {count} are expected")
+    if not all(math.isfinite(v) and abs(v) < 1e6 for v in values):
+        raise BadLine(f"`{text[:60]}` holds a number that cannot be a position")
+    return values
+
+
+def split(photo: Photo, min_size):
+    """Photo -> (true faces (M, 4), faces that do not count (K, 4)): these are invalid or under `min_size` px."""
+    true = ~photo.invalid & (bx.longer_side(photo.boxes) >= min_size)
+    return photo.boxes[true], photo.boxes[~true]
+
+
+def summary(photos, min_size):
+    """One line about what an annotation file holds."""
+    kinds = Counter()
+    for photo in photos:
+        kinds.update(faces=len(photo.boxes), invalid=int(photo.invalid.sum()),
+                     usable=len(split(photo, min_size)[0]), empty=int(len(photo.boxes) == 0))
+    return (f"{len(photos)} photos ({kinds['empty']} without a face), {kinds['faces']} faces: {kinds['usable']} usable, "
+            f"{kinds['invalid']} marked invalid, the others under {min_size} px")

@@ -1,0 +1,110 @@
+"""Step 1: random crops of the WIDER FACE photos -> positive, part and negative samples for P-Net.
+
+reads    <data>/wider_face_split/wider_face_train_bbx_gt.txt (or <data>/wider_face_train.txt, one photo a line)
+         and the photos in <data>/WIDER_train/images
+writes   <work>/12/positive.txt, part.txt, negative.txt and the manifest 12net.json
+expect   from all 12,880 photos about 0.3 M positives, 1.2 M parts, 1 M negatives
+"""
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+
+from config import (CROP_SHIFT, CROP_SIDE, MIN_TRUTH_SIZE, NEAR_NEGATIVE_TRIES, NEGATIVE, NEGATIVE_ROUNDS,  # noqa: E402
+                    NEGATIVES_PER_PHOTO, PART, PNET, POSITIVE, POSITIVE_TRIES)
+from detection import boxes as bx  # noqa: E402
+from detection import images  # noqa: E402
+from preprocess import annotations, lists, samples, step  # noqa: E402
+
+KINDS = ("positive", "part", "negative")
+
+
+def squares(corner, side):
+    """corner (N, 2), side (N,), px -> boxes (N, 4) on whole pixels."""
+    corner, side = np.floor(corner), np.floor(side)[:, None]
+    return np.hstack([corner, corner + side]).astype(np.float32)
+
+
+def inside(crops, width, height):
+    """(N,) bool: the crops that lie in the photo."""
+    return (crops[:, :2] >= 0).all(axis=1) & (crops[:, 2] <= width) & (crops[:, 3] <= height)
+
+
+def draw_sides(rng, width, height, count):
+    """Sides of negatives (N,): U{12 .. half the photo's shorter side}, 12 in a photo under 24 px."""
+    return rng.integers(PNET.size, max(min(width, height) // 2, PNET.size), count, endpoint=True)
+
+
+def background(rng, width, height):
+    """Crops anywhere in the photo (N, 4)."""
+    if min(width, height) < PNET.size:
+        return bx.empty(0, 4)
+    sides = draw_sides(rng, width, height, NEGATIVES_PER_PHOTO)
+    corner = rng.random((NEGATIVES_PER_PHOTO, 2)) * (np.array([width, height]) - sides[:, None] + 1)
+    return squares(corner, sides)
+
+
+def near(rng, face, width, height):
+    """Crops that touch the face (4,), in the photo: (N, 4)."""
+    sides = draw_sides(rng, width, height, NEAR_NEGATIVE_TRIES)
+    low = np.maximum(-sides[:, None], -face[:2])                                       # (N, 2)
+    corner = np.maximum(face[:2] + low + rng.random((len(sides), 2)) * (face[2:] - face[:2] - low), 0)
+    crops = squares(corner, sides)
+    return crops[inside(crops, width, height)]
+
+
+def around(rng, face, width, height, tries):
+    """Crops of about the face's (4,) place and size, pushed in at the upper and left edge: (N, 4)."""
+    face_side = face[2:] - face[:2]
+    low, high = int(CROP_SIDE[0] * face_side.min()), int(np.ceil(CROP_SIDE[1] * face_side.max()))
+    sides = rng.integers(max(low, 1), max(high, 1), tries, endpoint=True)
+    shift = rng.uniform(-CROP_SHIFT, CROP_SHIFT, (tries, 2)) * face_side
+    crops = squares(np.maximum((face[:2] + face[2:]) / 2 + shift - sides[:, None] / 2, 0), sides)
+    return crops[inside(crops, width, height)]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draws the samples of one photo."""
+    data: Path
+    seed: int
+
+    def __call__(self, photo):
+        height, width = images.read(self.data / photo.path).shape[:2]
+        rng = samples.rng("12net", photo.path, self.seed)
+        truth, ignored = annotations.split(photo, MIN_TRUTH_SIZE)
+
+        def keep(crops, *wanted):
+            return crops[np.isin(samples.label(crops, truth, ignored)[0], wanted)]
+
+        chosen = bx.empty(0, 4)
+        for _ in range(NEGATIVE_ROUNDS):
+            found = keep(background(rng, width, height), NEGATIVE)
+            chosen = np.concatenate([chosen, found])[:NEGATIVES_PER_PHOTO]
+            if len(chosen) == NEGATIVES_PER_PHOTO:
+                break
+        chosen = [chosen]
+        for face in truth[(truth[:, :2] >= 0).all(axis=1)]:
+            chosen.append(keep(near(rng, face, width, height), NEGATIVE))
+            chosen.append(keep(around(rng, face, width, height, POSITIVE_TRIES), POSITIVE, PART))
+        crops = np.concatenate(chosen)
+        labels, faces = samples.label(crops, truth, ignored)
+        return samples.box_lines(photo.path, crops, labels, faces), {"truth": len(truth), "ignored": len(ignored)}
+
+
+def main(args):
+    source = annotations.find(args.data, *annotations.WIDER_TRAIN)
+    run = step.Step(args.work / "12", "12net", [source], {"seed": args.seed}, args.force)
+    report = run.finished()
+    if report is None:
+        photos = annotations.read_wider(source, annotations.WIDER_TRAIN_IMAGES)
+        print(f"{source}: {annotations.summary(photos, MIN_TRUTH_SIZE)}")
+        report = lists.write(run, Draw(args.data, args.seed), photos, KINDS, args.workers, source)
+    lists.announce(report, KINDS, run.folder)
+
+
+if __name__ == "__main__":
+    step.run(main, step.parser(__doc__))

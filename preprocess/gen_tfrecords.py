@@ -1,0 +1,150 @@
+"""Steps 4, 8 and 12: cuts the crops of the lists out of their photos and writes them as TFRecords.
+
+reads    12: <work>/12/imglist.txt; 24 and 48: <work>/<size>/positive.txt, part.txt, negative.txt, landmark.txt;
+         the photos below <data>
+writes   <work>/<size>/records/<list>-<train|validation>-<i>-of-<n>.tfrecord and the manifest records.json
+expect   432, 1,728 or 6,912 bytes of pixels a record and about 170 bytes besides
+
+A photo belongs to one group of shards, by its name, so it is decoded once; so do all its samples, in an order shuffled
+with the seed. The photos held out for validation (5 %, by name) go to shards of their own.
+"""
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+
+from config import MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
+from detection import images  # noqa: E402
+from detection.errors import UserError  # noqa: E402
+from preprocess import samples, step, workers  # noqa: E402
+from preprocess.annotations import Problems  # noqa: E402
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One group of shards. lines: its samples, "<list><TAB><sample>" each; outputs: (list, split) -> file."""
+    lines: Path
+    done: Path
+    outputs: dict
+    data: Path
+    size: int
+    seed: int
+
+
+def cut(image, sample, size):
+    """The pixels of one sample: uint8 (size, size, 3)."""
+    if sample.rotation:
+        crop = images.rotated_crop(image, sample.crop, size, sample.rotation)
+    else:
+        crop = images.crop(image, sample.crop[None], size)[0]
+    return images.mirror(crop) if sample.mirror else crop
+
+
+def write_group(task):
+    """Writes one group of shards, unless that is done; its report is left in task.done."""
+    if task.done.is_file():
+        return
+    from preprocess import records     # TensorFlow, only where records are written
+    by_photo = {}
+    with open(task.lines, encoding="utf-8") as lines:
+        for line in lines:
+            name, line = line.split("\t", 1)
+            by_photo.setdefault(samples.photo_of(line), []).append((name, line))
+    encoded, problems = {key: [] for key in task.outputs}, Problems()
+    for photo in sorted(by_photo):
+        try:
+            image = images.read(task.data / photo)
+        except UserError as error:
+            problems.add(str(error))
+            continue
+        split = SPLITS[samples.held_out(photo)]
+        for name, line in by_photo[photo]:
+            sample = samples.parse(line)
+            encoded[name, split].append(records.encode(cut(image, sample, task.size), sample.label, sample.offsets,
+                                                       sample.points))
+    for (name, split), path in task.outputs.items():
+        order = samples.rng("records", path.name, task.seed).permutation(len(encoded[name, split]))
+        records.write(path, (encoded[name, split][i] for i in order))
+    counts = {f"{name}-{split}": len(rows) for (name, split), rows in encoded.items()}
+    step.write_json(task.done, {"counts": counts, "photos": len(by_photo), "problems": asdict(problems)})
+
+
+def shard_name(name, split, index, count):
+    return f"{name}-{split}-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def scatter(lists, groups):
+    """Sorts the lines of the lists into the files `groups` by photo. Returns the number of lines in each."""
+    sizes = [0] * len(groups)
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(path, "w", encoding="utf-8")) for path in groups]
+        for source in lists:
+            with open(source, encoding="utf-8") as lines:
+                for number, line in enumerate(lines, 1):
+                    if line.count("\t") != 4:
+                        raise UserError(f"{source}:{number}: is not a sample; write the list again with --force")
+                    group = int(samples.share_of(samples.photo_of(line), "shard") * len(groups))
+                    files[group].write(f"{source.stem}\t{line}")
+                    sizes[group] += 1
+    return sizes
+
+
+def write_records(run, lists, args):
+    """All groups of shards; returns the report."""
+    size = args.size
+    samples_in = sum(step.count_lines(path) for path in lists)
+    count = min(max(-(-samples_in * size * size * 3 // SHARD_BYTES), MIN_SHARDS), MAX_SHARDS)
+    groups = [run.part(f"group-{i:05d}.tsv") for i in range(count)]
+    sizes = scatter(lists, groups)
+    (run.folder / "records").mkdir(exist_ok=True)
+    run.part("records").mkdir(exist_ok=True)
+    names = {(path.stem, split): [shard_name(path.stem, split, i, count) for i in range(count)]
+             for path in lists for split in SPLITS}
+    tasks = [Task(group, group.with_suffix(".json"), {key: run.part("records") / n[i] for key, n in names.items()},
+                  args.data, size, args.seed) for i, group in enumerate(groups)]
+    for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
+        pass
+    counts, problems, photos = Counter(), Problems(), 0
+    for task in tasks:
+        done = step.read_manifest(task.done)
+        counts.update(done["counts"])
+        problems.extend(Problems(**done["problems"]))
+        photos += done["photos"]
+    problems.report(photos, "photos", args.data)
+    report = {"size": size, "samples": samples_in, "photos": photos, "skipped photos": problems.count,
+              "counts": counts, "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
+    return run.finish([f"records/{name}" for files in names.values() for name in files], report)
+
+
+def main(args):
+    folder = args.work / str(args.size)
+    lists = [folder / f"{name}.txt" for name in STAGES[args.size].batch]
+    run = step.Step(folder, "records", lists, {"seed": args.seed, "size": args.size}, args.force)
+    report = run.finished() or write_records(run, lists, args)
+    for name, count in report["counts"].items():
+        print(f"{folder / 'records' / name}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
+    print(f"{sum(report['counts'].values()):,} records of {report['samples']:,} samples")
+    for name in STAGES[args.size].batch:
+        warn_if_short(name, report["counts"], STAGES[args.size])
+
+
+def warn_if_short(name, counts, stage):
+    """Warns of a kind that has far fewer samples than its share of the batch asks for."""
+    total = sum(counts[f"{other}-train"] for other in stage.batch)
+    fair = total * stage.batch[name] / sum(stage.batch.values())
+    if counts[f"{name}-train"] < SHORT_SHARE * fair:
+        print(f"warning: only {counts[f'{name}-train']:,} {name} samples where a balanced set of this size has "
+              f"{fair:,.0f}; they will be repeated often. Add photos, or mine with a net that recalls more")
+
+
+if __name__ == "__main__":
+    arguments = step.parser(__doc__)
+    arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
+    step.run(main, arguments)

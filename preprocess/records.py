@@ -1,0 +1,73 @@
+"""The TFRecord schema of a sample: encode and decode side by side; and where a stage's records are.
+
+image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
+image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
+"""
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")     # no chatter about processors and drivers
+import tensorflow as tf  # noqa: E402
+
+from detection.errors import UserError  # noqa: E402
+from preprocess.step import read_manifest  # noqa: E402
+
+SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
+          "image/label": tf.io.FixedLenFeature([], tf.int64),
+          "image/roi": tf.io.FixedLenFeature([4], tf.float32),
+          "image/landmark": tf.io.FixedLenFeature([10], tf.float32)}
+
+
+def encode(image, label, offsets, points) -> bytes:
+    """uint8 (size, size, 3), int, (4,), (10,) -> one serialised record."""
+    values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+              "image/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+              "image/roi": tf.train.Feature(float_list=tf.train.FloatList(value=offsets)),
+              "image/landmark": tf.train.Feature(float_list=tf.train.FloatList(value=points))}
+    return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
+
+
+def decode(serialised, size):
+    """Records (B,) -> images uint8 (B, size, size, 3), labels int64 (B,), offsets (B, 4), points (B, 10)."""
+    values = tf.io.parse_example(serialised, SCHEMA)
+    images = tf.io.decode_raw(values["image/encoded"], tf.uint8)     # fails where a record has another size
+    return (tf.reshape(images, [-1, size, size, 3]), values["image/label"], values["image/roi"],
+            values["image/landmark"])
+
+
+def write(path, encoded):
+    """Writes serialised records to `path`, whole or not at all."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    with tf.io.TFRecordWriter(str(temporary)) as writer:
+        for record in encoded:
+            writer.write(record)
+    os.replace(temporary, path)
+
+
+class Records:
+    """The records of one stage, as <work>/<size>/records.json tells of them.
+
+    counts: "<list>-<split>" -> samples. UserError where they are missing, of another size, or lack a shard.
+    """
+
+    def __init__(self, folder, size):
+        self.folder, self.size = Path(folder) / "records", size
+        self.manifest = Path(folder) / "records.json"
+        manifest = read_manifest(self.manifest)
+        again = f"run `python preprocess/gen_tfrecords.py {size}`"
+        if manifest is None:
+            raise UserError(f"{self.manifest}: there are no TFRecords; {again} first")
+        report = manifest["report"]
+        if report["size"] != size:
+            raise UserError(f"{self.manifest}: these records hold {report['size']} px crops, not {size} px; {again}")
+        lacking = [name for name, length in manifest["outputs"].items()
+                   if not (self.folder.parent / name).is_file()
+                   or (self.folder.parent / name).stat().st_size != length]
+        if lacking:
+            raise UserError(f"{self.folder.parent / lacking[0]}: this shard is missing or cut short; {again}")
+        self.counts, self._shards = report["counts"], report["shards"]
+
+    def files(self, name, split):
+        """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
+        return [str(self.folder / shard) for shard in self._shards[f"{name}-{split}"]]

@@ -1,0 +1,1 @@
+"""TFRecords -> trained weights, and how good they are."""

@@ -1,0 +1,96 @@
+"""TFRecords -> batches of one stage: the exact composition, mirrored and jittered anew every time.
+
+Everything random follows from (seed, epoch, position), so the batch at a given position is the same in a run that was
+stopped and went on as in one that was not.
+"""
+import tensorflow as tf
+
+from config import JITTER, PIXEL_MEAN, SHUFFLE_BYTES, Stage
+from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
+from detection.errors import UserError
+from detection.images import normalise
+from preprocess import records
+
+READ_CYCLE = 8     # shards read in turn
+
+
+def composition(stage: Stage, counts, batch_size=None):
+    """List name -> samples of it in a batch: the stage's own, scaled to `batch_size`, without lists that are empty."""
+    whole = sum(stage.batch.values())
+    scaled = {name: round(n * (batch_size or whole) / whole) for name, n in stage.batch.items()}
+    present = {name: n for name, n in scaled.items() if counts[f"{name}-train"] and n}
+    if not present:
+        raise UserError(f"there is no training sample for {stage.name}; run the preprocessing steps for "
+                        f"{stage.size} again and read their warnings")
+    return present
+
+
+def steps_per_epoch(stage: Stage, counts, parts):
+    """Batches that hold as many samples as there are in the lists."""
+    return max(sum(counts[f"{name}-train"] for name in parts) // sum(parts.values()), 1)
+
+
+def training(stored: records.Records, parts, seed, epoch, skip=0):
+    """Endless batches of an epoch from position `skip` on: (images float32 (B, s, s, 3), labels, offsets, points).
+
+    stored: the stage's records. parts: list name -> samples in a batch. Each list is shuffled on its own and comes
+    round again, reshuffled, when it is through.
+    """
+    epoch_seed = seed * 100_003 + epoch
+    room = SHUFFLE_BYTES // (stored.size ** 2 * 3)
+    streams = []
+    for index, (name, count) in enumerate(parts.items()):
+        stream_seed = epoch_seed * 11 + index
+        files = tf.data.Dataset.from_tensor_slices(stored.files(name, "train"))
+        stream = files.shuffle(1024, stream_seed).interleave(
+            tf.data.TFRecordDataset, cycle_length=READ_CYCLE, block_length=16)
+        share = max(room * count // sum(parts.values()), 1024)
+        streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
+
+    def finish(position, serialised):
+        images, *targets = records.decode(tf.concat(serialised, axis=0), stored.size)
+        return augment(tf.cast(images, tf.float32), *targets, seed=tf.stack([epoch_seed, tf.cast(position, tf.int64)]))
+
+    batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
+    return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def validation(stored: records.Records, parts, batch_size=1024):
+    """Batches of all held-out samples, once, as they are, in a fixed order."""
+    files = [path for name in parts for path in stored.files(name, "validation")]
+
+    def finish(serialised):
+        images, *targets = records.decode(serialised, stored.size)
+        return normalise(tf.cast(images, tf.float32)), *targets
+
+    return tf.data.TFRecordDataset(files).batch(batch_size).map(finish).prefetch(2)
+
+
+def augment(images, labels, offsets, points, seed):
+    """Pixels float 0..255 (B, s, s, 3) and targets -> normalised, half of them mirrored, each in another light."""
+    seeds = tf.random.experimental.stateless_split(seed, 2)
+    images, offsets, points = mirror(images, offsets, points, coin(seeds[0], tf.shape(images)[0]))
+    return normalise(jitter(images, seeds[1])), labels, offsets, points
+
+
+def coin(seed, count):
+    """(count,) bool, each true half of the time."""
+    return tf.random.stateless_uniform([count], seed) < 0.5
+
+
+def mirror(images, offsets, points, flips):
+    """Images (B, s, s, 3) with their targets mirrored where flips (B,) is true."""
+    def choose(mirrored, plain):
+        return tf.where(tf.reshape(flips, [-1] + [1] * (len(plain.shape) - 1)), mirrored, plain)
+
+    return (choose(images[:, :, ::-1], images), choose(offsets @ MIRROR_OFFSETS, offsets),
+            choose(points @ MIRROR_POINTS + MIRROR_SHIFT, points))
+
+
+def jitter(images, seed):
+    """Pixels 0..255 (B, s, s, 3) with another brightness, contrast and saturation each."""
+    draws = tf.random.stateless_uniform([3, tf.shape(images)[0], 1, 1, 1], seed, -1.0, 1.0)
+    gray = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = gray + (images - gray) * (1 + JITTER["saturation"] * draws[0])
+    images = PIXEL_MEAN + (images - PIXEL_MEAN) * (1 + JITTER["contrast"] * draws[1])
+    return tf.clip_by_value(images + JITTER["brightness"] * draws[2], 0.0, 255.0)

@@ -1,0 +1,160 @@
+"""The training loop of one net: one explicit step, checkpoints, validation, logs.
+
+A checkpoint holds all that the next step depends on: weights, momentum, position, the sums of the epoch so far. Batches
+follow from their position (batches.py), so a run that was stopped ends in the same bits as one that was not.
+"""
+import csv
+import io
+import json
+import time
+import zipfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from config import CHECKPOINT_SECONDS, DECAY, DECAY_AT, MOMENTUM, Stage
+from detection import weights
+from detection.errors import UserError
+from preprocess.step import write_text
+from train import batches, losses, nets
+
+REPORTED = ("total", "face", "box", "landmark", "accuracy")
+
+
+def learning_rate(start, epoch, epochs):
+    """Rate in an epoch, counted from 0: `start`, times DECAY from each of the shares DECAY_AT of all epochs on."""
+    return start * DECAY ** sum(epoch / epochs >= share for share in DECAY_AT)
+
+
+class Training:
+    """One net in training. folder: where its checkpoint, best weights and log.csv are kept.
+
+    parts: list name -> samples of it in a batch; rate: the learning rate of the first epochs.
+    """
+
+    def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, initial=None):
+        self.stage, self.stored, self.parts, self.seed = stage, stored, parts, seed
+        self.epochs, self.rate = epochs, rate
+        folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
+        self.graph = graph
+        self.steps = batches.steps_per_epoch(stage, stored.counts, parts)
+        self.has_validation = any(stored.counts[f"{name}-validation"] for name in parts)
+        self.model = nets.build(stage, seed)
+        if initial is not None:
+            nets.assign(self.model, stage, initial)
+        self.optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM)
+        self.optimizer.build(self.model.trainable_variables)
+        self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
+        self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
+        self.epoch, self.position, self.history = 0, 0, []
+        self._restore()
+
+    def run(self):
+        """Trains to the last epoch. Returns the log: a row an epoch."""
+        for epoch in range(self.epoch, self.epochs):
+            self._train_epoch(epoch)
+            self._end_epoch(epoch)
+        return self.history
+
+    def _train_epoch(self, epoch):
+        self.optimizer.learning_rate.assign(learning_rate(self.rate, epoch, self.epochs))
+        data = batches.training(self.stored, self.parts, self.seed, epoch, skip=self.position)
+        saved = time.monotonic()
+        with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
+                  unit=" batch", mininterval=1) as bar:
+            for batch in data.take(self.steps - self.position):
+                self._step(batch)
+                self.position += 1
+                bar.update()
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self._require_finite(epoch)
+                    self._save()
+                    saved = time.monotonic()
+        self._require_finite(epoch)
+
+    @tf.function
+    def _step(self, batch):
+        """Batch -> one update of the weights; adds its losses to the sums."""
+        with tf.GradientTape() as tape:
+            outputs = nets.flat(self.model(batch[0], training=True))
+            values = losses.all_losses(outputs, batch, self.stage.loss_weights)
+            objective = values["total"] + losses.weight_decay(self.kernels)
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(objective, variables), variables)
+        self.sums.assign_add(tf.stack([values[name] for name in REPORTED]))
+
+    @tf.function(reduce_retracing=True)
+    def _predict(self, images):
+        return nets.flat(self.model(images, training=False))
+
+    def validate(self):
+        """Losses and accuracy on the held-out samples, all at once: name -> value; {} where none are held out."""
+        if not self.has_validation:
+            return {}
+        seen = [(self._predict(batch[0]), batch[1:]) for batch in batches.validation(self.stored, self.parts)]
+        outputs = {head: tf.concat([out[head] for out, _ in seen], 0) for head in seen[0][0]}
+        targets = [tf.concat(values, 0) for values in zip(*(target for _, target in seen))]
+        values = losses.all_losses(outputs, (None, *targets), self.stage.loss_weights)
+        return {name: float(values[name]) for name in REPORTED}
+
+    def _end_epoch(self, epoch):
+        """Validates, keeps the best weights, logs and saves the position after the epoch."""
+        held_out = self.validate()
+        means = dict(zip(REPORTED, (float(v) for v in self.sums.numpy() / self.steps)))
+        row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate.numpy()), **means,
+               **{f"validation_{name}": value for name, value in held_out.items()}}
+        judged = "validation_total" if held_out else "total"
+        if all(row[judged] < earlier[judged] for earlier in self.history):
+            weights.write_arrays(self.best, nets.arrays(self.model, self.stage))
+        self.history.append(row)
+        self.epoch, self.position = epoch + 1, 0
+        self.sums.assign(tf.zeros_like(self.sums))
+        self._save()
+        self._write_logs()
+        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+
+    def _write_logs(self):
+        """The whole history as CSV, its last row for TensorBoard."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, self.history[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.history)
+        write_text(self.log, text.getvalue())
+        metadata = tf.compat.v1.SummaryMetadata(
+            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
+        writer = tf.summary.create_file_writer(str(self.graph))
+        with writer.as_default():
+            for name, value in self.history[-1].items():
+                tf.summary.write(name, tf.constant(value, tf.float32), step=len(self.history), metadata=metadata)
+        writer.close()
+
+    def _require_finite(self, epoch):
+        if not np.isfinite(self.sums.numpy()).all():
+            raise UserError(f"the loss of {self.stage.name} became infinite or NaN in epoch {epoch + 1} before batch "
+                            f"{self.position}; run again with --force and a smaller --learning-rate than {self.rate:g}")
+
+    def _state(self):
+        """Name -> variable: all that training changes."""
+        named = {f"model/{name}": nets.variable(self.model, name) for name in weights.shapes(self.stage)}
+        return {**named, **{f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}, "sums": self.sums}
+
+    def _save(self):
+        arrays = {name: variable.numpy() for name, variable in self._state().items()}
+        place = {"epoch": self.epoch, "position": self.position, "history": self.history}
+        weights.write_arrays(self.checkpoint, {**arrays, "place": np.array(json.dumps(place))})
+
+    def _restore(self):
+        if not self.checkpoint.is_file():
+            return
+        try:
+            with np.load(self.checkpoint, allow_pickle=False) as saved:
+                place = json.loads(str(saved["place"]))
+                for name, variable in self._state().items():
+                    variable.assign(saved[name])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{self.checkpoint}: cannot be read ({error}); start anew with --force") from None
+        self.epoch, self.position, self.history = place["epoch"], place["position"], place["history"]
+        print(f"{self.checkpoint}: going on in epoch {self.epoch + 1} at batch {self.position}")

@@ -1,0 +1,62 @@
+"""The three losses of MTCNN, on one batch. A loss whose kind of sample is absent is 0, not NaN.
+
+Which sample counts for which loss, by its label: face, positive 1 and negative 0; box, positive 1 and part -1;
+landmark, landmark -2. Source: [paper], section II-B and II-C.
+"""
+import tensorflow as tf
+
+from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
+
+
+def mask(labels, *kinds):
+    """labels (B,) -> float32 (B,): 1 where the label is one of the kinds."""
+    return tf.cast(tf.reduce_any(labels[:, None] == tf.constant(kinds, labels.dtype), axis=1), tf.float32)
+
+
+def masked_mean(values, weights):
+    """Mean of values (B,) where weights (B,) are 1; 0 where none is."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+
+
+def face(logits, labels):
+    """logits (B, 2), labels (B,) -> mean cross-entropy of the hardest HARD_SHARE of positives and negatives."""
+    counts = mask(labels, POSITIVE, NEGATIVE)
+    target = tf.cast(labels == POSITIVE, tf.int32)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits) * counts     # (B,)
+    hard = tf.cast(tf.reduce_sum(counts) * HARD_SHARE, tf.int32)
+    hardest = tf.sort(losses, direction="DESCENDING")
+    chosen = tf.cast(tf.range(tf.size(losses)) < hard, tf.float32)
+    return masked_mean(hardest, chosen)
+
+
+def box(offsets, labels, targets):
+    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum."""
+    return masked_mean(tf.reduce_sum(tf.square(offsets - targets), axis=1), mask(labels, POSITIVE, PART))
+
+
+def landmark(points, labels, targets):
+    """points, targets (B, 10), labels (B,) -> mean over landmark samples of the squared error's sum."""
+    return masked_mean(tf.reduce_sum(tf.square(points - targets), axis=1), mask(labels, LANDMARK))
+
+
+def accuracy(logits, labels):
+    """logits (B, 2), labels (B,) -> share of positives and negatives on the right side of 0.5."""
+    right = tf.cast((logits[:, 1] > logits[:, 0]) == (labels == POSITIVE), tf.float32)
+    return masked_mean(right, mask(labels, POSITIVE, NEGATIVE))
+
+
+def weight_decay(kernels):
+    """Weights of convolutions and dense layers -> WEIGHT_DECAY / 2 times the sum of their squares, as slim's."""
+    return WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
+
+
+def all_losses(outputs, batch, weights):
+    """Flat outputs of a net, batch (images, labels, offsets, points) -> name -> loss, with "total", their sum with
+    `weights` (head -> weight), and the accuracy."""
+    _, labels, offsets, points = batch
+    losses = {"face": face(outputs["face"], labels),
+              "box": box(outputs["box"], labels, offsets),
+              "landmark": landmark(outputs["landmark"], labels, points)}
+    losses["total"] = tf.add_n([weights[name] * losses[name] for name in weights])
+    losses["accuracy"] = accuracy(outputs["face"], labels)
+    return losses

@@ -1,0 +1,83 @@
+"""Steps 5, 9 and 13: trains P-Net (12), R-Net (24) or O-Net (48).
+
+reads    <work>/<size>/records
+writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with the lowest validation loss;
+         <work>/<size>/train/: log.csv, best.npz; <graph>/<size>: TensorBoard logs
+
+Stopped at any moment, the same command goes on at the last checkpoint, at most a minute back, and ends in the same
+weights. A change of the records or of an option starts anew.
+"""
+import os
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from config import GRAPH, LEARNING_RATE, STAGES  # noqa: E402
+from detection import weights  # noqa: E402
+from detection.errors import UserError  # noqa: E402
+from preprocess import step  # noqa: E402
+
+
+def train(run, args):
+    """Trains to the end; leaves best.npz and log.csv with the step's parts. Returns the report."""
+    from preprocess import records
+    from train import batches, loop
+    import keras
+    keras.utils.set_random_seed(args.seed)
+    loop.tf.config.experimental.enable_op_determinism()
+    stage = STAGES[args.size]
+    stored = records.Records(args.work / str(args.size), args.size)
+    parts = batches.composition(stage, stored.counts, args.batch_size)
+    for name in stage.batch.keys() - parts.keys():
+        print(f"warning: no {name} samples; {stage.name} does not learn from them")
+    initial = weights.read(args.init_from, stage) if args.init_from else None
+    training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
+                             args.graph / str(args.size), initial)
+    print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
+          f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
+    history = training.run()
+    best = min(history, key=lambda row: row.get("validation_total", row["total"]))
+    return run.finish(["train/best.npz", "train/log.csv"], best)
+
+
+def publish(source, target):
+    """Copies the finished weights to where detection looks for them, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(target.name + ".tmp")
+    shutil.copyfile(source, temporary)
+    os.replace(temporary, target)
+
+
+def main(args):
+    stage = STAGES[args.size]
+    folder = args.work / str(args.size)
+    args.epochs = stage.epochs if args.epochs is None else args.epochs
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if not getattr(args, name) > 0:
+            raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {getattr(args, name)}")
+    inputs = [folder / "records.json"] + ([args.init_from] if args.init_from else [])
+    options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate")}
+    run = step.Step(folder, "train", inputs, options, args.force)
+    best = run.finished() or train(run, args)
+    target = args.model / f"{stage.name}.npz"
+    publish(folder / "train" / "best.npz", target)
+    print(f"{target}: epoch {best['epoch']}, " + ", ".join(
+        f"{name} {value:.4g}" for name, value in best.items() if name.startswith("validation")))
+
+
+if __name__ == "__main__":
+    arguments = step.parser(__doc__)
+    arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
+    group = arguments.add_argument_group("training")
+    group.add_argument("--epochs", type=int, default=None, metavar="N",
+                       help="passes over as many samples as there are (default: 30 for 12, 22 for 24 and 48)")
+    group.add_argument("--batch-size", type=int, default=384, metavar="N",
+                       help="samples a step, split among the kinds as 1:1:3:1 (default: 384)")
+    group.add_argument("--learning-rate", type=float, default=LEARNING_RATE, metavar="R",
+                       help=f"of SGD in the first epochs; x0.1 after 20, 47 and 67 %% of them (default: {LEARNING_RATE})")
+    group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
+                       help="start from these weights (.npz of this net) instead of random ones")
+    group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
+    step.run(main, arguments)
