@@ -112,6 +112,7 @@ PNET_BASE = 250_000                 # step 3: positives at most: [A], [L]
 PNET_RATIO = {"positive": 1, "part": 1, "negative": 3}   # step 3; landmark samples all go in: [A], [L]
 MINED_NEGATIVES_PER_PHOTO = 60      # steps 6 and 10, those of the highest score: [A], [L]
 
+LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
 BAD_SHARE = 0.05                    # of lines or photos that may be skipped before a step gives up: [ours]
 HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
 SHORT_SHARE = 0.1                   # of its fair share, below which a kind of sample is called short: [ours]

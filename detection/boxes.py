@@ -113,7 +113,7 @@ def decode_points(relative, crops):
 def square(boxes):
     """Boxes (N, 4) -> squares (N, 4) around the same centres, with the longer side."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = _sides(boxes).max(axis=1, keepdims=True) / 2 if len(boxes) else empty(0, 1)
+    half = longer_side(boxes)[:, None] / 2
     return np.hstack([centre - half, centre + half]).astype(np.float32)
 
 
@@ -131,5 +131,10 @@ def clip(boxes, width, height):
 
 
 def longer_side(boxes):
-    """boxes (N, 4) -> (N,) px: the size of a face."""
-    return _sides(boxes).max(axis=1) if len(boxes) else empty(0)
+    """boxes (N, 4) -> (N,) px."""
+    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+
+
+def shorter_side(boxes):
+    """boxes (N, 4) -> (N,) px."""
+    return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])

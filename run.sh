@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The whole training, one line a step, from nothing: sets up Python, finds the data or draws the sample, trains P-Net,
+# R-Net and O-Net, detects. Stopped at any step, it goes on there when it is run again.
+#
+#   bash run.sh                     everything
+#   bash run.sh --list              the steps
+#   bash run.sh --from 6 --to 9     some of them
+#   bash run.sh --data DIR          photographs elsewhere; --work DIR for lists and records, --model DIR for weights
+#   bash run.sh test                set-up and all tests
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+data="" work="" model="" from=1 to=14 list=no mode=run
+usage() { sed -n '2,9s/^# \{0,1\}//p' run.sh; exit "$1"; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    test) mode=test ;;
+    --list) list=yes ;;
+    --from | --to | --data | --work | --model)
+      [ $# -ge 2 ] || { echo "error: $1 needs a value" >&2; usage 2 >&2; }
+      declare "${1#--}=$2"; shift ;;
+    -h | --help) usage 0 ;;
+    *) echo "error: unknown argument $1" >&2; usage 2 >&2 ;;
+  esac
+  shift
+done
+for n in "$from" "$to"; do
+  [[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge 1 ] && [ "$n" -le 14 ] || { echo "error: steps are 1 to 14, not $n" >&2; exit 2; }
+done
+
+# --- Python: a virtual environment in .venv with the pinned packages, made once a version of the requirements
+set_up() {
+  local requirements=$1 stamp
+  stamp=.venv/$1.$(cksum requirements*.txt | cksum | cut -d' ' -f1)
+  [ -x .venv/bin/python ] || python3 -m venv .venv || {
+    echo "error: python3 with venv is needed (3.10 to 3.13; on Debian: apt-get install python3-venv)" >&2; exit 2; }
+  [ -e "$stamp" ] || { echo "installing $requirements into .venv ..."; .venv/bin/pip install -q -r "$requirements"; }
+  touch "$stamp"
+}
+if [ $mode = test ]; then
+  set_up requirements-test.txt
+  exec .venv/bin/python -m pytest -q tests
+fi
+
+# --- The data: what lies in data/ (or --data), else the sample, which has a place of its own and short trainings
+epochs=()
+if [ -n "$data" ] || [ -d data/WIDER_train ] || [ -L data/WIDER_train ]; then
+  data=${data:-data} work=${work:-$data} model=${model:-model} graph=graph look=picture out=output
+else
+  data=data/sample work=data/sample model=data/sample/model graph=data/sample/graph
+  look=data/sample/WIDER_val/images out=output/sample
+  epochs=(--epochs 8 --learning-rate 0.02)
+fi
+where=(--data "$data" --work "$work" --model "$model")
+
+number=0
+step() {
+  number=$((number + 1))
+  if [ $list = yes ]; then echo "[$number/14] python $*"; return; fi
+  [ $number -ge "$from" ] && [ $number -le "$to" ] || return 0
+  echo; echo "[$number/14] python $*"
+  .venv/bin/python "$@"
+}
+if [ $list = no ]; then
+  set_up requirements.txt
+  if [ "$data" = data/sample ]; then
+    echo "no photographs in data/: drawing the sample (data/README.md tells how to get real ones)"
+    .venv/bin/python data/make_sample.py --out data/sample
+  fi
+fi
+
+step preprocess/gen_12net_data.py "${where[@]}"
+step preprocess/gen_landmark_aug.py 12 "${where[@]}"
+step preprocess/gen_imglist_pnet.py "${where[@]}"
+step preprocess/gen_tfrecords.py 12 "${where[@]}"
+step train/train.py 12 "${where[@]}" --graph "$graph" ${epochs[@]+"${epochs[@]}"}
+step preprocess/gen_hard_example.py 12 "${where[@]}"
+step preprocess/gen_landmark_aug.py 24 "${where[@]}"
+step preprocess/gen_tfrecords.py 24 "${where[@]}"
+step train/train.py 24 "${where[@]}" --graph "$graph" ${epochs[@]+"${epochs[@]}"}
+step preprocess/gen_hard_example.py 24 "${where[@]}"
+step preprocess/gen_landmark_aug.py 48 "${where[@]}"
+step preprocess/gen_tfrecords.py 48 "${where[@]}"
+step train/train.py 48 "${where[@]}" --graph "$graph" ${epochs[@]+"${epochs[@]}"}
+step test.py "$look" --model "$model" --output "$out"
+
+if [ $list = no ] && [ "$to" = 14 ] && [ -e "$data/wider_face_split/wider_face_val_bbx_gt.txt" ]; then
+  echo; echo "the numbers reached:"
+  .venv/bin/python train/evaluate.py 48 "${where[@]}"
+fi
