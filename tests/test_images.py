@@ -1,0 +1,118 @@
+import cv2
+import numpy as np
+import pytest
+
+from detection import images
+from detection.errors import UserError
+
+
+def brute_force_cut(image, box):
+    x1, y1, x2, y2 = box
+    out = np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
+    for y in range(y1, y2):
+        for x in range(x1, x2):
+            if 0 <= y < image.shape[0] and 0 <= x < image.shape[1]:
+                out[y - y1, x - x1] = image[y, x]
+    return out
+
+
+@pytest.mark.parametrize("x", [-30, -5, 0, 50, 105, 119, 120, 140])
+@pytest.mark.parametrize("y", [-30, -5, 0, 40, 80, 89, 90, 130])
+def test_cut_equals_a_cut_pixel_by_pixel_at_every_border(photograph, x, y):
+    box = (x, y, x + 20, y + 20)
+    np.testing.assert_array_equal(images.cut(photograph, box), brute_force_cut(photograph, box))
+
+
+def test_cut_larger_than_the_image(photograph):
+    box = (-10, -20, 130, 120)
+    np.testing.assert_array_equal(images.cut(photograph, box), brute_force_cut(photograph, box))
+
+
+def test_crop_leaves_its_inputs_alone(photograph):
+    before, boxes = photograph.copy(), np.array([[-5, -5, 15, 15], [100, 70, 140, 110]], np.float32)
+    images.crop(photograph, boxes, 24)
+    np.testing.assert_array_equal(photograph, before)
+    np.testing.assert_array_equal(boxes, [[-5, -5, 15, 15], [100, 70, 140, 110]])
+
+
+def test_crop_at_its_own_size_is_exact(photograph):
+    crop = images.crop(photograph, np.array([[10, 20, 34, 44]], np.float32), 24)[0]
+    np.testing.assert_array_equal(crop, photograph[20:44, 10:34])
+
+
+def test_no_crops():
+    assert images.crop(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)), 12).shape == (0, 12, 12, 3)
+
+
+def test_rotation_by_nothing_is_the_plain_crop(photograph):
+    for box in ([10, 20, 58, 68], [-9, -9, 30, 30], [100, 70, 141, 111]):
+        np.testing.assert_array_equal(images.rotated_crop(photograph, box, 48, 0.0),
+                                      images.crop(photograph, np.array([box]), 48)[0])
+
+
+def test_rotation_by_90_degrees_turns_the_crop(photograph):
+    box = np.array([20, 10, 68, 58])
+    plain = images.crop(photograph, box[None], 48)[0]
+    np.testing.assert_allclose(images.rotated_crop(photograph, box, 48, 90.0).astype(int),
+                               np.rot90(plain).astype(int), atol=1)
+
+
+@pytest.mark.parametrize("degrees", [-30.0, 5.0, 90.0])
+def test_points_turn_with_the_pixels(degrees):
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[60:63, 120:123] = 255                                   # a spot whose centre is (121.5, 61.5)
+    box = np.array([50, 40, 150, 140], np.float32)
+    turned = images.rotated_crop(image, box, 100, degrees)
+    rows, columns = np.nonzero(turned[..., 0] > 100)
+    seen = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) + box[:2]
+    told = images.rotate_points(np.tile([121.5, 61.5], (5, 1)).astype(np.float32), box, degrees)[0]
+    np.testing.assert_allclose(seen, told, atol=0.6)
+
+
+def test_mirror_exchanges_left_and_right(photograph):
+    assert (images.mirror(photograph)[:, 0] == photograph[:, -1]).all()
+
+
+def test_pyramid_goes_from_the_smallest_face_to_one_window(photograph):
+    levels = list(images.pyramid(photograph, 20, 12, 0.709))
+    first_scale, first = levels[0]
+    assert first.shape[:2] == (54, 72)                            # 12 / 20 of 90 x 120
+    np.testing.assert_allclose(first_scale, 0.6, rtol=1e-6)
+    assert all(min(level.shape[:2]) >= 12 for _, level in levels)
+    assert min(levels[-1][1].shape[:2]) * 0.709 < 12.5
+    for scale, level in levels:
+        np.testing.assert_allclose(scale * (120, 90), level.shape[1::-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (19, 400), (20, 20)])
+def test_pyramid_of_small_images(shape):
+    levels = list(images.pyramid(np.zeros((*shape, 3), np.uint8), 20, 12, 0.709))
+    assert len(levels) == (1 if min(shape) >= 20 else 0)
+
+
+def test_blob_is_the_normalised_image(photograph):
+    blob = images.blob(photograph[None])
+    np.testing.assert_allclose(blob[0].transpose(1, 2, 0), images.normalise(photograph.astype(np.float32)), atol=1e-6)
+
+
+def test_read_takes_any_file_name(tmp_path, photograph):
+    path = tmp_path / "人 脸.png"
+    path.write_bytes(cv2.imencode(".png", photograph)[1].tobytes())
+    np.testing.assert_array_equal(images.read(path), photograph)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff\xe0 cut"])
+def test_read_names_what_is_no_image(tmp_path, content):
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="bad.jpg"):
+        images.read(path)
+    with pytest.raises(UserError, match="missing.jpg"):
+        images.read(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((5, 5), np.uint8), np.zeros((5, 5, 4), np.uint8),
+                                   np.zeros((5, 5, 3), np.float32), np.zeros((0, 5, 3), np.uint8)])
+def test_check_refuses_what_is_no_bgr_image(image):
+    with pytest.raises(ValueError, match="uint8"):
+        images.check(image)

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from config import CASCADE, HEADS, ONET, PNET, RNET
+from detection import weights
+from detection.errors import UserError
+from detection.images import normalise
+from detection.runtime import Net
+from train import nets
+
+
+def lively(stage, rng):
+    """Arrays of a stage with biases and slopes that differ, so that a mix-up shows."""
+    arrays = {}
+    for name, shape in weights.shapes(stage).items():
+        kind = name.split("/")[1]
+        spread = 1.5 / np.sqrt(np.prod(shape[:-1])) if kind == "weights" else 0.1
+        arrays[name] = (rng.normal(0, spread, shape) + (0.25 if kind == "alphas" else 0)).astype(np.float32)
+    return arrays
+
+
+def keras_net(stage, arrays):
+    model = nets.build(stage)
+    nets.assign(model, stage, arrays)
+    return model
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("stage, published", [(PNET, 6_962), (RNET, 101_340 + 128), (ONET, 388_784 + 256)])
+def test_parameters_are_those_of_the_paper(stage, published):
+    assert nets.build(stage).count_params() == published == stage.parameters
+    assert sum(int(np.prod(shape)) for shape in weights.shapes(stage).values()) == published
+
+
+@pytest.mark.parametrize("stage", CASCADE, ids=lambda s: s.name)
+def test_runtime_gives_what_training_gave(stage, rng):
+    arrays = lively(stage, rng)
+    crops = rng.integers(0, 256, (300, stage.size, stage.size, 3), dtype=np.uint8)
+    trained = {k: np.asarray(v) for k, v in
+               nets.flat(keras_net(stage, arrays)(normalise(crops.astype(np.float32)))).items()}
+    run = Net(stage, arrays)(crops)                                 # 300 is more than one call takes
+    np.testing.assert_allclose(run[0], softmax(trained["face"]), atol=2e-5)
+    np.testing.assert_allclose(run[1], trained["box"], atol=2e-4)
+    np.testing.assert_allclose(run[2], trained["landmark"], atol=2e-4)
+
+
+@pytest.mark.parametrize("height, width", [(12, 12), (13, 40), (57, 30), (96, 131)])
+def test_pnet_on_a_crop_equals_its_map_cell(rng, height, width):
+    net = Net(PNET, lively(PNET, rng))
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    maps = net.maps(image)
+    rows, columns = maps[0].shape[:2]
+    # The pool before the map is 2 wide, and its last window may be incomplete: then the map has a cell more
+    assert rows == (height - 2 + 1) // 2 - 4 and columns == (width - 2 + 1) // 2 - 4
+    for row, column in [(0, 0), ((height - 12) // 2, (width - 12) // 2), (0, (width - 12) // 2)]:
+        crop = image[2 * row:2 * row + 12, 2 * column:2 * column + 12]
+        for one, many in zip(net(crop[None]), maps):
+            np.testing.assert_allclose(one[0], many[row, column], atol=1e-5)
+
+
+def test_runtime_takes_no_crops(rng):
+    assert [out.shape for out in Net(RNET, lively(RNET, rng))(np.zeros((0, 24, 24, 3), np.uint8))] == \
+        [(0, n) for n in HEADS.values()]
+
+
+def test_runtime_computes_the_wanted_heads_only(rng):
+    arrays = lively(ONET, rng)
+    crops = rng.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
+    for few, all_ in zip(Net(ONET, arrays, ("face", "box"))(crops), Net(ONET, arrays)(crops)):
+        np.testing.assert_allclose(few, all_, atol=1e-6)
+
+
+def test_weights_survive_the_file_and_the_model(tmp_path, rng):
+    arrays = lively(RNET, rng)
+    weights.write_arrays(tmp_path / "rnet.npz", nets.arrays(keras_net(RNET, arrays), RNET))
+    back = weights.read(tmp_path / "rnet.npz", RNET)
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(back[name], array)
+    first = (tmp_path / "rnet.npz").read_bytes()
+    weights.write_arrays(tmp_path / "rnet.npz", back)
+    assert (tmp_path / "rnet.npz").read_bytes() == first             # the same arrays are the same bytes
+    assert [p.name for p in tmp_path.iterdir()] == ["rnet.npz"]
+
+
+def test_wrong_weights_are_named(tmp_path, rng):
+    path = tmp_path / "pnet.npz"
+    with pytest.raises(UserError, match="no such weights"):
+        weights.read(path, PNET)
+    weights.write_arrays(path, lively(RNET, rng))
+    with pytest.raises(UserError, match="does not hold pnet"):
+        weights.read(path, PNET)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="not a complete weights file"):
+        weights.read(path, PNET)
+    broken = lively(PNET, rng)
+    broken["face/biases"][0] = np.nan
+    weights.write_arrays(path, broken)
+    with pytest.raises(UserError, match="not finite"):
+        weights.read(path, PNET)
+
+
+def test_the_start_of_training_follows_from_the_seed():
+    def start(seed):
+        return nets.arrays(nets.build(PNET, seed), PNET)["conv2/weights"]
+    np.testing.assert_array_equal(start(3), start(3))
+    assert (start(3) != start(4)).any()
