@@ -104,7 +104,9 @@ class Detector:
     def _run(self, index, images, proposals):
         """Net `index` on all square crops of all images: Faces above its threshold, boxes corrected."""
         windows = [bx.windows(faces.boxes) for faces in proposals]
-        crops = np.concatenate([im.crop(image, w, CASCADE[index].size) for image, w in zip(images, windows)])
+        size = CASCADE[index].size
+        crops = np.concatenate([im.crop(image, w, size) for image, w in zip(images, windows)] or
+                               [np.empty((0, size, size, 3), np.uint8)])
         face, offsets, *points = self.nets[index](crops)                       # (N, 2), (N, 4), [(N, 10)]
         found, start = [], 0
         for window in windows:

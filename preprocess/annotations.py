@@ -78,13 +78,13 @@ def find(data, *candidates):
 
 
 def read_wider(path, images) -> list[Photo]:
-    """WIDER FACE boxes, official or one-line form, told apart by the second line -> photos.
+    """WIDER FACE boxes, official or one-line form, told apart by the first two lines -> photos.
 
     images: the folder of its photos below the data folder, e.g. "WIDER_train/images".
     """
     lines = _lines(path)
-    second = next((text for _, text in lines[1:2]), "")
-    parse = _official if len(second.split()) in (1, 10) else _one_line
+    first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
+    parse = _official if _is_name(first) or second.isdigit() else _one_line
     return _collect(path, parse(lines, images))
 
 
@@ -118,6 +118,8 @@ def _collect(path, entries):
             seen[entry.path] = number
             photos.append(entry)
     problems.report(total, "entries", path)
+    if not any(len(photo.boxes) for photo in photos):
+        raise UserError(f"{path}: there is not one face in it; check that it is the right file")
     return photos
 
 

@@ -1,0 +1,152 @@
+"""The cascade with nets that are no nets: what they say is computed from the pixels, so the right answer is known."""
+import numpy as np
+import pytest
+
+from config import CASCADE
+from detection import Detector, UserError
+from detection import boxes as bx
+from detection import weights
+
+POINTS = np.array([0.3, 0.35, 0.7, 0.35, 0.5, 0.55, 0.35, 0.75, 0.65, 0.75], np.float32)   # within a planted face
+
+
+def planted(height, width, *faces):
+    """A dark picture with bright squares (x, y, side)."""
+    image = np.full((height, width, 3), 20, np.uint8)
+    for x, y, side in faces:
+        image[max(y, 0):y + side, max(x, 0):x + side] = 240
+    return image
+
+
+class Proposer:
+    """P-Net's part: a window is a face as far as it is bright and its surroundings are dark."""
+    def maps(self, level):
+        bright = np.pad(level[..., 0].astype(np.float64) / 255, 6)
+        total = np.pad(bright.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+
+        def means(pad):                                           # of the 12 + 2 pad windows around each cell
+            side, start = 12 + 2 * pad, 6 - pad
+            rows = np.arange(start, start + level.shape[0] - 11, 2)[:, None]
+            columns = np.arange(start, start + level.shape[1] - 11, 2)[None]
+            return (total[rows + side, columns + side] - total[rows, columns + side]
+                    - total[rows + side, columns] + total[rows, columns])
+        inner, outer = means(0), means(6) - means(0)
+        score = np.clip(inner / 144 - outer / 432, 0, 1)
+        wider = np.broadcast_to(np.float32([-0.25, -0.25, 0.25, 0.25]), (*score.shape, 4))
+        return [np.stack([1 - score, score], axis=-1).astype(np.float32), wider]
+
+
+class Finder:
+    """R-Net's and O-Net's part: finds the bright square in its crop, to the pixel; no face where it touches the edge.
+
+    The box is wider than the square by `margin` of its side, so that the next net sees all of it.
+    """
+    def __init__(self, margin, points):
+        self.margin, self.points = margin, points
+
+    def __call__(self, crops):
+        found = [self.look(crop[..., 0] > 128) for crop in crops]
+        arrays = [np.array([f[i] for f in found], np.float32).reshape(len(crops), n) for i, n in enumerate((2, 4, 10))]
+        return arrays if self.points else arrays[:2]
+
+    def look(self, bright):
+        rows, columns = np.nonzero(bright)
+        edge = bright[[0, -1]].any() or bright[:, [0, -1]].any()
+        if edge or not len(rows):
+            return (0.9, 0.1), np.zeros(4), np.zeros(10)
+        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / len(bright)
+        side = box[2:] - box[:2]
+        points = POINTS.reshape(5, 2) * side + box[:2]
+        return (0.1, 0.9), box - (0, 0, 1, 1) + np.tile(side, 2) * self.margin * (-1, -1, 1, 1), points.ravel()
+
+
+def detector(**options):
+    options = {"min_face_size": 20, "thresholds": (0.5, 0.4, 0.4), **options}
+    return Detector([Proposer(), Finder(0.1, False), Finder(0, True)], **options)
+
+
+@pytest.mark.parametrize("face", [(100, 60, 40), (30, 90, 75), (200, 20, 24), (0, 0, 60), (240, 130, 70)])
+def test_finds_a_planted_face(face):
+    x, y, side = face
+    found = detector().detect(planted(200, 310, face))
+    assert len(found) == 1
+    np.testing.assert_allclose(found.boxes[0], [x, y, x + side, y + side], atol=0.06 * side)
+    np.testing.assert_allclose(found.landmarks[0], POINTS.reshape(5, 2) * side + (x, y), atol=0.06 * side)
+    assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
+
+
+def test_a_face_across_the_border_is_seen_through_the_padding():
+    found = detector(thresholds=(0.3, 0.3, 0.3)).detect(planted(200, 300, (-12, 80, 60)))
+    assert len(found) >= 1
+    assert bx.iou(np.array([[0, 80, 48, 140]], np.float32), found.boxes).max() > 0.8
+
+
+def test_all_of_several_faces_best_first():
+    faces = [(20, 20, 40), (150, 30, 60), (60, 150, 90), (220, 200, 30)]
+    found = detector().detect(planted(300, 300, *faces))
+    truth = np.array([[x, y, x + s, y + s] for x, y, s in faces], np.float32)
+    assert len(found) == 4 and (bx.iou(truth, found.boxes).max(axis=1) > 0.8).all()
+    assert (np.diff(found.scores) <= 0).all()
+
+
+def test_a_batch_of_any_sizes_equals_one_by_one():
+    images = [planted(200, 310, (100, 60, 40)), planted(90, 60), planted(300, 200, (10, 10, 50), (100, 200, 80)),
+              planted(5, 5), planted(120, 120, (30, 30, 60))]
+    both = detector()
+    for together, alone in zip(both.detect_batch(images), [both.detect(image) for image in images], strict=True):
+        for name in ("boxes", "scores", "landmarks"):
+            np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
+
+
+@pytest.mark.parametrize("image", [planted(200, 300), planted(1, 1), planted(19, 500), planted(20, 20)],
+                         ids=["dark", "1x1", "thin", "20x20"])
+def test_no_face_is_an_empty_answer(image):
+    found = detector().detect(image)
+    assert (found.boxes.shape, found.scores.shape, found.landmarks.shape) == ((0, 4), (0,), (0, 5, 2))
+
+
+def test_no_images_no_answers():
+    assert detector().detect_batch([]) == []
+
+
+def test_stages_stop_early_and_trace_tells_all():
+    image = planted(200, 310, (100, 60, 40))
+    full = detector().trace([image])
+    assert [len(result) for result in full] == [1, 1, 1]
+    for stages in (1, 2):
+        last = detector(stages=stages).detect(image)
+        np.testing.assert_array_equal(last.boxes, full[stages - 1][0].boxes)
+        assert last.landmarks.shape == (0, 5, 2)
+
+
+def test_detecting_leaves_the_image_alone():
+    image = planted(200, 310, (-10, 60, 40))
+    before = image.copy()
+    detector().detect(image)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("options", [{"thresholds": (0.5,)}, {"thresholds": (0.5, 0.5, 2)}, {"factor": 1.0},
+                                     {"factor": 0}, {"min_face_size": 0}, {"min_face_size": float("nan")}])
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(ValueError):
+        detector(**options)
+
+
+def test_images_that_are_none_are_refused():
+    for image in (None, "picture.jpg", np.zeros((5, 5)), np.zeros((5, 5, 3))):
+        with pytest.raises(ValueError, match="uint8"):
+            detector().detect(image)
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(UserError, match="pnet.npz"):
+        Detector(tmp_path)
+
+
+def test_real_nets_with_random_weights_run_through(tmp_path, rng, photograph):
+    for stage in CASCADE:
+        weights.write_arrays(tmp_path / f"{stage.name}.npz", {
+            name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in weights.shapes(stage).items()})
+    found = Detector(tmp_path, thresholds=(0.0, 0.0, 0.0)).detect(photograph)
+    assert len(found) > 0 and found.landmarks.shape == (len(found), 5, 2) and np.isfinite(found.boxes).all()

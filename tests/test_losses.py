@@ -1,0 +1,72 @@
+"""Every number below was worked out by hand."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import LANDMARK, NEGATIVE, PART, POSITIVE
+from train import losses
+
+LOG2 = np.log(2)
+
+
+def labels(*values):
+    return tf.constant(values, tf.int64)
+
+
+def test_face_loss_is_the_mean_of_the_hardest_70_percent():
+    # ten negatives whose cross-entropy is log(1 + e^x): the three easiest are left out
+    x = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], np.float32)
+    logits = tf.stack([tf.zeros(10), x], axis=1)
+    expected = np.log1p(np.exp(x))[3:].mean()
+    np.testing.assert_allclose(losses.face(logits, labels(*[NEGATIVE] * 10)), expected, rtol=1e-6)
+
+
+def test_face_loss_takes_positives_and_negatives_only():
+    logits = tf.constant([[0.0, 0], [0, 0], [9, -9], [9, -9]])
+    kinds = labels(POSITIVE, NEGATIVE, PART, LANDMARK)
+    # 70 % of two samples is one; parts and landmarks would cost 18
+    np.testing.assert_allclose(losses.face(logits, kinds), LOG2, rtol=1e-6)
+
+
+def test_box_loss_takes_positives_and_parts_only():
+    offsets = tf.constant([[0.0] * 4, [1, 1, 1, 1], [5] * 4, [7] * 4])
+    targets = tf.constant([[0.5, 0, 0, 0], [0, 1, 1, 3], [0] * 4, [0] * 4])
+    kinds = labels(POSITIVE, PART, NEGATIVE, LANDMARK)
+    np.testing.assert_allclose(losses.box(offsets, kinds, targets), (0.25 + 5) / 2, rtol=1e-6)
+
+
+def test_landmark_loss_takes_landmark_samples_only():
+    points = tf.ones([3, 10])
+    targets = tf.constant([[0.0] * 10, [0.5] * 10, [1] * 9 + [0]])
+    np.testing.assert_allclose(losses.landmark(points, labels(POSITIVE, LANDMARK, LANDMARK), targets),
+                               (2.5 + 1) / 2, rtol=1e-6)
+
+
+def test_accuracy_counts_both_sides():
+    logits = tf.constant([[0.0, 1], [1, 0], [0, 1], [0, 1]])
+    np.testing.assert_allclose(losses.accuracy(logits, labels(POSITIVE, NEGATIVE, NEGATIVE, PART)), 2 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [POSITIVE, PART, NEGATIVE, LANDMARK])
+def test_absent_kinds_cost_nothing_and_give_finite_gradients(kind):
+    outputs = {"face": tf.Variable([[0.3, 0.1]] * 4), "box": tf.Variable(tf.ones([4, 4])),
+               "landmark": tf.Variable(tf.ones([4, 10]))}
+    batch = (None, labels(*[kind] * 4), tf.zeros([4, 4]), tf.zeros([4, 10]))
+    with tf.GradientTape() as tape:
+        values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.5})
+    gradients = tape.gradient(values["total"], list(outputs.values()))
+    counted = {POSITIVE: {"face", "box"}, PART: {"box"}, NEGATIVE: {"face"}, LANDMARK: {"landmark"}}[kind]
+    for name, gradient in zip(outputs, gradients):
+        assert (values[name].numpy() > 0) == (name in counted)
+        assert np.isfinite(gradient.numpy()).all() and (np.abs(gradient.numpy()).sum() > 0) == (name in counted)
+
+
+def test_total_is_the_weighted_sum():
+    outputs = {"face": tf.zeros([4, 2]), "box": tf.ones([4, 4]), "landmark": tf.ones([4, 10])}
+    batch = (None, labels(POSITIVE, NEGATIVE, PART, LANDMARK), tf.zeros([4, 4]), tf.zeros([4, 10]))
+    values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.25})
+    np.testing.assert_allclose(values["total"], LOG2 + 0.5 * 4 + 0.25 * 10, rtol=1e-6)
+
+
+def test_weight_decay_is_half_the_sum_of_squares():
+    np.testing.assert_allclose(losses.weight_decay([tf.constant([1.0, 2]), tf.constant([3.0])]), 0.0005 * 14 / 2)

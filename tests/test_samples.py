@@ -1,0 +1,104 @@
+import numpy as np
+
+from config import HELD_OUT_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE
+from detection import boxes as bx
+from preprocess import gen_12net_data, gen_imglist_pnet, gen_landmark_aug, samples
+
+
+def test_a_line_gives_the_sample_back_exactly(rng):
+    crops = rng.integers(-50, 500, (20, 4))
+    offsets, points = rng.normal(size=(20, 4)).astype(np.float32), rng.random((20, 10)).astype(np.float32)
+    labels = rng.choice([POSITIVE, PART, NEGATIVE, LANDMARK], 20)
+    lines = samples.lines("e v/図 1.jpg", crops, labels, offsets, points, mirror=True, rotation=-5.0)
+    for line, crop, label, offset, point in zip(lines, crops, labels, offsets, points):
+        back = samples.parse(line)
+        assert (back.photo, back.mirror, back.rotation, back.label) == ("e v/図 1.jpg", True, -5.0, label)
+        for value, wanted in ((back.crop, crop), (back.offsets, offset), (back.points, point)):
+            np.testing.assert_array_equal(value, wanted)
+        assert samples.photo_of(line) == back.photo
+
+
+def shifted(dx):
+    return np.array([[dx, 0, dx + 100, 100]], np.float32)
+
+
+def test_label_rule_by_hand():
+    face = shifted(0)
+    for dx, label in [(0, POSITIVE), (21, POSITIVE), (22, PART), (42, PART), (43, samples.NO_LABEL), (53, samples.NO_LABEL),
+                      (54, NEGATIVE), (200, NEGATIVE)]:       # IoU (100 - dx) / (100 + dx): 0.653, 0.639, 0.408, 0.399, ...
+        assert samples.label(shifted(dx), face, bx.empty(0, 4))[0] == [label], dx
+
+
+def test_the_best_face_decides():
+    labels, best = samples.label(shifted(0), np.concatenate([shifted(60), shifted(10)]), bx.empty(0, 4))
+    assert labels == [POSITIVE]
+    np.testing.assert_array_equal(best, shifted(10))
+
+
+def test_faces_that_do_not_count_are_neither_truth_nor_background():
+    none = bx.empty(0, 4)
+    inside = np.array([[40, 40, 60, 60]], np.float32)
+    assert samples.label(shifted(0), none, shifted(0))[0] == [samples.NO_LABEL]
+    assert samples.label(inside, none, shifted(0))[0] == [samples.NO_LABEL]      # a crop within an invalid region
+    assert samples.label(shifted(0), none, inside)[0] == [NEGATIVE]              # a speck in a large crop
+    assert samples.label(shifted(200), none, shifted(0))[0] == [NEGATIVE]
+
+
+def test_no_faces_no_crops():
+    labels, best = samples.label(bx.empty(0, 4), bx.empty(0, 4), bx.empty(0, 4))
+    assert labels.shape == (0,) and best.shape == (0, 4)
+
+
+def test_draws_follow_from_seed_step_and_photo_alone():
+    def first(*key):
+        return samples.rng(*key).random()
+    assert first("a", "x.jpg", 1) == first("a", "x.jpg", 1)
+    assert len({first("a", "x.jpg", 1), first("b", "x.jpg", 1), first("a", "y.jpg", 1), first("a", "x.jpg", 2)}) == 4
+
+
+def test_the_held_out_share_is_about_right():
+    share = np.mean([samples.held_out(f"event/{i}.jpg") for i in range(20_000)])
+    assert abs(share - HELD_OUT_SHARE) < 0.01
+
+
+def test_random_crops_obey_their_laws(rng):
+    face = np.array([50, 60, 90, 110], np.float32)
+    for _ in range(50):
+        around = gen_12net_data.around(rng, face, 200, 300, 20)
+        side = around[:, 2] - around[:, 0]
+        assert (side == around[:, 3] - around[:, 1]).all() and (side >= 32).all() and (side <= 63).all()
+        assert np.abs((around[:, :2] + around[:, 2:]) / 2 - (70, 85)).max() <= 0.2 * 50 + 1.5
+        assert gen_12net_data.inside(around, 200, 300).all()
+        for crops in (gen_12net_data.background(rng, 200, 300), gen_12net_data.near(rng, face, 200, 300)):
+            side = crops[:, 2] - crops[:, 0]
+            assert (side >= 12).all() and (side <= 100).all() and gen_12net_data.inside(crops, 200, 300).all()
+        touching = gen_12net_data.near(rng, face, 200, 300)
+        assert (touching[:, :2] <= face[2:]).all() and (touching[:, 2:] >= face[:2] - 1).all()
+
+
+def test_tiny_photos_give_no_background(rng):
+    assert len(gen_12net_data.background(rng, 11, 500)) == 0
+    assert gen_12net_data.inside(gen_12net_data.background(rng, 12, 25), 12, 25).all()
+
+
+def test_landmark_variants_hold_only_points_inside(rng):
+    crop = np.array([10, 10, 60, 60], np.float32)
+    points = np.array([[20, 25], [50, 25], [35, 35], [22, 50], [48, 50]], np.float32)
+    seen = set()
+    for _ in range(40):
+        for line in gen_landmark_aug.variants(rng, "x.jpg", crop, points):
+            sample = samples.parse(line)
+            seen.add((sample.mirror, sample.rotation))
+            assert sample.label == LANDMARK and ((sample.points > 0) & (sample.points < 1)).all()
+            assert sample.points[0] < sample.points[2] and sample.points[6] < sample.points[8]    # left stays left
+    assert seen == {(m, r) for m in (False, True) for r in (0.0, 5.0, -5.0)}
+    assert gen_landmark_aug.variants(rng, "x.jpg", crop, points + 30) == []
+
+
+def test_balance_is_one_one_three():
+    take, scarcest = gen_imglist_pnet.balance({"positive": 100, "part": 400, "negative": 900, "landmark": 77})
+    assert take == {"positive": 100, "part": 100, "negative": 300, "landmark": 77} and scarcest == "positive"
+    take, scarcest = gen_imglist_pnet.balance({"positive": 10 ** 6, "part": 10 ** 6, "negative": 10 ** 7, "landmark": 0})
+    assert take == {"positive": 250_000, "part": 250_000, "negative": 750_000, "landmark": 0} and scarcest is None
+    take, _ = gen_imglist_pnet.balance({"positive": 100, "part": 0, "negative": 900, "landmark": 0})
+    assert take == {"positive": 100, "part": 0, "negative": 300, "landmark": 0}
