@@ -6,11 +6,9 @@ image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
 import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")     # no chatter about processors and drivers
-import tensorflow as tf  # noqa: E402
-
-from detection.errors import UserError  # noqa: E402
-from preprocess.step import read_manifest  # noqa: E402
+from detection.errors import UserError
+from preprocess.quiet_tensorflow import tf
+from preprocess.step import read_manifest
 
 SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/label": tf.io.FixedLenFeature([], tf.int64),

@@ -16,6 +16,7 @@ from config import KINDS, LANDMARK, NEGATIVE, STAGES  # noqa: E402
 from detection import boxes as bx  # noqa: E402
 from detection.draw import BOX, POINT  # noqa: E402
 from preprocess import records, step  # noqa: E402
+from preprocess.quiet_tensorflow import tf  # noqa: E402
 
 TILE, MARGIN = 96, 24      # px of a sample on the sheet, and black space around it, as boxes leave the crop
 
@@ -55,7 +56,7 @@ def main(args):
     folder = args.work / str(args.size)
     stored = records.Records(folder, args.size)
     files = [path for name in STAGES[args.size].batch for path in stored.files(name, args.split)]
-    dataset = records.tf.data.TFRecordDataset(files).batch(256).map(lambda r: records.decode(r, args.size)).unbatch()
+    dataset = tf.data.TFRecordDataset(files).batch(256).map(lambda r: records.decode(r, args.size)).unbatch()
     path = folder / "samples.png"
     cv2.imwrite(str(path), sheet(dataset, args.count))
     print(f"{path}: up to {args.count} samples of each kind")

@@ -3,13 +3,12 @@
 Everything random follows from (seed, epoch, position), so the batch at a given position is the same in a run that was
 stopped and went on as in one that was not.
 """
-import tensorflow as tf
-
 from config import JITTER, PIXEL_MEAN, SHUFFLE_BYTES, Stage
 from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
 from detection.errors import UserError
 from detection.images import normalise
 from preprocess import records
+from preprocess.quiet_tensorflow import tf
 
 READ_CYCLE = 8     # shards read in turn
 

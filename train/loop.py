@@ -9,14 +9,13 @@ import json
 import time
 import zipfile
 
-import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from config import CHECKPOINT_SECONDS, DECAY, DECAY_AT, MOMENTUM, Stage
 from detection import weights
 from detection.errors import UserError
+from preprocess.quiet_tensorflow import keras, tf
 from preprocess.step import write_text
 from train import batches, losses, nets
 

@@ -3,9 +3,8 @@
 Which sample counts for which loss, by its label: face, positive 1 and negative 0; box, positive 1 and part -1;
 landmark, landmark -2. Source: [paper], section II-B and II-C.
 """
-import tensorflow as tf
-
 from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
+from preprocess.quiet_tensorflow import tf
 
 
 def mask(labels, *kinds):

@@ -1,8 +1,7 @@
 """The three nets for training, as Keras models, made from the layers in config.py."""
-import keras
-
 from config import HEADS, PRELU_INIT, Conv, Pool, Stage
 from detection.weights import shapes, trunk
+from preprocess.quiet_tensorflow import keras
 
 
 def build(stage: Stage, seed=0):

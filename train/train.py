@@ -20,15 +20,13 @@ from detection.errors import UserError  # noqa: E402
 from preprocess import step  # noqa: E402
 
 
-def train(run, args):
-    """Trains to the end; leaves best.npz and log.csv with the step's parts. Returns the report."""
-    from preprocess import records
+def train(run, stored, args):
+    """Trains on the stored records to the end; leaves best.npz and log.csv with the step. Returns the best row."""
+    from preprocess.quiet_tensorflow import keras, tf    # slow to load, so only where it is needed
     from train import batches, loop
-    import keras
     keras.utils.set_random_seed(args.seed)
-    loop.tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_op_determinism()
     stage = STAGES[args.size]
-    stored = records.Records(args.work / str(args.size), args.size)
     parts = batches.composition(stage, stored.counts, args.batch_size)
     for name in stage.batch.keys() - parts.keys():
         print(f"warning: no {name} samples; {stage.name} does not learn from them")
@@ -57,10 +55,12 @@ def main(args):
     for name in ("epochs", "batch_size", "learning_rate"):
         if not getattr(args, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {getattr(args, name)}")
-    inputs = [folder / "records.json"] + ([args.init_from] if args.init_from else [])
+    from preprocess import records
+    stored = records.Records(folder, args.size)
+    inputs = [stored.manifest] + ([args.init_from] if args.init_from else [])
     options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate")}
     run = step.Step(folder, "train", inputs, options, args.force)
-    best = run.finished() or train(run, args)
+    best = run.finished() or train(run, stored, args)
     target = args.model / f"{stage.name}.npz"
     publish(folder / "train" / "best.npz", target)
     print(f"{target}: epoch {best['epoch']}, " + ", ".join(

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import KINDS, ONET, PNET, RNET
+from detection import boxes as bx
+from detection.errors import UserError
+from preprocess import records
+from preprocess.step import write_json
+from train import batches
+
+
+def make_records(folder, size, counts, rng, shards=3):
+    """Records of `size` px: name -> number of samples; a sample's offsets are its number / 1000."""
+    (folder / "records").mkdir(parents=True)
+    report = {"size": size, "counts": {}, "shards": {}}
+    outputs = {}
+    for name, n in counts.items():
+        for split, amount in (("train", n), ("validation", n // 5)):
+            names = [f"{name}-{split}-{i}.tfrecord" for i in range(shards)]
+            for i, shard in enumerate(names):
+                rows = []
+                for number in range(i, amount, shards):
+                    image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+                    rows.append(records.encode(image, KINDS.get(name, 1), np.full(4, number / 1000), np.zeros(10)))
+                records.write(folder / "records" / shard, rows)
+                outputs[f"records/{shard}"] = (folder / "records" / shard).stat().st_size
+            report["counts"][f"{name}-{split}"] = amount
+            report["shards"][f"{name}-{split}"] = names
+    write_json(folder / "records.json", {"outputs": outputs, "report": report})
+    return records.Records(folder, size)
+
+
+@pytest.fixture
+def stored(tmp_path, rng):
+    return make_records(tmp_path, 24, {"positive": 90, "part": 100, "negative": 400, "landmark": 70}, rng)
+
+
+def test_a_record_gives_the_sample_back(rng):
+    image, offsets, points = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8), rng.normal(size=4), rng.random(10)
+    serialised = records.encode(image, -2, offsets, points)
+    example = tf.train.Example.FromString(serialised)
+    assert set(example.features.feature) == {"image/encoded", "image/label", "image/roi", "image/landmark"}
+    back = records.decode(tf.constant([serialised]), 24)
+    np.testing.assert_array_equal(back[0][0], image)
+    assert back[1][0] == -2
+    np.testing.assert_array_equal(back[2][0], offsets.astype(np.float32))
+    np.testing.assert_array_equal(back[3][0], points.astype(np.float32))
+
+
+def test_records_of_another_size_are_refused(tmp_path, stored):
+    with pytest.raises(UserError, match="24 px crops, not 48"):
+        records.Records(tmp_path, 48)
+    with pytest.raises(UserError, match="gen_tfrecords.py 12"):
+        records.Records(tmp_path / "nowhere", 12)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        records.decode(tf.constant([records.encode(np.zeros((24, 24, 3), np.uint8), 0, np.zeros(4), np.zeros(10))]), 20)
+
+
+def test_a_missing_or_short_shard_is_named(tmp_path, stored):
+    shard = tmp_path / "records" / "part-train-1.tfrecord"
+    shard.write_bytes(shard.read_bytes()[:-5])
+    with pytest.raises(UserError, match="part-train-1"):
+        records.Records(tmp_path, 24)
+
+
+def test_every_batch_has_the_exact_composition(stored):
+    parts = batches.composition(RNET, stored.counts)
+    assert parts == {"positive": 64, "part": 64, "negative": 192, "landmark": 64}
+    for _, labels, _, _ in batches.training(stored, parts, seed=0, epoch=0).take(5):
+        found = {kind: int((labels.numpy() == value).sum()) for kind, value in KINDS.items()}
+        assert found == parts
+
+
+def test_composition_scales_and_leaves_empty_lists_out(stored):
+    assert batches.composition(RNET, stored.counts, 48) == {"positive": 8, "part": 8, "negative": 24, "landmark": 8}
+    assert batches.composition(ONET, {**stored.counts, "landmark-train": 0}).keys() == {"positive", "part", "negative"}
+    with pytest.raises(UserError, match="no training sample"):
+        batches.composition(PNET, {"imglist-train": 0})
+
+
+def test_a_pass_shows_every_sample_once(stored):
+    parts = {"positive": 10}
+    batches_seen = batches.training(stored, parts, seed=0, epoch=0).take(9)
+    seen = [round(float(n) * 1000) for batch in batches_seen for n in abs(batch[2].numpy())[:, 1]]
+    assert sorted(seen) == list(range(90))
+
+
+def contents(stored, **place):
+    return [[t.numpy() for t in batch] for batch in batches.training(stored, {"positive": 16, "negative": 48},
+                                                                     **place).take(4)]
+
+
+def test_batches_follow_from_seed_epoch_and_position(stored):
+    first = contents(stored, seed=1, epoch=2)
+    for one, again in zip(first, contents(stored, seed=1, epoch=2)):
+        for a, b in zip(one, again):
+            np.testing.assert_array_equal(a, b)
+    for a, b in zip(first[3], contents(stored, seed=1, epoch=2, skip=3)[0]):
+        np.testing.assert_array_equal(a, b)
+    for other in (dict(seed=2, epoch=2), dict(seed=1, epoch=3)):
+        assert (first[0][2] != contents(stored, **other)[0][2]).any()
+
+
+def test_mirroring_moves_pixels_and_targets_alike():
+    """A bright rectangle stays within its target box, a bright spot under its point."""
+    image = np.zeros((1, 48, 48, 3), np.float32)
+    image[0, 10:30, 5:20] = 100
+    box = np.array([[5 / 48, 10 / 48, 20 / 48 - 1, 30 / 48 - 1]], np.float32)
+    points = np.array([[5 / 48, 10 / 48, 20 / 48, 10 / 48, 0.3, 0.4, 5 / 48, 30 / 48, 20 / 48, 30 / 48]], np.float32)
+    mirrored, offsets, relative = (t.numpy() for t in batches.mirror(image, box, points, tf.constant([True])))
+    crop = np.array([[0, 0, 48, 48]], np.float32)
+    x1, y1, x2, y2 = np.round(bx.decode(offsets, crop)[0]).astype(int)
+    assert (mirrored[0, y1:y2, x1:x2] == 100).all() and mirrored.sum() == image.sum()
+    np.testing.assert_allclose(bx.decode_points(relative, crop)[0, 0], [x1, y1], atol=1e-4)      # left eye, upper left
+    np.testing.assert_allclose(bx.decode_points(relative, crop)[0, 4], [x2, y2], atol=1e-4)
+    for one, same in zip(batches.mirror(image, box, points, tf.constant([False])), (image, box, points)):
+        np.testing.assert_array_equal(one, same)
+
+
+def test_jitter_acts_within_bounds_and_differs_from_image_to_image(rng):
+    images = tf.constant(np.repeat(rng.integers(0, 256, (1, 24, 24, 3)), 64, axis=0), tf.float32)
+    out = batches.jitter(images, tf.constant([1, 2])).numpy()
+    assert out.min() >= 0 and out.max() <= 255
+    change = np.abs(out - images.numpy()).mean(axis=(1, 2, 3))
+    assert (change > 1).mean() > 0.9 and len(np.unique(change.round(3))) > 50
+    assert abs(out.mean() - images.numpy().mean()) < 10
+
+
+def test_half_of_the_samples_are_mirrored():
+    flips = batches.coin(tf.constant([1, 2]), 10_000).numpy()
+    assert 0.47 < flips.mean() < 0.53
+
+
+def test_validation_shows_held_out_samples_as_they_are(stored):
+    images, labels, offsets, _ = next(iter(batches.validation(stored, ["positive", "negative"])))
+    assert len(labels) == 18 + 80
+    assert sorted((offsets.numpy()[:18, 0] * 1000).round()) == list(range(18))
+    assert -1.0 <= images.numpy().min() and images.numpy().max() <= 1.0
+
+

@@ -1,0 +1,174 @@
+"""The scripts as processes, on drawn photos: same bytes whoever does the work, killed and run again, wrong arguments."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from config import CASCADE
+from conftest import ROOT
+from detection import weights
+
+SCRIPTS = ["preprocess/gen_12net_data.py", "preprocess/gen_landmark_aug.py", "preprocess/gen_imglist_pnet.py",
+           "preprocess/gen_tfrecords.py", "preprocess/gen_hard_example.py", "preprocess/show_samples.py",
+           "train/train.py", "train/evaluate.py", "test.py", "data/make_sample.py"]
+P_STEPS = [("preprocess/gen_12net_data.py",), ("preprocess/gen_landmark_aug.py", "12"),
+           ("preprocess/gen_imglist_pnet.py",), ("preprocess/gen_tfrecords.py", "12")]
+
+
+def contents(folder):
+    """Relative name -> bytes of every file below, hidden ones included."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def random_model(folder, rng):
+    """P-Net, R-Net and O-Net that know nothing."""
+    for stage in CASCADE:
+        weights.write_arrays(folder / f"{stage.name}.npz", {
+            name: rng.normal(0, 0.1, shape).astype("float32") for name, shape in weights.shapes(stage).items()})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, sample, script):
+    """Work folder in which the four steps before P-Net's training were run, with one worker."""
+    work = tmp_path_factory.mktemp("work")
+    for name, *args in P_STEPS:
+        script(name, *args, "--data", sample, "--work", work, "--workers", 1)
+    return work
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_says_what_is_read_and_written(script, name):
+    text = script(name, "--help").stdout
+    assert "reads" in text and "writes" in text or "data/make_sample.py" in name
+
+
+def test_two_workers_write_the_same_bytes_as_one(done, sample, script, tmp_path):
+    for name, *args in P_STEPS:
+        script(name, *args, "--data", sample, "--work", tmp_path, "--workers", 2)
+    assert contents(tmp_path) == contents(done)
+
+
+def test_another_seed_writes_other_samples(done, sample, script, tmp_path):
+    script("preprocess/gen_12net_data.py", "--data", sample, "--work", tmp_path, "--seed", 1)
+    assert contents(tmp_path)["12/positive.txt"] != contents(done)["12/positive.txt"]
+
+
+def test_a_finished_step_is_skipped_and_a_stale_one_is_rebuilt(done, sample, script, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(done, work)
+    for name, *args in P_STEPS:
+        assert "done already" in script(name, *args, "--data", sample, "--work", work).stdout
+    negatives = work / "12" / "negative.txt"
+    negatives.write_text("".join(negatives.read_text().splitlines(keepends=True)[:500]))
+    out = script("preprocess/gen_imglist_pnet.py", "--data", sample, "--work", work).stdout
+    assert "have changed" in out and "negative: 498 of 500" in out
+    assert "have changed" in script("preprocess/gen_tfrecords.py", 12, "--data", sample, "--work", work).stdout
+
+
+@pytest.mark.parametrize("folder, path", [("preprocess", "gen_12net_data.py"), ("train", "train.py")])
+def test_scripts_run_from_inside_their_folder(folder, path, sample, tmp_path):
+    args = [] if folder == "preprocess" else ["12"]
+    run = subprocess.run([sys.executable, path, *args, "--data", str(sample), "--work", str(tmp_path), "--workers", "2"],
+                         cwd=ROOT / folder, capture_output=True, text=True)
+    if folder == "preprocess":
+        assert run.returncode == 0, run.stderr
+    else:      # there are no records to train on: the project's own sentence shows that all was found
+        assert run.returncode == 2 and "gen_tfrecords" in run.stderr
+
+
+def killed(args, after):
+    """Starts a script, kills it with SIGKILL after some seconds. Returns whether it was still running."""
+    process = subprocess.Popen([sys.executable, *map(str, args)], cwd=ROOT, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process.wait(after)
+        return False
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+
+
+def kill_and_finish(script, args, moments):
+    """Kills the step at each of these moments, then lets it end. Returns how many kills came in time."""
+    hits = sum(killed(args, moment) for moment in moments)
+    script(*args)
+    return hits
+
+
+def test_sampling_and_records_killed_and_run_again_end_in_the_same_bytes(done, sample, script, tmp_path):
+    where = ["--data", sample, "--work", tmp_path, "--workers", 2]
+    hits = kill_and_finish(script, ["preprocess/gen_12net_data.py", *where], (0.35, 0.5, 0.6))
+    script("preprocess/gen_landmark_aug.py", 12, *where)
+    script("preprocess/gen_imglist_pnet.py", *where)
+    hits += kill_and_finish(script, ["preprocess/gen_tfrecords.py", 12, *where], (0.6, 2.0, 2.6, 3.2))
+    assert hits >= 3
+    assert contents(tmp_path) == contents(done)
+
+
+def test_mining_killed_and_run_again_ends_in_the_same_bytes(sample, script, tmp_path, rng):
+    model = random_model(tmp_path / "model", rng)
+    for number, workers in ((12, 1), (24, 2)):
+        common = ["preprocess/gen_hard_example.py", number, "--data", sample, "--model", model, "--min-face", 100]
+        started = time.monotonic()
+        script(*common, "--work", tmp_path / "whole", "--workers", workers)
+        span = time.monotonic() - started
+        kill_and_finish(script, [*common, "--work", tmp_path / "killed", "--workers", 2], (0.3 * span, 0.4 * span))
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_training_killed_and_run_again_ends_in_the_same_weights(done, sample, script, tmp_path):
+    for name in ("whole", "killed"):
+        shutil.copytree(done, tmp_path / name / "work")
+
+    def command(name):
+        return ["train/train.py", 12, "--data", sample, "--work", tmp_path / name / "work", "--model",
+                tmp_path / name / "model", "--graph", tmp_path / name / "graph", "--epochs", 6]
+    started = time.monotonic()
+    script(*command("whole"))
+    span = time.monotonic() - started
+    hits = kill_and_finish(script, command("killed"), (0.5 * span, 0.7 * span))
+    assert hits >= 1
+    for part in ("work", "model"):
+        assert contents(tmp_path / "killed" / part) == contents(tmp_path / "whole" / part)
+    assert "done already" in script(*command("killed")).stdout
+
+
+def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):
+    model = random_model(tmp_path / "model", rng)
+    cases = [("preprocess/gen_12net_data.py", "--data", tmp_path), ("preprocess/gen_landmark_aug.py", 24, "--data", tmp_path),
+             ("preprocess/gen_imglist_pnet.py", "--work", tmp_path), ("preprocess/gen_tfrecords.py", 24, "--work", tmp_path),
+             ("preprocess/gen_hard_example.py", 12, "--data", sample, "--model", tmp_path),
+             ("preprocess/gen_hard_example.py", 24, "--data", sample, "--model", model, "--thresholds", 0.3),
+             ("train/train.py", 12, "--work", tmp_path), ("train/train.py", 12, "--work", tmp_path, "--epochs", 0),
+             ("train/evaluate.py", 12, "--data", tmp_path, "--model", model),
+             ("train/evaluate.py", 12, "--data", sample, "--model", tmp_path),
+             ("test.py", tmp_path / "nothing.jpg"), ("test.py", tmp_path / "model"),
+             ("test.py", sample, "--thresholds", 0.1, 0.2, 7), ("test.py", sample, "--model", tmp_path)]
+    for case in cases:
+        message = script(*case, code=2).stderr
+        assert message.startswith("error: ") and message.count("\n") == 1, (case, message)
+
+
+def test_records_of_the_wrong_size_are_told_before_training(done, script, tmp_path):
+    shutil.copytree(done / "12", tmp_path / "24")
+    message = script("train/train.py", 24, "--work", tmp_path, code=2).stderr
+    assert "12 px crops, not 24" in message
+
+
+def test_bad_photos_are_named_counted_and_skipped(sample, script, tmp_path):
+    shutil.copytree(sample, tmp_path / "data")
+    photos = sorted((tmp_path / "data" / "WIDER_train").rglob("*.jpg"))
+    photos[3].write_bytes(photos[3].read_bytes()[:200])
+    photos[5].unlink()
+    out = script("preprocess/gen_12net_data.py", "--data", tmp_path / "data", "--work", tmp_path / "work").stdout
+    assert photos[3].name in out and photos[5].name in out and out.count("skipped:") == 2
+    for photo in photos[6:40]:
+        photo.unlink()
+    message = script("preprocess/gen_12net_data.py", "--data", tmp_path / "data", "--work", tmp_path / "other", code=2).stderr
+    assert "36 of 150 photos" in message

@@ -1,0 +1,130 @@
+"""The training loop on records of random crops: what it must do whatever it learns."""
+import csv
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import PNET, RNET
+from detection import weights
+from detection.errors import UserError
+from test_batches import make_records
+from train import batches, loop, nets
+
+
+@pytest.fixture(autouse=True)
+def deterministic():
+    tf.keras.utils.set_random_seed(0)
+    tf.config.experimental.enable_op_determinism()
+
+
+@pytest.fixture
+def stored(tmp_path, rng):
+    return make_records(tmp_path, 24, {"positive": 60, "part": 60, "negative": 200, "landmark": 64}, rng)
+
+
+def training(stored, folder, epochs=2, **options):
+    parts = batches.composition(RNET, stored.counts, 96)
+    options = {"rate": 0.001, "seed": 5, "graph": folder / "graph", **options}
+    return loop.Training(RNET, stored, parts, folder, epochs, **options)
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def test_resuming_at_any_batch_equals_no_interruption(tmp_path, stored, monkeypatch):
+    whole = training(stored, tmp_path / "whole")
+    history = whole.run()
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)            # a checkpoint after every batch
+    folder, stops = tmp_path / "stopped", iter([1, 3, 2, 1, 10 ** 6])
+    for stop in stops:
+        part = training(stored, folder)
+        save, saved = part._save, []
+
+        def save_and_stop():
+            save()
+            saved.append(1)
+            if len(saved) == stop:
+                raise Stopped
+        monkeypatch.setattr(part, "_save", save_and_stop)
+        try:
+            assert part.run() == history
+        except Stopped:
+            continue
+    for name in ("best.npz", "log.csv", "checkpoint.npz"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_the_seed_decides_the_run(tmp_path, stored):
+    one, same, other = (training(stored, tmp_path / name, epochs=1, seed=seed).run()
+                        for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert one == same != other
+
+
+def test_logs(tmp_path, stored):
+    history = training(stored, tmp_path / "t").run()
+    with open(tmp_path / "t" / "log.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2]
+    assert float(rows[1]["validation_total"]) == history[1]["validation_total"]
+    events = [event for path in (tmp_path / "t" / "graph").iterdir()
+              for event in tf.compat.v1.train.summary_iterator(str(path))]
+    seen = {(value.tag, event.step) for event in events for value in event.summary.value}
+    assert ("validation_total", 2) in seen and ("total", 1) in seen
+
+
+def test_best_weights_are_those_of_the_lowest_validation_loss(tmp_path, stored):
+    run = training(stored, tmp_path / "t", epochs=3, rate=0.01)
+    history = run.run()
+    best = min(history, key=lambda row: row["validation_total"])
+    nets.assign(run.model, RNET, weights.read(tmp_path / "t" / "best.npz", RNET))
+    np.testing.assert_allclose(run.validate()["total"], best["validation_total"], rtol=1e-5)
+
+
+def test_starts_from_given_weights(tmp_path, stored):
+    start = nets.arrays(nets.build(RNET, 77), RNET)
+    run = training(stored, tmp_path / "t", initial=start)
+    for name, array in nets.arrays(run.model, RNET).items():
+        np.testing.assert_array_equal(array, start[name])
+
+
+def test_an_exploding_loss_is_told(tmp_path, stored):
+    with pytest.raises(UserError, match="smaller --learning-rate"):
+        training(stored, tmp_path / "t", rate=1e6).run()
+
+
+def test_trains_without_landmarks_and_without_validation(tmp_path, rng):
+    stored = make_records(tmp_path, 12, {"imglist": 50}, rng)
+    stored.counts["imglist-validation"] = 0
+    run = loop.Training(PNET, stored, {"imglist": 10}, tmp_path / "t", 1, 0.001, 0, tmp_path / "graph")
+    row, = run.run()
+    assert np.isfinite(row["total"]) and row["landmark"] == 0 and "validation_total" not in row
+
+
+def test_learning_rate_falls_at_the_ancestors_epochs():
+    rates = [loop.learning_rate(0.001, epoch, 30) for epoch in range(30)]
+    falls = [epoch for epoch in range(1, 30) if rates[epoch] < rates[epoch - 1] * 0.5]
+    assert falls == [6, 14, 20] and rates[0] == 0.001
+    np.testing.assert_allclose(rates[29], 1e-6)
+    assert loop.learning_rate(0.001, 0, 1) == 0.001
+
+
+def test_learns_to_tell_bright_from_dark(tmp_path, rng):
+    """A task that R-Net must master in a few steps: bright crops are faces."""
+    from preprocess import records
+    from preprocess.step import write_json
+    (tmp_path / "records").mkdir()
+    report, outputs = {"size": 24, "counts": {}, "shards": {}}, {}
+    for name, label, level in (("positive", 1, 200), ("negative", 0, 40)):
+        for split in ("train", "validation"):
+            path = tmp_path / "records" / f"{name}-{split}.tfrecord"
+            records.write(path, [records.encode(rng.integers(level - 30, level + 30, (24, 24, 3), dtype=np.uint8), label,
+                                                np.zeros(4), np.zeros(10)) for _ in range(64)])
+            report["counts"][f"{name}-{split}"], report["shards"][f"{name}-{split}"] = 64, [path.name]
+            outputs[f"records/{path.name}"] = path.stat().st_size
+    for name in ("part", "landmark"):
+        report["counts"] |= {f"{name}-train": 0, f"{name}-validation": 0}
+    write_json(tmp_path / "records.json", {"outputs": outputs, "report": report})
+    history = training(records.Records(tmp_path, 24), tmp_path / "t", epochs=8, rate=0.01).run()
+    assert history[-1]["validation_accuracy"] > 0.95
