@@ -43,13 +43,14 @@ if [ $mode = test ]; then
 fi
 
 # --- The data: what lies in data/ (or --data), else the sample, which has a place of its own and short trainings
-epochs=()
+short12=() short24=() short48=()
 if [ -n "$data" ] || [ -d data/WIDER_train ] || [ -L data/WIDER_train ]; then
   data=${data:-data} work=${work:-$data} model=${model:-model} graph=graph look=picture out=output
 else
   data=data/sample work=data/sample model=data/sample/model graph=data/sample/graph
   look=data/sample/WIDER_val/images out=output/sample
-  epochs=(--epochs 8 --learning-rate 0.02)
+  short12=(--epochs 60 --learning-rate 0.05) short24=(--epochs 16 --learning-rate 0.02)
+  short48=(--epochs 12 --learning-rate 0.02)
 fi
 where=(--data "$data" --work "$work" --model "$model")
 
@@ -73,15 +74,15 @@ step preprocess/gen_12net_data.py "${where[@]}"
 step preprocess/gen_landmark_aug.py 12 "${where[@]}"
 step preprocess/gen_imglist_pnet.py "${where[@]}"
 step preprocess/gen_tfrecords.py 12 "${where[@]}"
-step train/train.py 12 "${where[@]}" --graph "$graph" ${epochs[@]+"${epochs[@]}"}
+step train/train.py 12 "${where[@]}" --graph "$graph" ${short12[@]+"${short12[@]}"}
 step preprocess/gen_hard_example.py 12 "${where[@]}"
 step preprocess/gen_landmark_aug.py 24 "${where[@]}"
 step preprocess/gen_tfrecords.py 24 "${where[@]}"
-step train/train.py 24 "${where[@]}" --graph "$graph" ${epochs[@]+"${epochs[@]}"}
+step train/train.py 24 "${where[@]}" --graph "$graph" ${short24[@]+"${short24[@]}"}
 step preprocess/gen_hard_example.py 24 "${where[@]}"
 step preprocess/gen_landmark_aug.py 48 "${where[@]}"
 step preprocess/gen_tfrecords.py 48 "${where[@]}"
-step train/train.py 48 "${where[@]}" --graph "$graph" ${epochs[@]+"${epochs[@]}"}
+step train/train.py 48 "${where[@]}" --graph "$graph" ${short48[@]+"${short48[@]}"}
 step test.py "$look" --model "$model" --output "$out"
 
 if [ $list = no ] && [ "$to" = 14 ] && [ -e "$data/wider_face_split/wider_face_val_bbx_gt.txt" ]; then

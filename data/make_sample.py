@@ -176,7 +176,7 @@ class Head:
         return self.view(np.stack([x, y, z], -1))[:, :2]
 
     def shell(self, top, bottom, angle=180, grow=1.0):
-        """Outline of the head between heights top, (25,) or one, and bottom, up to `angle` beside the nose -> (N, 2)."""
+        """Outline of the head between heights top, (25,) or one, and bottom, up to `angle` from the nose: (N, 2)."""
         heights = np.linspace(np.broadcast_to(top, 25), bottom, 16)            # (16, 25)
         return hull(self.around(np.linspace(-angle, angle, 25), heights, grow)[..., :2].reshape(-1, 2))
 
@@ -668,8 +668,8 @@ def main(args):
     write_landmark_list(out / "testImageList.txt", portraits[9::10])
     faces = {f"{kind}_faces": sum(len(lines) for _, lines in drawn[kind]) for kind in ("train", "val")}
     write(note, json.dumps({**numbers, **faces, "complete": True}, indent=1).encode())
-    print(f"{out}: {args.photos} training photos with {faces['train_faces']} faces, {args.val_photos} validation photos "
-          f"with {faces['val_faces']}, {args.landmark_photos} landmark pictures, {time.perf_counter() - start:.0f} s")
+    print(f"{out}: {args.photos} training photos with {faces['train_faces']} faces, "
+          f"{args.val_photos} validation photos with {faces['val_faces']}, {args.landmark_photos} landmark pictures, {time.perf_counter() - start:.0f} s")
 
 
 # --- Command line -----------------------------------------------------------------------------------------

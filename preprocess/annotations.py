@@ -224,5 +224,5 @@ def summary(photos, min_size):
     for photo in photos:
         kinds.update(faces=len(photo.boxes), invalid=int(photo.invalid.sum()),
                      usable=len(split(photo, min_size)[0]), empty=int(len(photo.boxes) == 0))
-    return (f"{len(photos)} photos ({kinds['empty']} without a face), {kinds['faces']} faces: {kinds['usable']} usable, "
-            f"{kinds['invalid']} marked invalid, the others under {min_size} px")
+    return (f"{len(photos)} photos ({kinds['empty']} without a face), {kinds['faces']} faces: "
+            f"{kinds['usable']} usable, {kinds['invalid']} marked invalid, the others under {min_size} px")

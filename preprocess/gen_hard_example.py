@@ -10,38 +10,31 @@ padded where it leaves the photo. The report tells the share of the faces that a
 here is lost for every later net, so a low recall is to be mended before going on (`python train/evaluate.py`).
 """
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, LOW_RECALL, MIN_TRUTH_SIZE, MINED_NEGATIVES_PER_PHOTO, NEGATIVE,  # noqa: E402
-                    PYRAMID_FACTOR, STAGES)
-from detection import Detector, UserError, boxes as bx, images  # noqa: E402
-from preprocess import annotations, lists, samples, step  # noqa: E402
+from config import CASCADE, LOW_RECALL, MIN_TRUTH_SIZE, MINED_NEGATIVES_PER_PHOTO, NEGATIVE, STAGES  # noqa: E402
+from detection import boxes as bx, images  # noqa: E402
+from preprocess import annotations, cascade_so_far, lists, samples, step  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
 RECALL_AT = (0.5, 0.65)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Draw:
-    """Mines one photo. The detector is made at the first photo, once in each process."""
+    """Mines one photo."""
     data: Path
-    model: Path
-    stages: int
-    min_face: float
-    thresholds: list
-    detector: Detector = field(default=None, init=False)
+    cascade: tuple
 
     def __call__(self, photo):
-        if self.detector is None:
-            self.detector = Detector(self.model, self.min_face, self.thresholds, PYRAMID_FACTOR, self.stages)
         image = images.read(self.data / photo.path)
         truth, ignored = annotations.split(photo, MIN_TRUTH_SIZE)
-        found = self.detector.detect(image)                       # best first
+        found = cascade_so_far.detector(*self.cascade).detect(image)     # best first
         crops = bx.windows(found.boxes)
         labels, faces = samples.label(crops, truth, ignored)
         wanted = labels != samples.NO_LABEL
@@ -53,22 +46,18 @@ class Draw:
 
 
 def main(args):
-    stages = [stage.size for stage in CASCADE].index(args.size) + 1
+    cascade = cascade_so_far.options(args, "mining_threshold")
+    _, min_face, thresholds, stages = cascade
     following = CASCADE[stages]
-    thresholds = args.thresholds or [stage.mining_threshold for stage in CASCADE[:stages]]
-    if len(thresholds) != stages:
-        raise UserError(f"--thresholds takes {stages} numbers here, one a net that mines, not {len(thresholds)}")
     source = annotations.find(args.data, *annotations.WIDER_TRAIN)
     nets = [args.model / f"{stage.name}.npz" for stage in CASCADE[:stages]]
-    Detector(args.model, args.min_face, thresholds, stages=stages)      # a missing or wrong file is told before the work
-    options = {"thresholds": thresholds, "min_face": args.min_face}
+    options = {"thresholds": thresholds, "min_face": min_face}
     run = step.Step(args.work / str(following.size), "mined", [source, *nets], options, args.force)
     report = run.finished()
     if report is None:
         photos = annotations.read_wider(source, annotations.WIDER_TRAIN_IMAGES)
         print(f"{source}: {annotations.summary(photos, MIN_TRUTH_SIZE)}")
-        draw = Draw(args.data, args.model, stages, args.min_face, thresholds)
-        report = lists.write(run, draw, photos, KINDS, args.workers, source)
+        report = lists.write(run, Draw(args.data, cascade), photos, KINDS, args.workers, source)
     lists.announce(report, KINDS, run.folder)
     tell_recall(report, args)
 
@@ -88,9 +77,5 @@ if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=[stage.size for stage in CASCADE[:-1]],
                            help="of the net that mines, px")
-    group = arguments.add_argument_group("mining")
-    group.add_argument("--thresholds", type=float, nargs="+", metavar="T",
-                       help="of the face score of each net that mines (default: 0.3 for P-Net, 0.1 for R-Net)")
-    group.add_argument("--min-face", type=float, default=MIN_TRUTH_SIZE, metavar="PX",
-                       help=f"smallest face looked for (default: {MIN_TRUTH_SIZE})")
+    cascade_so_far.add_arguments(arguments.add_argument_group("mining"), "mining_threshold", MIN_TRUTH_SIZE)
     step.run(main, arguments)

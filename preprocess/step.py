@@ -1,8 +1,8 @@
 """One step of the pipeline: what it reads, whether it is done, how it can be stopped and run again.
 
 A step writes under temporary names in `<folder>/.<name>.parts` and moves its files to their places at its end;
-then it writes `<folder>/<name>.json`, the manifest: inputs with digests, options, counts. A step whose manifest names the
-same inputs and options is finished and is skipped; parts of a stopped one are used again if theirs do.
+then it writes `<folder>/<name>.json`, the manifest: inputs with digests, options, counts. A step whose manifest
+names the same inputs and options is finished and is skipped; parts of a stopped one are used again if theirs do.
 """
 import argparse
 import hashlib

@@ -43,7 +43,8 @@ def test_mirror_commutes_with_encoding(rng):
     np.testing.assert_allclose(bx.encode(mirrored(boxes), mirrored(crops)), bx.encode(boxes, crops) @ bx.MIRROR_OFFSETS,
                                rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(bx.encode_points(mirrored_points, mirrored(crops)),
-                               bx.encode_points(points, crops) @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT, rtol=1e-4, atol=1e-4)
+                               bx.encode_points(points, crops) @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT,
+                               rtol=1e-4, atol=1e-4)
 
 
 def test_mirror_twice_is_nothing(rng):

@@ -1,4 +1,4 @@
-"""The scripts as processes, on drawn photos: same bytes whoever does the work, killed and run again, wrong arguments."""
+"""The scripts as processes, on drawn photos: same bytes whoever works, killed and run again, wrong arguments."""
 import os
 import shutil
 import signal
@@ -73,7 +73,7 @@ def test_a_finished_step_is_skipped_and_a_stale_one_is_rebuilt(done, sample, scr
 @pytest.mark.parametrize("folder, path", [("preprocess", "gen_12net_data.py"), ("train", "train.py")])
 def test_scripts_run_from_inside_their_folder(folder, path, sample, tmp_path):
     args = [] if folder == "preprocess" else ["12"]
-    run = subprocess.run([sys.executable, path, *args, "--data", str(sample), "--work", str(tmp_path), "--workers", "2"],
+    run = subprocess.run([sys.executable, path, *args, "--data", str(sample), "--work", str(tmp_path)],
                          cwd=ROOT / folder, capture_output=True, text=True)
     if folder == "preprocess":
         assert run.returncode == 0, run.stderr
@@ -141,13 +141,16 @@ def test_training_killed_and_run_again_ends_in_the_same_weights(done, sample, sc
 
 def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):
     model = random_model(tmp_path / "model", rng)
-    cases = [("preprocess/gen_12net_data.py", "--data", tmp_path), ("preprocess/gen_landmark_aug.py", 24, "--data", tmp_path),
-             ("preprocess/gen_imglist_pnet.py", "--work", tmp_path), ("preprocess/gen_tfrecords.py", 24, "--work", tmp_path),
+    cases = [("preprocess/gen_12net_data.py", "--data", tmp_path),
+             ("preprocess/gen_landmark_aug.py", 24, "--data", tmp_path),
+             ("preprocess/gen_imglist_pnet.py", "--work", tmp_path),
+             ("preprocess/gen_tfrecords.py", 24, "--work", tmp_path),
              ("preprocess/gen_hard_example.py", 12, "--data", sample, "--model", tmp_path),
              ("preprocess/gen_hard_example.py", 24, "--data", sample, "--model", model, "--thresholds", 0.3),
              ("train/train.py", 12, "--work", tmp_path), ("train/train.py", 12, "--work", tmp_path, "--epochs", 0),
              ("train/evaluate.py", 12, "--data", tmp_path, "--model", model),
              ("train/evaluate.py", 12, "--data", sample, "--model", tmp_path),
+             ("train/evaluate.py", 12, "--data", sample, "--model", model, "--thresholds", 2),
              ("test.py", tmp_path / "nothing.jpg"), ("test.py", tmp_path / "model"),
              ("test.py", sample, "--thresholds", 0.1, 0.2, 7), ("test.py", sample, "--model", tmp_path)]
     for case in cases:
@@ -170,5 +173,5 @@ def test_bad_photos_are_named_counted_and_skipped(sample, script, tmp_path):
     assert photos[3].name in out and photos[5].name in out and out.count("skipped:") == 2
     for photo in photos[6:40]:
         photo.unlink()
-    message = script("preprocess/gen_12net_data.py", "--data", tmp_path / "data", "--work", tmp_path / "other", code=2).stderr
-    assert "36 of 150 photos" in message
+    where = ("--data", tmp_path / "data", "--work", tmp_path / "other")
+    assert "36 of 150 photos" in script("preprocess/gen_12net_data.py", *where, code=2).stderr

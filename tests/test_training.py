@@ -119,8 +119,8 @@ def test_learns_to_tell_bright_from_dark(tmp_path, rng):
     for name, label, level in (("positive", 1, 200), ("negative", 0, 40)):
         for split in ("train", "validation"):
             path = tmp_path / "records" / f"{name}-{split}.tfrecord"
-            records.write(path, [records.encode(rng.integers(level - 30, level + 30, (24, 24, 3), dtype=np.uint8), label,
-                                                np.zeros(4), np.zeros(10)) for _ in range(64)])
+            crops = rng.integers(level - 30, level + 30, (64, 24, 24, 3), dtype=np.uint8)
+            records.write(path, [records.encode(crop, label, np.zeros(4), np.zeros(10)) for crop in crops])
             report["counts"][f"{name}-{split}"], report["shards"][f"{name}-{split}"] = 64, [path.name]
             outputs[f"records/{path.name}"] = path.stat().st_size
     for name in ("part", "landmark"):

@@ -8,7 +8,7 @@ Recall is the share of the true faces (valid, at least --min-truth px on the sho
 least that IoU. A face that one net loses no later net can find, so the first net with a low figure is the one to mend.
 """
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -16,27 +16,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 from config import CASCADE, LOW_RECALL, MIN_FACE_SIZE, MIN_TRUTH_SIZE, STAGES  # noqa: E402
-from detection import Detector, UserError, boxes as bx, images  # noqa: E402
-from preprocess import annotations, step, workers  # noqa: E402
+from detection import UserError, boxes as bx, images  # noqa: E402
+from preprocess import annotations, cascade_so_far, step, workers  # noqa: E402
 
 IOUS = (0.5, 0.65, 0.75)
 SIZES = (0, 20, 40, 80, 160, np.inf)        # px of the shorter side; the bounds of the table's rows
 
 
-@dataclass
+@dataclass(frozen=True)
 class Measure:
     """One photo -> for each net (sizes (M,), best IoU (M,), number of boxes), or the reason why not."""
     data: Path
-    model: Path
-    stages: int
-    min_face: float
+    cascade: tuple
     min_truth: float
-    thresholds: list
-    detector: Detector = field(default=None, init=False)
 
     def __call__(self, photo):
-        if self.detector is None:
-            self.detector = Detector(self.model, self.min_face, self.thresholds, stages=self.stages)
         try:
             image = images.read(self.data / photo.path)
         except UserError as error:
@@ -45,7 +39,7 @@ class Measure:
         counted = ~photo.invalid & (sizes >= self.min_truth)
         truth, sizes = photo.boxes[counted], sizes[counted]
         return [(sizes, bx.iou(truth, found.boxes).max(axis=1, initial=0), len(found))
-                for found, in self.detector.trace([image])]
+                for found, in cascade_so_far.detector(*self.cascade).trace([image])]
 
 
 def table(sizes, best, boxes):
@@ -84,15 +78,11 @@ def advise(results):
 
 
 def main(args):
-    stages = [stage.size for stage in CASCADE].index(args.size) + 1
-    thresholds = args.thresholds or [stage.threshold for stage in CASCADE[:stages]]
-    if len(thresholds) != stages:
-        raise UserError(f"--thresholds takes {stages} numbers here, one a net, not {len(thresholds)}")
+    cascade = cascade_so_far.options(args, "threshold")
     source = args.annotations or annotations.find(args.data, *annotations.WIDER_VAL)
-    Detector(args.model, args.min_face, thresholds, stages=stages)     # a missing or wrong file is told before the work
     photos = annotations.read_wider(source, args.images)[::args.every]
     print(f"{source}: {annotations.summary(photos, args.min_truth)}")
-    measure = Measure(args.data, args.model, stages, args.min_face, args.min_truth, thresholds)
+    measure = Measure(args.data, cascade, args.min_truth)
     measured, problems = [], annotations.Problems()
     for result in workers.run(measure, photos, args.workers, "evaluate", [1] * len(photos), "photo"):
         measured.append(result) if isinstance(result, list) else problems.add(result)
@@ -116,10 +106,7 @@ if __name__ == "__main__":
     group.add_argument("--annotations", type=Path, metavar="FILE", help="instead of WIDER FACE val's, in either form")
     group.add_argument("--images", default=annotations.WIDER_VAL_IMAGES, metavar="FOLDER",
                        help=f"of the photos, below <data> (default: {annotations.WIDER_VAL_IMAGES})")
-    group.add_argument("--thresholds", type=float, nargs="+", metavar="T",
-                       help="of the face score after each net (default: 0.6 0.7 0.7)")
-    group.add_argument("--min-face", type=float, default=MIN_FACE_SIZE, metavar="PX",
-                       help=f"smallest face looked for (default: {MIN_FACE_SIZE})")
+    cascade_so_far.add_arguments(group, "threshold", MIN_FACE_SIZE)
     group.add_argument("--min-truth", type=float, default=MIN_TRUTH_SIZE, metavar="PX",
                        help=f"smallest true face counted, shorter side (default: {MIN_TRUTH_SIZE})")
     group.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th photo (default: 1)")

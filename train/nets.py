@@ -18,7 +18,8 @@ def build(stage: Stage, seed=0):
         if layer is None:
             break
         if isinstance(layer, Pool):
-            x = keras.layers.MaxPooling2D(layer.kernel, layer.stride, "same" if layer.pad_end else "valid", name=name)(x)
+            padding = "same" if layer.pad_end else "valid"
+            x = keras.layers.MaxPooling2D(layer.kernel, layer.stride, padding, name=name)(x)
             continue
         if isinstance(layer, Conv):
             x = keras.layers.Conv2D(layer.channels, layer.kernel, kernel_initializer=start(name), name=name)(x)

@@ -76,7 +76,7 @@ if __name__ == "__main__":
     group.add_argument("--batch-size", type=int, default=384, metavar="N",
                        help="samples a step, split among the kinds as 1:1:3:1 (default: 384)")
     group.add_argument("--learning-rate", type=float, default=LEARNING_RATE, metavar="R",
-                       help=f"of SGD in the first epochs; x0.1 after 20, 47 and 67 %% of them (default: {LEARNING_RATE})")
+                       help=f"of SGD at first; x0.1 after 20, 47 and 67 %% of the epochs (default: {LEARNING_RATE})")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
                        help="start from these weights (.npz of this net) instead of random ones")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
