@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from config import MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR, CASCADE
+from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
 from detection import Detector, UserError
 from detection.draw import draw
 from detection.images import EXTENSIONS, read
@@ -56,7 +56,10 @@ def save(image, path):
 
 def main(args):
     pictures = find_pictures(args.paths)
-    detector = Detector(args.model, args.min_face, args.thresholds, args.factor)
+    try:
+        detector = Detector(args.model, args.min_face, args.thresholds, args.factor)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     results, bad = {}, []
     for path, relative in tqdm(pictures, unit=" picture", disable=len(pictures) < 10):
         try:
@@ -102,7 +105,7 @@ def parse():
 if __name__ == "__main__":     # also keeps this file harmless to those who import the standard library's `test`
     try:
         main(parse())
-    except (UserError, ValueError) as problem:
+    except UserError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -164,10 +164,14 @@ def _is_name(text):
     return bool(re.search(r"\.(jpe?g|png|bmp|webp)$", text, re.IGNORECASE))
 
 
+_NAME_AND_NUMBERS = re.compile(r"(.*?)((?:\s+[-+.\deE]+)*)$")
+
+
 def _one_line(lines, images):
-    """`<event/name without .jpg> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`, right and bottom inclusive or not: as it is."""
+    """`<event/name without .jpg> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`; the name may hold spaces."""
     for number, line in lines:
-        name, *values = line.split()
+        name, values = _NAME_AND_NUMBERS.match(line).groups()
+        values = values.split()
         try:
             if len(values) % 4:
                 raise BadLine(f"{len(values)} numbers are not a whole number of boxes x1 y1 x2 y2")

@@ -92,7 +92,7 @@ class Step:
         self.depends = {"format": FORMAT, "inputs": {Path(p).name: digest(p) for p in inputs},
                         "options": json.loads(json.dumps(options))}
         if force:
-            self.manifest.unlink(missing_ok=True)
+            self._discard(read_manifest(self.manifest))
             shutil.rmtree(self.parts, ignore_errors=True)
 
     def finished(self):
@@ -104,10 +104,11 @@ class Step:
         if manifest and manifest["depends"] == self.depends and all(
                 _size(self.folder / name) == size for name, size in manifest["outputs"].items()):
             print(f"{self.manifest}: done already with these inputs and options; --force does it again")
+            shutil.rmtree(self.parts, ignore_errors=True)     # a run stopped at its very last line leaves them
             return manifest["report"]
         if manifest:
             print(f"{self.manifest}: its inputs or options have changed; doing it again")
-            self.manifest.unlink()
+            self._discard(manifest)
         key = self.parts / "depends.json"
         if not key.is_file() or json.loads(key.read_text()) != self.depends:
             shutil.rmtree(self.parts, ignore_errors=True)
@@ -115,6 +116,12 @@ class Step:
         else:
             print(f"{self.parts}: going on where an earlier run was stopped")
         return None
+
+    def _discard(self, manifest):
+        """Removes what an earlier run wrote."""
+        for name in manifest["outputs"] if manifest else []:
+            (self.folder / name).unlink(missing_ok=True)
+        self.manifest.unlink(missing_ok=True)
 
     def part(self, name):
         """Path of a temporary file or finished part of this step."""

@@ -37,9 +37,9 @@ def test_official_list(tmp_path, change):
 
 
 def test_one_line_form(tmp_path):
-    path = write(tmp_path, "0--Parade/a 1 2 31 42 5 5 9 9\n0--Parade/none\n")
+    path = write(tmp_path, "0--Parade/a b 1 2 31 42 5 5 9 9\n0--Parade/none\n")
     photos = annotations.read_wider(path, "images")
-    assert [p.path for p in photos] == ["images/0--Parade/a.jpg", "images/0--Parade/none.jpg"]
+    assert [p.path for p in photos] == ["images/0--Parade/a b.jpg", "images/0--Parade/none.jpg"]
     np.testing.assert_array_equal(photos[0].boxes, [[1, 2, 31, 42], [5, 5, 9, 9]])
     assert photos[1].boxes.shape == (0, 4)
 

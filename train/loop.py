@@ -22,20 +22,22 @@ from train import batches, losses, nets
 REPORTED = ("total", "face", "box", "landmark", "accuracy")
 
 
-def learning_rate(start, epoch, epochs):
-    """Rate in an epoch, counted from 0: `start`, times DECAY from each of the shares DECAY_AT of all epochs on."""
-    return start * DECAY ** sum(epoch / epochs >= share for share in DECAY_AT)
+def learning_rate(start, epoch, epochs, decay_at=DECAY_AT):
+    """Rate in an epoch, counted from 0: `start`, times DECAY from each of the shares `decay_at` of all epochs on."""
+    return start * DECAY ** sum(epoch / epochs >= share for share in decay_at)
 
 
 class Training:
     """One net in training. folder: where its checkpoint, best weights and log.csv are kept.
 
-    parts: list name -> samples of it in a batch; rate: the learning rate of the first epochs.
+    parts: list name -> samples of it in a batch; rate: the learning rate of the first epochs, which falls at the
+    shares `decay_at` of all epochs.
     """
 
-    def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, initial=None):
+    def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, decay_at=DECAY_AT,
+                 initial=None):
         self.stage, self.stored, self.parts, self.seed = stage, stored, parts, seed
-        self.epochs, self.rate = epochs, rate
+        self.epochs, self.rate, self.decay_at = epochs, rate, decay_at
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
         self.graph = graph
@@ -59,7 +61,7 @@ class Training:
         return self.history
 
     def _train_epoch(self, epoch):
-        self.optimizer.learning_rate.assign(learning_rate(self.rate, epoch, self.epochs))
+        self.optimizer.learning_rate.assign(learning_rate(self.rate, epoch, self.epochs, self.decay_at))
         data = batches.training(self.stored, self.parts, self.seed, epoch, skip=self.position)
         saved = time.monotonic()
         with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
