@@ -132,10 +132,19 @@ def test_half_of_the_samples_are_mirrored():
     assert 0.47 < flips.mean() < 0.53
 
 
-def test_validation_shows_held_out_samples_as_they_are(stored):
-    images, labels, offsets, _ = next(iter(batches.validation(stored, ["positive", "negative"])))
-    assert len(labels) == 18 + 80
-    assert sorted((offsets.numpy()[:18, 0] * 1000).round()) == list(range(18))
-    assert -1.0 <= images.numpy().min() and images.numpy().max() <= 1.0
+def test_validation_shows_all_held_out_samples_as_they_are_composed_like_training(stored):
+    """There are 18 positives and 80 negatives held out: 10 batches of 6 and 8, the positives come round again."""
+    shown = [[t.numpy() for t in batch] for batch in batches.validation(stored, {"positive": 6, "negative": 8})]
+    assert [sorted(labels.tolist()) for _, labels, _, _ in shown] == [[0] * 8 + [1] * 6] * 10
+    numbers = [np.round(offsets[:, 0] * 1000).astype(int) for _, _, offsets, _ in shown]
+    assert sorted(np.concatenate([n[6:] for n in numbers])) == list(range(80))
+    assert sorted(np.concatenate([n[:6] for n in numbers])[:18]) == list(range(18))
+    assert all(-1.0 <= images.min() and images.max() <= 1.0 for images, *_ in shown)
+
+
+def test_validation_without_a_kind_shows_the_others(stored):
+    stored.counts["part-validation"] = 0
+    labels = [batch[1].numpy() for batch in batches.validation(stored, {"part": 5, "negative": 10})]
+    assert len(labels) == 8 and not np.concatenate(labels).any()
 
 

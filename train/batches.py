@@ -54,15 +54,23 @@ def training(stored: records.Records, parts, seed, epoch, skip=0):
     return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def validation(stored: records.Records, parts, batch_size=1024):
-    """Batches of all held-out samples, once, as they are, in a fixed order."""
-    files = [path for name in parts for path in stored.files(name, "validation")]
+def validation(stored: records.Records, parts):
+    """Batches of the held-out samples, as they are, composed like those of training, in a fixed order.
 
-    def finish(serialised):
-        images, *targets = records.decode(serialised, stored.size)
+    The list with most samples for its share is shown once, the others come round again. Composed as they are, far more
+    negatives than in training would make the losses favour nets that find few faces.
+    """
+    counts = {name: stored.counts[f"{name}-validation"] for name in parts}
+    present = {name: n for name, n in parts.items() if counts[name]}
+    steps = max((-(-counts[name] // n) for name, n in present.items()), default=0)
+    streams = [tf.data.TFRecordDataset(stored.files(name, "validation")).repeat().batch(n)
+               for name, n in present.items()]
+
+    def finish(*serialised):
+        images, *targets = records.decode(tf.concat(serialised, axis=0), stored.size)
         return normalise(tf.cast(images, tf.float32)), *targets
 
-    return tf.data.TFRecordDataset(files).batch(batch_size).map(finish).prefetch(2)
+    return tf.data.Dataset.zip(*streams).take(steps).map(finish).prefetch(2)
 
 
 def augment(images, labels, offsets, points, seed):
