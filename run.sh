@@ -51,7 +51,7 @@ else
   look=data/sample/WIDER_val/images out=output/sample
   short12=(--epochs 40 --learning-rate 0.05 --decay-at 0.7 0.9)
   short24=(--epochs 10 --learning-rate 0.02 --decay-at 0.7 0.9)
-  short48=(--epochs 6 --learning-rate 0.02 --decay-at 0.7 0.9)
+  short48=(--epochs 12 --batch-size 128 --learning-rate 0.01 --decay-at 0.7 0.9)
 fi
 where=(--data "$data" --work "$work" --model "$model")
 
