@@ -47,8 +47,19 @@ class Problems:
         self.examples = (self.examples + other.examples)[:10]
         self.count += other.count
 
-    def report(self, total, what, source):
-        """Prints what was skipped; UserError when it is more than BAD_SHARE of `total`, or all of it."""
+    def report(self, total, what, source, incomplete=()):
+        """Prints what was skipped; UserError when it is more than BAD_SHARE of `total`, or all of it.
+
+        Then the files `incomplete`, parts that lack something, are removed: the next run does them again.
+        """
+        try:
+            self._report(total, what, source)
+        except UserError:
+            for path in incomplete:
+                path.unlink()
+            raise
+
+    def _report(self, total, what, source):
         for message in self.examples:
             print(f"skipped: {message}")
         if self.count > len(self.examples):

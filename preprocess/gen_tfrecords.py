@@ -111,13 +111,14 @@ def write_records(run, lists, args):
                   args.data, size, args.seed) for i, group in enumerate(groups)]
     for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
         pass
-    counts, problems, photos = Counter(), Problems(), 0
+    counts, problems, photos, incomplete = Counter(), Problems(), 0, []
     for task in tasks:
         done = step.read_manifest(task.done)
         counts.update(done["counts"])
         problems.extend(Problems(**done["problems"]))
         photos += done["photos"]
-    problems.report(photos, "photos", args.data)
+        incomplete += [task.done] * (done["problems"]["count"] > 0)
+    problems.report(photos, "photos", args.data, incomplete)
     report = {"size": size, "samples": samples_in, "photos": photos, "skipped photos": problems.count,
               "counts": counts, "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
     return run.finish([f"records/{name}" for files in names.values() for name in files], report)

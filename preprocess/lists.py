@@ -41,7 +41,7 @@ def write(step: Step, draw, photos, kinds, worker_count, source):
     sizes = [len(photos) for _, photos in tasks]
     for _ in workers.run(Part(draw), tasks, worker_count, step.name, sizes, "photo"):
         pass
-    report, problems = Counter(), Problems()
+    report, problems, incomplete = Counter(), Problems(), []
     files = {kind: open(step.part(f"{kind}.txt"), "w", encoding="utf-8") for kind in kinds}
     try:
         for path, _ in tasks:
@@ -49,6 +49,7 @@ def write(step: Step, draw, photos, kinds, worker_count, source):
                 head = json.loads(part.readline())
                 report.update(head["counts"])
                 problems.extend(Problems(**head["problems"]))
+                incomplete += [path] * (head["problems"]["count"] > 0)
                 for line in part:
                     kind = samples.kind_of(line)
                     files[kind].write(line)
@@ -56,7 +57,7 @@ def write(step: Step, draw, photos, kinds, worker_count, source):
     finally:
         for file in files.values():
             file.close()
-    problems.report(len(photos), "photos", source)
+    problems.report(len(photos), "photos", source, incomplete)
     report = {"photos": len(photos), "skipped": problems.count, **{kind: report[kind] for kind in kinds},
               **{name: n for name, n in report.items() if name not in KINDS}}
     return step.finish([f"{kind}.txt" for kind in kinds], report)

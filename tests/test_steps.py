@@ -173,5 +173,22 @@ def test_bad_photos_are_named_counted_and_skipped(sample, script, tmp_path):
     assert photos[3].name in out and photos[5].name in out and out.count("skipped:") == 2
     for photo in photos[6:40]:
         photo.unlink()
-    where = ("--data", tmp_path / "data", "--work", tmp_path / "other")
-    assert "36 of 150 photos" in script("preprocess/gen_12net_data.py", *where, code=2).stderr
+
+
+def test_a_step_that_gave_up_takes_the_mended_photos(done, sample, script, tmp_path):
+    """Photos go missing before the samples are drawn, then before their crops are cut; both times they come back."""
+    data, work = tmp_path / "data", tmp_path / "work"
+    shutil.copytree(sample, data)
+    where = ["--data", data, "--work", work]
+    for name, *args in P_STEPS:
+        if name.endswith(("12net_data.py", "tfrecords.py")):
+            (data / "WIDER_train").rename(tmp_path / "away")
+            photos = sorted((tmp_path / "away").rglob("*.jpg"))
+            shutil.copytree(tmp_path / "away", data / "WIDER_train")
+            for photo in photos[:40]:
+                (data / "WIDER_train" / photo.relative_to(tmp_path / "away")).unlink()
+            assert "cannot be used" in script(name, *args, *where, code=2).stderr
+            shutil.rmtree(data / "WIDER_train")
+            (tmp_path / "away").rename(data / "WIDER_train")
+        script(name, *args, *where)
+    assert contents(work) == contents(done)
