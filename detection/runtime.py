@@ -12,7 +12,7 @@ class Net:
     """One net of the cascade. Of the heads, only the named ones are computed."""
 
     def __init__(self, stage: Stage, arrays, heads=tuple(HEADS)):
-        self.stage = stage
+        self._heads = heads
         self._outputs = [onnx_graph.output_name(head) for head in heads]
         model = onnx_graph.build(stage, arrays, heads)
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
@@ -30,7 +30,7 @@ class Net:
         """uint8 (N, size, size, 3) -> a list of float32 (N, c), one a head; "face" is (no face, face)."""
         parts = [self._forward(crops[i:i + NET_BATCH]) for i in range(0, len(crops), NET_BATCH)]
         if not parts:
-            return [np.zeros((0, HEADS[name.split("/")[0]]), np.float32) for name in self._outputs]
+            return [np.zeros((0, HEADS[head]), np.float32) for head in self._heads]
         return [np.concatenate(outs).reshape(len(crops), -1) for outs in zip(*parts)]
 
     def _forward(self, batch):

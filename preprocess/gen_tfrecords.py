@@ -16,8 +16,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-
 from config import MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
 from detection import images  # noqa: E402
 from detection.errors import UserError  # noqa: E402

@@ -56,6 +56,21 @@ def test_resuming_at_any_batch_equals_no_interruption(tmp_path, stored, monkeypa
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+def test_a_stop_right_after_the_last_checkpoint_loses_no_row_of_the_log(tmp_path, stored, monkeypatch):
+    training(stored, tmp_path / "whole", epochs=1).run()
+    part = training(stored, tmp_path / "stopped", epochs=1)
+    save = part._save
+
+    def save_and_stop():
+        save()
+        raise Stopped
+    monkeypatch.setattr(part, "_save", save_and_stop)
+    with pytest.raises(Stopped):
+        part.run()
+    training(stored, tmp_path / "stopped", epochs=1).run()
+    assert (tmp_path / "stopped" / "log.csv").read_bytes() == (tmp_path / "whole" / "log.csv").read_bytes()
+
+
 def test_the_seed_decides_the_run(tmp_path, stored):
     one, same, other = (training(stored, tmp_path / name, epochs=1, seed=seed).run()
                         for name, seed in (("a", 1), ("b", 1), ("c", 2)))

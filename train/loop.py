@@ -113,8 +113,8 @@ class Training:
         self.history.append(row)
         self.epoch, self.position = epoch + 1, 0
         self.sums.assign(tf.zeros_like(self.sums))
+        self._write_logs()     # before the checkpoint: a run stopped between the two writes them again
         self._save()
-        self._write_logs()
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
     def _write_logs(self):
