@@ -52,6 +52,8 @@ class Stage:
     threshold: float                # of the face score, when detecting
     nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
     mining_threshold: float         # of the face score, when this net mines for the next
+    occlusion: float = 0.0          # share of the training samples of which a part is hidden
+    precision: str = "float32"      # of training; see model/README.md
 
 
 HEADS = {"face": 2, "box": 4, "landmark": 10}   # outputs a window: [paper]
@@ -70,14 +72,14 @@ RNET = Stage(
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.7, nms=0.7, mining_threshold=0.1)
+    threshold=0.7, nms=0.7, mining_threshold=0.03, occlusion=0.15)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1)
+    threshold=0.7, nms=0.7, mining_threshold=0.1, occlusion=0.2, precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 
@@ -97,7 +99,8 @@ NET_BATCH = 256                     # crops in one call of R-Net or O-Net, so th
 POSITIVE_IOU = 0.65                 # at least; with the face, or the best face: [paper]
 PART_IOU = 0.4                      # at least: [paper]
 NEGATIVE_IOU = 0.3                  # below: [paper]
-MIN_TRUTH_SIZE = 20                 # px, the longer side; a smaller face is neither truth nor background: [A], [L]
+MIN_TRUTH_SIZE = 12                 # px, the longer side; a smaller face is neither truth nor background: [ours]
+MIN_MEASURED_SIZE = 20              # px, the shorter side; of the faces that recall is measured on: [ours]
 
 NEGATIVES_PER_PHOTO = 50            # step 1: [A], [L]
 NEGATIVE_ROUNDS = 20                # step 1: rounds of 50 draws after which a crowded photo stays short: [ours]
@@ -109,8 +112,11 @@ LANDMARK_TRIES = 10                 # step 2, a face: [A], [L]
 LANDMARK_MIN_FACE = 40              # px: smaller faces give only their own box: [A], [L]
 ROTATION = 5.0                      # degrees, both ways: [A], [L]
 PNET_BASE = 250_000                 # step 3: positives at most: [A], [L]
-PNET_RATIO = {"positive": 1, "part": 1, "negative": 3}   # step 3; landmark samples all go in: [A], [L]
+PNET_RATIO = {"positive": 1, "part": 1, "negative": 3}   # step 3: [A], [L]
+PNET_LANDMARKS = 1                  # step 3: landmark samples a positive, at most: [ours], near a full run's share
 MINED_NEGATIVES_PER_PHOTO = 60      # steps 6 and 10, those of the highest score: [A], [L]
+DRAWN_TRIES = 10                    # steps 6 and 10, a face, with the law of step 1: [ours], see model/README.md
+DRAWN_ROTATION = 15.0               # degrees, both ways, of half of them: [ours]
 
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
 BAD_SHARE = 0.05                    # of lines or photos that may be skipped before a step gives up: [ours]
@@ -122,12 +128,17 @@ SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a work
 
 # --- Training -------------------------------------------------------------------------------------------
 
-LEARNING_RATE = 0.001               # of SGD: [A]
-MOMENTUM = 0.9                      # [A]
-DECAY_AT = (6 / 30, 14 / 30, 20 / 30)        # of all epochs; the rate is then multiplied by DECAY: [A]
-DECAY = 0.1                         # [A]
+OPTIMIZERS = ("adam", "sgd")        # the first is the default: [ours], see model/README.md; [A] has sgd
+LEARNING_RATE = 0.002               # of Adam at its highest: [ours]; [A] has 0.001 for sgd
+WARM_UP = 0.02                      # of all steps, in which the rate rises from 0: [ours]
+MOMENTUM = 0.9                      # of sgd: [A]
+DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
-JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3}   # grey levels; shares: [ours], near [A]'s
+JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3,   # grey levels; shares: [ours], near [A]'s
+          "tint": 12.0}                                             # grey levels, of each channel: [ours]
+GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.1, 0.2, 0.3     # of the samples: [ours]
+NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
+OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

@@ -25,11 +25,13 @@ LANDMARK_TRAIN, LANDMARK_TEST = "trainImageList.txt", "testImageList.txt"
 @dataclass(frozen=True)
 class Photo:
     """One annotated photo. path: below the data folder. boxes (N, 4) px; invalid (N,) bool: neither truth nor
-    background; points (N, 5, 2) px, or (0, 5, 2) where there are none."""
+    background; points (N, 5, 2) px, or (0, 5, 2) where there are none; complete: every face in it has a box, so that
+    the rest is background."""
     path: str
     boxes: np.ndarray
     invalid: np.ndarray
     points: np.ndarray = field(default_factory=lambda: bx.empty(0, 5, 2))
+    complete: bool = True
 
 
 @dataclass
@@ -96,12 +98,12 @@ def read_wider(path, images) -> list[Photo]:
     lines = _lines(path)
     first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
     parse = _official if _is_name(first) or second.isdigit() else _one_line
-    return _collect(path, parse(lines, images))
+    return collect(path, parse(lines, images))
 
 
 def read_landmarks(path) -> list[Photo]:
     """`lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM` and five points x y a line -> photos with one face each."""
-    return _collect(path, _landmark_lines(_lines(path)))
+    return collect(path, _landmark_lines(_lines(path)))
 
 
 def _lines(path):
@@ -115,8 +117,8 @@ def _lines(path):
     return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
-def _collect(path, entries):
-    """Entries (line number, photo or the reason why not) -> photos, each path once."""
+def collect(path, entries):
+    """Entries (line number or file name, photo or the reason why not) -> photos, each path once."""
     photos, problems, seen = [], Problems(), {}
     total = 0
     for number, entry in entries:
@@ -158,7 +160,7 @@ def _official(lines, images):
                 if _is_name(row):
                     raise BadLine(f"{count} faces of {name} are announced, {len(faces)} are there")
                 i += 1
-                faces.append(_numbers(row, 10))
+                faces.append(numbers(row, 10))
             if len(faces) < count:
                 raise BadLine(f"{count} faces of {name} are announced, {len(faces)} are there")
             rows = np.array(faces[:count], np.float32).reshape(-1, 10)
@@ -186,7 +188,7 @@ def _one_line(lines, images):
         try:
             if len(values) % 4:
                 raise BadLine(f"{len(values)} numbers are not a whole number of boxes x1 y1 x2 y2")
-            boxes = np.array(_numbers(" ".join(values), len(values)), np.float32).reshape(-1, 4)
+            boxes = np.array(numbers(" ".join(values), len(values)), np.float32).reshape(-1, 4)
             path = _photo_path(images, name if _is_name(name) else name + ".jpg")
             yield number, Photo(path, boxes, (boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
         except BadLine as error:
@@ -197,7 +199,7 @@ def _landmark_lines(lines):
     for number, line in lines:
         name, *values = line.rsplit(maxsplit=14)
         try:
-            left, right, top, bottom, *points = _numbers(" ".join(values), 14)
+            left, right, top, bottom, *points = numbers(" ".join(values), 14)
             if right <= left or bottom <= top:
                 raise BadLine(f"the box {left:g} {right:g} {top:g} {bottom:g} (left right top bottom) is empty")
             yield number, Photo(_photo_path("", name), np.array([[left, top, right, bottom]], np.float32),
@@ -214,7 +216,7 @@ def _photo_path(folder, name):
     return "/".join(([folder] if folder else []) + parts)
 
 
-def _numbers(text, count):
+def numbers(text, count):
     """`count` finite numbers, or BadLine."""
     try:
         values = [float(v) for v in text.split()]

@@ -1,7 +1,7 @@
 """Step 1: random crops of the WIDER FACE photos -> positive, part and negative samples for P-Net.
 
 reads    <data>/wider_face_split/wider_face_train_bbx_gt.txt (or <data>/wider_face_train.txt, one photo a line)
-         and the photos in <data>/WIDER_train/images
+         and the photos in <data>/WIDER_train/images; further sets of photos in <data>/sets (preprocess/datasets.py)
 writes   <work>/12/positive.txt, part.txt, negative.txt and the manifest 12net.json
 expect   from all 12,880 photos about 0.3 M positives, 1.2 M parts, 1 M negatives
 """
@@ -17,7 +17,7 @@ from config import (CROP_SHIFT, CROP_SIDE, MIN_TRUTH_SIZE, NEAR_NEGATIVE_TRIES, 
                     NEGATIVES_PER_PHOTO, PART, PNET, POSITIVE, POSITIVE_TRIES)
 from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
-from preprocess import annotations, lists, samples, step  # noqa: E402
+from preprocess import annotations, datasets, lists, samples, step  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
 
@@ -28,9 +28,11 @@ def squares(corner, side):
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 
-def inside(crops, width, height):
-    """(N,) bool: the crops that lie in the photo."""
-    return (crops[:, :2] >= 0).all(axis=1) & (crops[:, 2] <= width) & (crops[:, 3] <= height)
+def pushed_in(crops, width, height):
+    """Crops (N, 4) moved by as little as puts them into the photo; those larger than the photo are left out."""
+    crops = crops[((crops[:, 2:] - crops[:, :2]) <= (width, height)).all(axis=1)]
+    beyond = np.maximum(crops[:, 2:] - (width, height), 0) + np.minimum(crops[:, :2], 0)     # (N, 2)
+    return (crops - np.tile(beyond, 2)).astype(np.float32)
 
 
 def draw_sides(rng, width, height, count):
@@ -51,19 +53,17 @@ def near(rng, face, width, height):
     """Crops that touch the face (4,), in the photo: (N, 4)."""
     sides = draw_sides(rng, width, height, NEAR_NEGATIVE_TRIES)
     low = np.maximum(-sides[:, None], -face[:2])                                       # (N, 2)
-    corner = np.maximum(face[:2] + low + rng.random((len(sides), 2)) * (face[2:] - face[:2] - low), 0)
-    crops = squares(corner, sides)
-    return crops[inside(crops, width, height)]
+    corner = face[:2] + low + rng.random((len(sides), 2)) * (face[2:] - face[:2] - low)
+    return pushed_in(squares(corner, sides), width, height)
 
 
-def around(rng, face, width, height, tries):
-    """Crops of about the face's (4,) place and size, pushed in at the upper and left edge: (N, 4)."""
+def around(rng, face, tries):
+    """Crops of about the face's (4,) place and size, which may leave the photo: (tries, 4)."""
     face_side = face[2:] - face[:2]
     low, high = int(CROP_SIDE[0] * face_side.min()), int(np.ceil(CROP_SIDE[1] * face_side.max()))
     sides = rng.integers(max(low, 1), max(high, 1), tries, endpoint=True)
     shift = rng.uniform(-CROP_SHIFT, CROP_SHIFT, (tries, 2)) * face_side
-    crops = squares(np.maximum((face[:2] + face[2:]) / 2 + shift - sides[:, None] / 2, 0), sides)
-    return crops[inside(crops, width, height)]
+    return squares((face[:2] + face[2:]) / 2 + shift - sides[:, None] / 2, sides)
 
 
 @dataclass(frozen=True)
@@ -81,28 +81,28 @@ class Draw:
             return crops[np.isin(samples.label(crops, truth, ignored)[0], wanted)]
 
         chosen = bx.empty(0, 4)
-        for _ in range(NEGATIVE_ROUNDS):
+        for _ in range(NEGATIVE_ROUNDS if photo.complete else 0):
             found = keep(background(rng, width, height), NEGATIVE)
             chosen = np.concatenate([chosen, found])[:NEGATIVES_PER_PHOTO]
             if len(chosen) == NEGATIVES_PER_PHOTO:
                 break
         chosen = [chosen]
-        for face in truth[(truth[:, :2] >= 0).all(axis=1)]:
-            chosen.append(keep(near(rng, face, width, height), NEGATIVE))
-            chosen.append(keep(around(rng, face, width, height, POSITIVE_TRIES), POSITIVE, PART))
+        for face in truth:
+            if photo.complete:
+                chosen.append(keep(near(rng, face, width, height), NEGATIVE))
+            tries = pushed_in(around(rng, face, POSITIVE_TRIES), width, height)
+            chosen.append(keep(tries, POSITIVE, PART))
         crops = np.concatenate(chosen)
         labels, faces = samples.label(crops, truth, ignored)
         return samples.box_lines(photo.path, crops, labels, faces), {"truth": len(truth), "ignored": len(ignored)}
 
 
 def main(args):
-    source = annotations.find(args.data, *annotations.WIDER_TRAIN)
-    run = step.Step(args.work / "12", "12net", [source], {"seed": args.seed}, args.force)
+    photos, fingerprints = datasets.training(args.data)
+    run = step.Step(args.work / "12", "12net", [], {"seed": args.seed, "photos": fingerprints}, args.force)
     report = run.finished()
     if report is None:
-        photos = annotations.read_wider(source, annotations.WIDER_TRAIN_IMAGES)
-        print(f"{source}: {annotations.summary(photos, MIN_TRUTH_SIZE)}")
-        report = lists.write(run, Draw(args.data, args.seed), photos, KINDS, args.workers, source)
+        report = lists.write(run, Draw(args.data, args.seed), photos, KINDS, args.workers, args.data)
     lists.announce(report, KINDS, run.folder)
 
 

@@ -1,12 +1,13 @@
 """Steps 6 and 10: the cascade so far mines the hard examples of the next net (12 mines for 24, 24 for 48).
 
-reads    the WIDER FACE train photos and annotations below <data> (as step 1 does);
+reads    the photos and annotations below <data>, as step 1 does;
          <model>/pnet.npz, and for 24 also <model>/rnet.npz
 writes   <work>/<next size>/positive.txt, part.txt, negative.txt and the manifest mined.json
 expect   from all 12,880 photos 140 k positives and more for R-Net, 190 k and more for O-Net
 
 Every box that the nets give at a low threshold is looked at as the next net will see it: made square, on whole pixels,
-padded where it leaves the photo. The report tells the share of the faces that a box still covers; a face that is lost
+padded where it leaves the photo. To these come crops drawn around every face as in step 1, half of them turned, so that
+R-Net and O-Net learn from the faces that are lost, too. The report tells the share of the faces that a box still covers; a face that is lost
 here is lost for every later net, so a low recall is to be mended before going on (`python train/evaluate.py`).
 """
 import sys
@@ -17,9 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import CASCADE, LOW_RECALL, MIN_TRUTH_SIZE, MINED_NEGATIVES_PER_PHOTO, NEGATIVE, STAGES  # noqa: E402
-from detection import boxes as bx, images  # noqa: E402
-from preprocess import annotations, cascade_so_far, lists, samples, step  # noqa: E402
+from config import (CASCADE, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
+                    MINED_NEGATIVES_PER_PHOTO, NEGATIVE, PART, POSITIVE, STAGES)
+from detection import UserError, boxes as bx, images  # noqa: E402
+from preprocess import annotations, cascade_so_far, datasets, lists, samples, step  # noqa: E402
+from preprocess.gen_12net_data import around  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
 RECALL_AT = (0.5, 0.65)
@@ -27,46 +30,62 @@ RECALL_AT = (0.5, 0.65)
 
 @dataclass(frozen=True)
 class Draw:
-    """Mines one photo."""
+    """Mines one photo, and draws crops around its faces. A photo whose labels are not complete is only drawn from:
+    what the nets find beside its labels may be a face."""
     data: Path
     cascade: tuple
+    size: int
+    seed: int
 
     def __call__(self, photo):
-        image = images.read(self.data / photo.path)
         truth, ignored = annotations.split(photo, MIN_TRUTH_SIZE)
-        found = cascade_so_far.detector(*self.cascade).detect(image)     # best first
+        drawn = self._drawn(photo.path, truth, ignored)
+        if not photo.complete:
+            return drawn, {"only drawn": 1}
+        found = cascade_so_far.detector(*self.cascade).detect(images.read(self.data / photo.path))     # best first
         crops = bx.windows(found.boxes)
         labels, faces = samples.label(crops, truth, ignored)
         wanted = labels != samples.NO_LABEL
         wanted[np.nonzero(labels == NEGATIVE)[0][MINED_NEGATIVES_PER_PHOTO:]] = False
         best = bx.iou(truth, found.boxes).max(axis=1, initial=0)  # (M,)
-        counts = {"truth": len(truth), "proposals": len(found),
+        counts = {"truth": len(truth), "proposals": len(found), "mined": 1,
                   **{f"recalled at IoU {at}": int((best >= at).sum()) for at in RECALL_AT}}
-        return samples.box_lines(photo.path, crops[wanted], labels[wanted], faces[wanted]), counts
+        return samples.box_lines(photo.path, crops[wanted], labels[wanted], faces[wanted]) + drawn, counts
+
+    def _drawn(self, path, truth, ignored):
+        """Lines of positives and parts around each face, found by the cascade or not, half of them turned."""
+        rng = samples.rng(f"mined{self.size}", path, self.seed)
+        crops = np.concatenate([around(rng, face, DRAWN_TRIES) for face in truth] or [bx.empty(0, 4)])
+        turned = rng.random(len(crops)) < 0.5
+        rotations = np.where(turned, np.round(rng.uniform(-DRAWN_ROTATION, DRAWN_ROTATION, len(crops)), 1), 0)
+        labels, faces = samples.label(crops, truth, ignored)
+        wanted = np.isin(labels, (POSITIVE, PART))
+        return samples.box_lines(path, crops[wanted], labels[wanted], faces[wanted], rotations[wanted])
 
 
 def main(args):
     cascade = cascade_so_far.options(args, "mining_threshold")
     _, min_face, thresholds, stages = cascade
     following = CASCADE[stages]
-    source = annotations.find(args.data, *annotations.WIDER_TRAIN)
+    photos, fingerprints = datasets.training(args.data)
     nets = [args.model / f"{stage.name}.npz" for stage in CASCADE[:stages]]
-    options = {"thresholds": thresholds, "min_face": min_face}
-    run = step.Step(args.work / str(following.size), "mined", [source, *nets], options, args.force)
+    options = {"thresholds": thresholds, "min_face": min_face, "seed": args.seed, "photos": fingerprints}
+    run = step.Step(args.work / str(following.size), "mined", nets, options, args.force)
     report = run.finished()
     if report is None:
-        photos = annotations.read_wider(source, annotations.WIDER_TRAIN_IMAGES)
-        print(f"{source}: {annotations.summary(photos, MIN_TRUTH_SIZE)}")
-        report = lists.write(run, Draw(args.data, cascade), photos, KINDS, args.workers, source)
+        draw = Draw(args.data, cascade, following.size, args.seed)
+        report = lists.write(run, draw, photos, KINDS, args.workers, args.data)
     lists.announce(report, KINDS, run.folder)
     tell_recall(report, args)
 
 
 def tell_recall(report, args):
     """Prints proposals a photo and the recall, with advice where it is low."""
+    if not report.get("mined"):
+        raise UserError(f"{args.data}: no photo has complete labels, so no background can be mined; add some that have")
     truth = max(report["truth"], 1)
     recall = {at: report[f"recalled at IoU {at}"] / truth for at in RECALL_AT}
-    print(f"{report['proposals'] / report['photos']:.0f} proposals a photo; of {report['truth']:,} faces of "
+    print(f"{report['proposals'] / report['mined']:.0f} proposals a photo; of {report['truth']:,} faces of "
           f"{MIN_TRUTH_SIZE} px and more, " + ", ".join(f"{r:.1%} recalled at IoU {at}" for at, r in recall.items()))
     if recall[0.5] < LOW_RECALL:
         print(f"warning: that is low; what is lost here no later net can find. Train {STAGES[args.size].name} longer, "

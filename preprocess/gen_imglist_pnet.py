@@ -3,7 +3,7 @@
 reads    <work>/12/positive.txt, part.txt, negative.txt, landmark.txt
 writes   <work>/12/imglist.txt and the manifest imglist.json
 expect   positive : part : negative = 1 : 1 : 3, as many as the scarcest kind allows and at most 250,000 positives,
-         each sample at most once, and all landmark samples
+         each sample at most once, and at most as many landmark samples as positives
 """
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import KINDS, PNET_BASE, PNET_RATIO  # noqa: E402
+from config import KINDS, PNET_BASE, PNET_LANDMARKS, PNET_RATIO  # noqa: E402
 from preprocess import samples, step  # noqa: E402
 
 
@@ -22,7 +22,8 @@ def balance(counts):
     scarcest = min(rooms, key=rooms.get, default=None)
     base = min(PNET_BASE, rooms.get(scarcest, 0))
     take = {kind: min(base * ratio, counts[kind]) for kind, ratio in PNET_RATIO.items()}
-    return {**take, "landmark": counts["landmark"]}, scarcest if base < PNET_BASE else None
+    take["landmark"] = min(PNET_LANDMARKS * base, counts["landmark"]) if base else counts["landmark"]
+    return take, scarcest if base < PNET_BASE else None
 
 
 def main(args):

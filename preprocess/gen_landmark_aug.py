@@ -16,7 +16,7 @@ from config import LANDMARK, LANDMARK_MIN_FACE, LANDMARK_TRIES, POSITIVE_IOU, RO
 from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
 from preprocess import annotations, lists, samples, step  # noqa: E402
-from preprocess.gen_12net_data import around  # noqa: E402
+from preprocess.gen_12net_data import around, pushed_in  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Draw:
         for face, points in zip(photo.boxes, photo.points):
             crops = np.round(face)[None].astype(np.float32)
             if bx.longer_side(face[None])[0] >= LANDMARK_MIN_FACE:
-                tries = around(rng, face, width, height, LANDMARK_TRIES)
+                tries = pushed_in(around(rng, face, LANDMARK_TRIES), width, height)
                 crops = np.concatenate([crops, tries[bx.iou(tries, face[None])[:, 0] > POSITIVE_IOU]])
             for crop in crops:
                 lines += variants(rng, photo.path, crop, points)
@@ -53,7 +53,7 @@ def variants(rng, photo, crop, points):
         if mirrored:
             relative = relative @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT
         if ((relative > 0) & (relative < 1)).all():
-            lines += samples.lines(photo, crop[None], [LANDMARK], bx.empty(1, 4), relative, mirrored, degrees)
+            lines += samples.lines(photo, crop[None], [LANDMARK], bx.empty(1, 4), relative, mirrored, [degrees])
     return lines
 
 

@@ -64,20 +64,21 @@ def label(crops, truth, ignored):
     return labels, truth[overlap.argmax(axis=1)]
 
 
-def box_lines(photo, crops, labels, faces):
-    """Lines of positives, parts and negatives: crops (N, 4), labels (N,), the face of each crop (N, 4).
+def box_lines(photo, crops, labels, faces, rotations=None):
+    """Lines of positives, parts and negatives: crops (N, 4), labels (N,), the face of each crop (N, 4); rotations (N,)
+    degrees, by which the photo is turned under the crop: the face's box counts as unturned.
 
     A negative's offsets are zeros, like the points of all three.
     """
     offsets = np.where((labels == NEGATIVE)[:, None], 0, bx.encode(faces, crops))
-    return lines(photo, crops, labels, offsets, np.zeros((len(crops), 10)))
+    return lines(photo, crops, labels, offsets, np.zeros((len(crops), 10)), rotations=rotations)
 
 
-def lines(photo, crops, labels, offsets, points, mirror=False, rotation=0):
-    """N samples of one photo -> N lines. mirror and rotation are the same for all."""
-    head = f"{int(mirror)} {rotation:g}"
-    return [f"{photo}\t{c[0]:.0f} {c[1]:.0f} {c[2]:.0f} {c[3]:.0f} {head}\t{l:d}\t{_text(o)}\t{_text(p)}\n"
-            for c, l, o, p in zip(crops, labels, offsets, points)]
+def lines(photo, crops, labels, offsets, points, mirror=False, rotations=None):
+    """N samples of one photo -> N lines. mirror is the same for all; rotations (N,) degrees, none by default."""
+    rotations = np.zeros(len(crops)) if rotations is None else rotations
+    return [f"{photo}\t{c[0]:.0f} {c[1]:.0f} {c[2]:.0f} {c[3]:.0f} {int(mirror)} {r:g}\t{l:d}\t{_text(o)}\t{_text(p)}\n"
+            for c, l, o, p, r in zip(crops, labels, offsets, points, rotations)]
 
 
 def _text(values):

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import CASCADE, LOW_RECALL, MIN_FACE_SIZE, MIN_TRUTH_SIZE, STAGES  # noqa: E402
+from config import CASCADE, LOW_RECALL, MIN_FACE_SIZE, MIN_MEASURED_SIZE, STAGES  # noqa: E402
 from detection import UserError, boxes as bx, images  # noqa: E402
 from preprocess import annotations, cascade_so_far, step, workers  # noqa: E402
 
@@ -107,8 +107,8 @@ if __name__ == "__main__":
     group.add_argument("--images", default=annotations.WIDER_VAL_IMAGES, metavar="FOLDER",
                        help=f"of the photos, below <data> (default: {annotations.WIDER_VAL_IMAGES})")
     cascade_so_far.add_arguments(group, "threshold", MIN_FACE_SIZE)
-    group.add_argument("--min-truth", type=float, default=MIN_TRUTH_SIZE, metavar="PX",
-                       help=f"smallest true face counted, shorter side (default: {MIN_TRUTH_SIZE})")
+    group.add_argument("--min-truth", type=float, default=MIN_MEASURED_SIZE, metavar="PX",
+                       help=f"smallest true face counted, shorter side (default: {MIN_MEASURED_SIZE})")
     group.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th photo (default: 1)")
     group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
     step.run(main, arguments)

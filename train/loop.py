@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 from tqdm import tqdm
 
-from config import CHECKPOINT_SECONDS, DECAY, DECAY_AT, MOMENTUM, Stage
+from config import CHECKPOINT_SECONDS, DECAY, MOMENTUM, WARM_UP, Stage
 from detection import weights
 from detection.errors import UserError
 from preprocess.quiet_tensorflow import keras, tf
@@ -22,22 +22,35 @@ from train import batches, losses, nets
 REPORTED = ("total", "face", "box", "landmark", "accuracy")
 
 
-def learning_rate(start, epoch, epochs, decay_at=DECAY_AT):
-    """Rate in an epoch, counted from 0: `start`, times DECAY from each of the shares `decay_at` of all epochs on."""
-    return start * DECAY ** sum(epoch / epochs >= share for share in decay_at)
+def schedule(rate, steps, decay_at=()):
+    """Learning rate by step: from `rate` down to 0 along a half cosine, after a warm-up of WARM_UP of the `steps`.
+
+    With `decay_at`, as the ancestors have it: `rate`, times DECAY from each of these shares of all steps on.
+    """
+    if decay_at:
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            [max(round(share * steps) - 1, 0) for share in decay_at],
+            [rate * DECAY ** i for i in range(len(decay_at) + 1)])
+    warm_up = max(round(WARM_UP * steps), 1)
+    return keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=rate, warmup_steps=warm_up)
+
+
+def optimizer(name, rate):
+    """OPTIMIZERS' "adam" or "sgd" with a rate, a number or a schedule."""
+    return keras.optimizers.Adam(rate) if name == "adam" else keras.optimizers.SGD(rate, momentum=MOMENTUM)
 
 
 class Training:
     """One net in training. folder: where its checkpoint, best weights and log.csv are kept.
 
-    parts: list name -> samples of it in a batch; rate: the learning rate of the first epochs, which falls at the
-    shares `decay_at` of all epochs.
+    parts: list name -> samples of it in a batch; rate, decay_at: as `schedule` takes them; initial: arrays to start
+    from instead of random ones.
     """
 
-    def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, decay_at=DECAY_AT,
-                 initial=None):
+    def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, decay_at=(),
+                 optimizer_name="adam", initial=None):
         self.stage, self.stored, self.parts, self.seed = stage, stored, parts, seed
-        self.epochs, self.rate, self.decay_at = epochs, rate, decay_at
+        self.epochs, self.rate = epochs, rate
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
         self.graph = graph
@@ -46,7 +59,7 @@ class Training:
         self.model = nets.build(stage, seed)
         if initial is not None:
             nets.assign(self.model, stage, initial)
-        self.optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM)
+        self.optimizer = optimizer(optimizer_name, schedule(rate, epochs * self.steps, decay_at))
         self.optimizer.build(self.model.trainable_variables)
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
@@ -61,8 +74,7 @@ class Training:
         return self.history
 
     def _train_epoch(self, epoch):
-        self.optimizer.learning_rate.assign(learning_rate(self.rate, epoch, self.epochs, self.decay_at))
-        data = batches.training(self.stored, self.parts, self.seed, epoch, skip=self.position)
+        data = batches.training(self.stored, self.parts, self.seed, epoch, self.position, self.stage.occlusion)
         saved = time.monotonic()
         with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
                   unit=" batch", mininterval=1) as bar:
@@ -105,7 +117,7 @@ class Training:
         """Validates, keeps the best weights, logs and saves the position after the epoch."""
         held_out = self.validate()
         means = dict(zip(REPORTED, (float(v) for v in self.sums.numpy() / self.steps)))
-        row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate.numpy()), **means,
+        row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate), **means,
                **{f"validation_{name}": value for name, value in held_out.items()}}
         judged = "validation_total" if held_out else "total"
         if all(row[judged] < earlier[judged] for earlier in self.history):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import DECAY_AT, GRAPH, LEARNING_RATE, STAGES  # noqa: E402
+from config import GRAPH, LEARNING_RATE, OPTIMIZERS, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from preprocess import step  # noqa: E402
@@ -25,6 +25,7 @@ def train(run, stored, args):
     from preprocess.quiet_tensorflow import keras, tf    # slow to load, so only where it is needed
     from train import batches, loop
     keras.utils.set_random_seed(args.seed)
+    keras.mixed_precision.set_global_policy(args.precision)
     tf.config.experimental.enable_op_determinism()
     stage = STAGES[args.size]
     parts = batches.composition(stage, stored.counts, args.batch_size)
@@ -32,7 +33,7 @@ def train(run, stored, args):
         print(f"warning: no {name} samples; {stage.name} does not learn from them")
     initial = weights.read(args.init_from, stage) if args.init_from else None
     training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
-                             args.graph / str(args.size), args.decay_at, initial)
+                             args.graph / str(args.size), args.decay_at, args.optimizer, initial)
     print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
           f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
     history = training.run()
@@ -52,13 +53,15 @@ def main(args):
     stage = STAGES[args.size]
     folder = args.work / str(args.size)
     args.epochs = stage.epochs if args.epochs is None else args.epochs
+    args.precision = args.precision or stage.precision
     for name in ("epochs", "batch_size", "learning_rate"):
         if not getattr(args, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {getattr(args, name)}")
     from preprocess import records
     stored = records.Records(folder, args.size)
     inputs = [stored.manifest] + ([args.init_from] if args.init_from else [])
-    options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate", "decay_at")}
+    options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate", "decay_at",
+                                                      "optimizer", "precision")}
     run = step.Step(folder, "train", inputs, options, args.force)
     best = run.finished() or train(run, stored, args)
     target = args.model / f"{stage.name}.npz"
@@ -76,9 +79,13 @@ if __name__ == "__main__":
     group.add_argument("--batch-size", type=int, default=384, metavar="N",
                        help="samples a step, split among the kinds as 1:1:3:1 (default: 384)")
     group.add_argument("--learning-rate", type=float, default=LEARNING_RATE, metavar="R",
-                       help=f"of SGD in the first epochs (default: {LEARNING_RATE})")
-    group.add_argument("--decay-at", type=float, nargs="*", default=DECAY_AT, metavar="SHARE",
-                       help="shares of the epochs after which the rate falls to a tenth (default: 6/30 14/30 20/30)")
+                       help=f"the highest (default: {LEARNING_RATE})")
+    group.add_argument("--decay-at", type=float, nargs="*", default=[], metavar="SHARE",
+                       help="the rate falls to a tenth after these shares of the training (the ancestors: 0.2 0.467 "
+                            "0.667) instead of along a half cosine to 0")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help=f"default: {OPTIMIZERS[0]}")
+    group.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default=None,
+                       help="of the arithmetic (default: the stage's in config.py)")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
                        help="start from these weights (.npz of this net) instead of random ones")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
