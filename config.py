@@ -84,6 +84,7 @@ CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 
 PRELU_INIT = 0.25                   # [paper]
+NORM_MOMENTUM, NORM_EPSILON = 0.99, 1e-3    # of the batch normalisations while training: Keras' own
 PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [paper]
 
 # --- Detection ------------------------------------------------------------------------------------------
@@ -128,10 +129,9 @@ SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a work
 
 # --- Training -------------------------------------------------------------------------------------------
 
-OPTIMIZERS = ("adam", "sgd")        # the first is the default: [ours], see model/README.md; [A] has sgd
-LEARNING_RATE = 0.002               # of Adam at its highest: [ours]; [A] has 0.001 for sgd
+LEARNING_RATE = 0.05                # at its highest: [ours], see model/README.md; [A] has 0.001
 WARM_UP = 0.02                      # of all steps, in which the rate rises from 0: [ours]
-MOMENTUM = 0.9                      # of sgd: [A]
+MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]

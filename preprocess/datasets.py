@@ -101,10 +101,11 @@ def _photo(path, boxes, invalid):
 
 def _voc(folder, photos, classes):
     """Pascal VOC: corners counted from 1, the right and lower one inside the box; `difficult` ones do not count."""
-    for path in sorted(folder.glob("*.xml")):
+    for path in sorted(folder.rglob("*.xml")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
         try:
-            if path.stem not in photos:
-                raise BadLine(f"there is no photo {path.stem} in images/")
+            if name not in photos:
+                raise BadLine(f"there is no photo {name} in images/")
             boxes, invalid = [], []
             for thing in ElementTree.parse(path).iter("object"):
                 if classes is None or thing.findtext("name", "").strip() in classes:
@@ -112,7 +113,7 @@ def _voc(folder, photos, classes):
                     x1, y1, x2, y2 = annotations.numbers(" ".join(corners), 4)
                     boxes.append((x1 - 1, y1 - 1, x2, y2))
                     invalid.append(thing.findtext("difficult", "0").strip() == "1")
-            yield path.name, _photo(photos[path.stem], boxes, invalid)
+            yield path.name, _photo(photos[name], boxes, invalid)
         except ElementTree.ParseError as error:
             yield path.name, BadLine(f"is not XML ({error})")
         except BadLine as error:

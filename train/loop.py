@@ -35,11 +35,6 @@ def schedule(rate, steps, decay_at=()):
     return keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=rate, warmup_steps=warm_up)
 
 
-def optimizer(name, rate):
-    """OPTIMIZERS' "adam" or "sgd" with a rate, a number or a schedule."""
-    return keras.optimizers.Adam(rate) if name == "adam" else keras.optimizers.SGD(rate, momentum=MOMENTUM)
-
-
 class Training:
     """One net in training. folder: where its checkpoint, best weights and log.csv are kept.
 
@@ -48,7 +43,7 @@ class Training:
     """
 
     def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, decay_at=(),
-                 optimizer_name="adam", initial=None):
+                 initial=None):
         self.stage, self.stored, self.parts, self.seed = stage, stored, parts, seed
         self.epochs, self.rate = epochs, rate
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +54,7 @@ class Training:
         self.model = nets.build(stage, seed)
         if initial is not None:
             nets.assign(self.model, stage, initial)
-        self.optimizer = optimizer(optimizer_name, schedule(rate, epochs * self.steps, decay_at))
+        self.optimizer = keras.optimizers.SGD(schedule(rate, epochs * self.steps, decay_at), MOMENTUM, nesterov=True)
         self.optimizer.build(self.model.trainable_variables)
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
@@ -151,8 +146,8 @@ class Training:
 
     def _state(self):
         """Name -> variable: all that training changes."""
-        named = {f"model/{name}": nets.variable(self.model, name) for name in weights.shapes(self.stage)}
-        return {**named, **{f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}, "sums": self.sums}
+        return {**{f"model/{v.path}": v for v in self.model.variables},
+                **{f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}, "sums": self.sums}
 
     def _save(self):
         arrays = {name: variable.numpy() for name, variable in self._state().items()}

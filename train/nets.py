@@ -1,5 +1,11 @@
-"""The three nets for training, as Keras models, made from the layers in config.py."""
-from config import HEADS, PRELU_INIT, Conv, Pool, Stage
+"""The three nets for training, as Keras models, made from the layers in config.py.
+
+While a net trains, a batch normalisation stands between each layer and its PReLU in the place of the layer's bias.
+`arrays` folds it into weights and biases, so that the net that detects is the paper's.
+"""
+import numpy as np
+
+from config import HEADS, NORM_EPSILON, NORM_MOMENTUM, PRELU_INIT, Conv, Pool, Stage
 from detection.weights import shapes, trunk
 from preprocess.quiet_tensorflow import keras
 
@@ -22,12 +28,14 @@ def build(stage: Stage, seed=0):
             x = keras.layers.MaxPooling2D(layer.kernel, layer.stride, padding, name=name)(x)
             continue
         if isinstance(layer, Conv):
-            x = keras.layers.Conv2D(layer.channels, layer.kernel, kernel_initializer=start(name), name=name)(x)
+            x = keras.layers.Conv2D(layer.channels, layer.kernel, use_bias=False, kernel_initializer=start(name),
+                                    name=name)(x)
             across = [1, 2]
         else:
             x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(shape) == 3 else x
-            x = keras.layers.Dense(layer.units, kernel_initializer=start(name), name=name)(x)
+            x = keras.layers.Dense(layer.units, use_bias=False, kernel_initializer=start(name), name=name)(x)
             across = None
+        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=f"{name}_norm")(x)
         x = keras.layers.PReLU(keras.initializers.Constant(PRELU_INIT), shared_axes=across, name=f"{name}_prelu")(x)
     if len(shape) == 3:
         heads = {head: keras.layers.Conv2D(n, 1, kernel_initializer=start(head), name=head)(x)
@@ -44,21 +52,52 @@ def flat(outputs):
             for head, value in outputs.items()}
 
 
-def variable(model, name):
-    """The variable of array `name` of the weights file, e.g. "conv1/alphas"."""
-    layer, part = name.split("/")
-    if part == "alphas":
-        return model.get_layer(f"{layer}_prelu").alpha
-    return getattr(model.get_layer(layer), {"weights": "kernel", "biases": "bias"}[part])
-
-
 def arrays(model, stage: Stage):
-    """Name -> array of the model's weights, as detection/weights.py stores them."""
-    return {name: variable(model, name).numpy().reshape(shape) for name, shape in shapes(stage).items()}
+    """Name -> array of the model's weights, as detection/weights.py stores them, the normalisations folded in."""
+    result = {}
+    for name, shape in shapes(stage).items():
+        layer, part = name.split("/")
+        if layer in HEADS:
+            array = _value(model, layer, _VARIABLES[part])
+        elif part == "alphas":
+            array = _value(model, f"{layer}_prelu", "alpha")
+        else:
+            gain, shift = _norm(model, layer)
+            array = _value(model, layer, "kernel") * gain if part == "weights" else shift
+        result[name] = array.astype(np.float32).reshape(shape)
+    return result
+
+
+_VARIABLES = {"weights": "kernel", "biases": "bias"}
+
+
+def _value(model, layer, variable):
+    return getattr(model.get_layer(layer), variable).numpy()
+
+
+def _norm(model, layer):
+    """The normalisation after `layer`, as output * gain + shift, each (channels,), float64."""
+    norm = model.get_layer(f"{layer}_norm")
+    mean, variance, gamma, beta = (v.numpy().astype(np.float64)
+                                   for v in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta))
+    gain = gamma / np.sqrt(variance + NORM_EPSILON)
+    return gain, beta - mean * gain
 
 
 def assign(model, stage: Stage, values):
-    """Puts arrays of that form into the model."""
+    """Puts arrays of that form into the model. Its normalisations then let all through as it is, but for the bias."""
     for name in shapes(stage):
-        target = variable(model, name)
+        layer, part = name.split("/")
+        if layer in HEADS:
+            target = getattr(model.get_layer(layer), _VARIABLES[part])
+        elif part == "weights":
+            target = model.get_layer(layer).kernel
+        elif part == "alphas":
+            target = model.get_layer(f"{layer}_prelu").alpha
+        else:
+            norm = model.get_layer(f"{layer}_norm")
+            norm.gamma.assign(np.ones(norm.gamma.shape))
+            norm.moving_mean.assign(np.zeros(norm.gamma.shape))
+            norm.moving_variance.assign(np.full(norm.gamma.shape, 1 - NORM_EPSILON))
+            target = norm.beta
         target.assign(values[name].reshape(target.shape))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import GRAPH, LEARNING_RATE, OPTIMIZERS, STAGES  # noqa: E402
+from config import GRAPH, LEARNING_RATE, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from preprocess import step  # noqa: E402
@@ -33,7 +33,7 @@ def train(run, stored, args):
         print(f"warning: no {name} samples; {stage.name} does not learn from them")
     initial = weights.read(args.init_from, stage) if args.init_from else None
     training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
-                             args.graph / str(args.size), args.decay_at, args.optimizer, initial)
+                             args.graph / str(args.size), args.decay_at, initial)
     print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
           f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
     history = training.run()
@@ -61,7 +61,7 @@ def main(args):
     stored = records.Records(folder, args.size)
     inputs = [stored.manifest] + ([args.init_from] if args.init_from else [])
     options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate", "decay_at",
-                                                      "optimizer", "precision")}
+                                                      "precision")}
     run = step.Step(folder, "train", inputs, options, args.force)
     best = run.finished() or train(run, stored, args)
     target = args.model / f"{stage.name}.npz"
@@ -83,7 +83,6 @@ if __name__ == "__main__":
     group.add_argument("--decay-at", type=float, nargs="*", default=[], metavar="SHARE",
                        help="the rate falls to a tenth after these shares of the training (the ancestors: 0.2 0.467 "
                             "0.667) instead of along a half cosine to 0")
-    group.add_argument("--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help=f"default: {OPTIMIZERS[0]}")
     group.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default=None,
                        help="of the arithmetic (default: the stage's in config.py)")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
