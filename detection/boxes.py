@@ -83,6 +83,41 @@ def nms(boxes, scores, threshold, overlap=iou, block=128):
     return np.concatenate(kept)
 
 
+def grid_nms(rows, columns, scores, near):
+    """Greedy NMS among equal boxes on a grid: rows, columns, scores (N,) -> indices of the kept, best first.
+
+    near (k, k), odd: True where two boxes that many cells apart overlap by more than the threshold (`overlapping_cells`).
+    Equal scores keep their order. Gives what `nms` gives, without looking at pairs that are far apart.
+    """
+    order = np.argsort(-scores, kind="stable")
+    count, reach = len(order), len(near) // 2
+    if not count:
+        return order
+    rows, columns = rows[order] - rows.min() + reach, columns[order] - columns.min() + reach
+    ranks = np.full((rows.max() + reach + 1, columns.max() + reach + 1), count, np.int32)
+    ranks[rows, columns] = np.arange(count)
+    near = near.copy()
+    near[reach, reach] = False
+    down, right = np.nonzero(near)
+    beside = ranks[rows[:, None] + (down - reach), columns[:, None] + (right - reach)]     # (N, neighbours): ranks
+    alive, kept = np.append(np.ones(count, bool), False), np.zeros(count + 1, bool)
+    left = np.arange(count)
+    while left.size:       # every box that is the best of its neighbourhood stays, its neighbours go
+        best = left[~(alive[beside[left]] & (beside[left] < left[:, None])).any(axis=1)]
+        kept[best] = True
+        alive[best] = alive[beside[best]] = False
+        left = left[alive[left]]
+    return order[kept[:-1]]
+
+
+def overlapping_cells(side, stride, threshold):
+    """(k, k) bool, k odd: at which distances, in cells of `stride` px, squares of `side` px have an IoU above that."""
+    reach = max(-(-side // stride) - 1, 0)
+    shift = np.abs(np.arange(-reach, reach + 1)) * stride
+    common = np.outer(side - shift, side - shift)
+    return common > threshold * (2 * side * side - common)
+
+
 def _sides(crops):
     """crops (N, 4) -> (N, 2): width and height."""
     return crops[:, 2:] - crops[:, :2]

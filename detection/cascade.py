@@ -5,10 +5,12 @@ import numpy as np
 
 from config import CASCADE, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR
 from detection import boxes as bx
+from detection import canvas
 from detection import images as im
 from detection.runtime import Net
 
 HEADS_USED = (("face", "box"), ("face", "box"), ("face", "box", "landmark"))   # of P-Net, R-Net, O-Net
+NEAR = bx.overlapping_cells(PNET.size, PNET_STRIDE, LEVEL_NMS)                # cells whose windows exclude each other
 
 
 @dataclass
@@ -72,23 +74,30 @@ class Detector:
 
     def propose(self, image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels, boxes corrected."""
-        levels = [self._propose_level(scale, level) for scale, level in
-                  im.pyramid(image, self.min_face_size, PNET.size, self.factor)]
-        if not levels:
+        layout = canvas.plan(*image.shape[:2], self.min_face_size, self.factor)
+        if layout is None:
             return Faces()
-        cells, scores, offsets = (np.concatenate(arrays) for arrays in zip(*levels))
-        keep = bx.nms(cells, scores, CASCADE[0].nms)
-        return Faces(bx.decode(offsets[keep], cells[keep]), scores[keep])
+        rows, columns, scores, offsets = self._scan(canvas.draw(image, layout), layout)
+        levels = layout.levels_of(rows, columns)
+        inside = levels >= 0
+        rows, columns, scores, offsets, levels = (a[inside] for a in (rows, columns, scores, offsets, levels))
+        keep = bx.grid_nms(rows, columns, scores, NEAR)
+        corner = np.stack([columns[keep], rows[keep]], axis=1) * PNET_STRIDE - layout.corners[levels[keep]]  # level px
+        cells = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)            # image px
+        cells, scores, offsets = cells.astype(np.float32), scores[keep], offsets[keep]
+        if layout.levels_may_overlap(PNET.nms):
+            keep = bx.nms(cells, scores, PNET.nms)
+            cells, scores, offsets = cells[keep], scores[keep], offsets[keep]
+        return Faces(bx.decode(offsets, cells), scores)
 
-    def _propose_level(self, scale, level):
-        """One level -> the cells above the threshold, after NMS: boxes (N, 4) in image px, scores, offsets (N, 4)."""
-        face, box = self.nets[0].maps(level)                                    # (h, w, 2), (h, w, 4)
-        rows, columns = np.nonzero(face[..., 1] >= self.thresholds[0])
-        corner = np.stack([columns, rows], axis=1) * PNET_STRIDE                # (N, 2) level px
-        cells = (np.hstack([corner, corner + PNET.size]) / np.tile(scale, 2)).astype(np.float32)
-        scores = face[rows, columns, 1]
-        keep = bx.nms(cells, scores, LEVEL_NMS)
-        return cells[keep], scores[keep], box[rows[keep], columns[keep]]
+    def _scan(self, pixels, layout):
+        """Canvas -> the cells at or above the threshold: rows, columns, scores (N,), offsets (N, 4)."""
+        found = []
+        for top, bottom in layout.strips():
+            face, box = self.nets[0].maps(pixels[top:bottom])                   # (h, w, 2), (h, w, 4)
+            rows, columns = np.nonzero(face[..., 1] >= self.thresholds[0])
+            found.append((rows + top // PNET_STRIDE, columns, face[rows, columns, 1], box[rows, columns]))
+        return [np.concatenate(arrays) for arrays in zip(*found)]
 
     def refine(self, images, proposals) -> list[Faces]:
         """R-Net on the proposals of each image: boxes corrected, NMS."""

@@ -44,18 +44,17 @@ def resize(image, width, height):
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def pyramid(image, min_face_size, window, factor):
-    """Yields (scale, level): the image at each size at which a `window` px net finds faces.
+def level_sizes(height, width, min_face_size, window, factor):
+    """Image size in px -> [(width, height)] of the pyramid's levels, at which a `window` px net finds faces.
 
-    scale: (2,) level px per image px in x and y, exact after rounding to whole pixels. The first level shows
-    faces of `min_face_size` px, each next one is smaller by `factor`, the last still holds one window.
+    The first level shows faces of `min_face_size` px, each next one is smaller by `factor`, the last still holds one
+    window.
     """
-    height, width = image.shape[:2]
-    scale = window / min_face_size
+    sizes, scale = [], window / min_face_size
     while min(height, width) * scale >= window:
-        level = resize(image, max(round(width * scale), window), max(round(height * scale), window))
-        yield np.array([level.shape[1] / width, level.shape[0] / height], np.float32), level
+        sizes.append((max(round(width * scale), window), max(round(height * scale), window)))
         scale *= factor
+    return sizes
 
 
 def cut(image, box):

@@ -80,6 +80,24 @@ def test_nms_equals_the_textbook_loop(rng, overlap, block):
     assert bx.nms(boxes, scores, 0.3, overlap, block).tolist() == kept
 
 
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.6])
+def test_nms_on_a_grid_equals_nms_of_the_boxes(rng, threshold):
+    rows, columns = (a.ravel() for a in np.mgrid[5:45, 3:33])
+    some = rng.permutation(len(rows))[:700]
+    rows, columns, scores = rows[some], columns[some], rng.integers(0, 60, len(some)) / 60     # many equal scores
+    corner = np.stack([columns, rows], axis=1) * 2
+    boxes = np.hstack([corner, corner + 12]).astype(np.float32)
+    near = bx.overlapping_cells(12, 2, threshold)
+    assert bx.grid_nms(rows, columns, scores, near).tolist() == bx.nms(boxes, scores, threshold).tolist()
+
+
+def test_cells_that_overlap_by_more_than_half_are_neighbours():
+    """12 px windows 2 px apart: beside 10 / 14, diagonally 100 / 188, two cells apart exactly a half."""
+    near = bx.overlapping_cells(12, 2, 0.5)
+    rows, columns = np.nonzero(near)
+    assert np.abs(rows - len(near) // 2).max() == np.abs(columns - len(near) // 2).max() == 1 and near.sum() == 9
+
+
 def test_square_keeps_the_centre_and_the_longer_side(rng):
     boxes = random_boxes(rng, 50)
     squares = bx.square(boxes)
@@ -102,6 +120,8 @@ def test_empty_in_gives_empty_out():
     some = np.ones((3, 4), np.float32)
     assert bx.iou(none, some).shape == (0, 3) and bx.iou(some, none).shape == (3, 0)
     assert bx.nms(none, bx.empty(0), 0.5).shape == (0,)
+    nothing = np.zeros(0, int)
+    assert bx.grid_nms(nothing, nothing, bx.empty(0), bx.overlapping_cells(12, 2, 0.5)).shape == (0,)
     for function in (bx.square, bx.windows):
         assert function(none).shape == (0, 4)
     assert bx.clip(none, 5, 5).shape == bx.encode(none, none).shape == bx.decode(none, none).shape == (0, 4)
