@@ -93,7 +93,7 @@ def read_wider(path, images) -> list[Photo]:
 
     images: the folder of its photos below the data folder, e.g. "WIDER_train/images".
     """
-    lines = _lines(path)
+    lines = text_lines(path)
     first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
     parse = _official if _is_name(first) or second.isdigit() else _one_line
     return _collect(path, parse(lines, images))
@@ -101,10 +101,10 @@ def read_wider(path, images) -> list[Photo]:
 
 def read_landmarks(path) -> list[Photo]:
     """`lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM` and five points x y a line -> photos with one face each."""
-    return _collect(path, _landmark_lines(_lines(path)))
+    return _collect(path, _landmark_lines(text_lines(path)))
 
 
-def _lines(path):
+def text_lines(path):
     """The lines that hold anything, as (number, text) with the number counted from 1."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -158,7 +158,7 @@ def _official(lines, images):
                 if _is_name(row):
                     raise BadLine(f"{count} faces of {name} are announced, {len(faces)} are there")
                 i += 1
-                faces.append(_numbers(row, 10))
+                faces.append(numbers(row, 10))
             if len(faces) < count:
                 raise BadLine(f"{count} faces of {name} are announced, {len(faces)} are there")
             rows = np.array(faces[:count], np.float32).reshape(-1, 10)
@@ -186,7 +186,7 @@ def _one_line(lines, images):
         try:
             if len(values) % 4:
                 raise BadLine(f"{len(values)} numbers are not a whole number of boxes x1 y1 x2 y2")
-            boxes = np.array(_numbers(" ".join(values), len(values)), np.float32).reshape(-1, 4)
+            boxes = np.array(numbers(" ".join(values), len(values)), np.float32).reshape(-1, 4)
             path = _photo_path(images, name if _is_name(name) else name + ".jpg")
             yield number, Photo(path, boxes, (boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
         except BadLine as error:
@@ -197,7 +197,7 @@ def _landmark_lines(lines):
     for number, line in lines:
         name, *values = line.rsplit(maxsplit=14)
         try:
-            left, right, top, bottom, *points = _numbers(" ".join(values), 14)
+            left, right, top, bottom, *points = numbers(" ".join(values), 14)
             if right <= left or bottom <= top:
                 raise BadLine(f"the box {left:g} {right:g} {top:g} {bottom:g} (left right top bottom) is empty")
             yield number, Photo(_photo_path("", name), np.array([[left, top, right, bottom]], np.float32),
@@ -214,7 +214,7 @@ def _photo_path(folder, name):
     return "/".join(([folder] if folder else []) + parts)
 
 
-def _numbers(text, count):
+def numbers(text, count):
     """`count` finite numbers, or BadLine."""
     try:
         values = [float(v) for v in text.split()]
