@@ -107,7 +107,7 @@ def broken_results(data):
 def short_results(data):
     results(data / "found", PERFECT)
     (data / "found" / "0--Sky" / "two.txt").write_text("two\n2\n0 0 9 9 0.9\n")
-    return ["--results", data / "found"], "two.txt:3: 2 detections of two are announced, 1 are there"
+    return ["--results", data / "found"], "two.txt:3: 2 faces of two are announced, 1 are there"
 
 
 def other_photos(data):
@@ -130,7 +130,8 @@ def not_a_mat(data):
 
 
 def another_mat(data):
-    shutil.copy(data / "eval_tools/ground_truth/wider_easy_val.mat", data / "eval_tools/ground_truth/wider_face_val.mat")
+    folder = data / "eval_tools" / "ground_truth"
+    shutil.copy(folder / "wider_easy_val.mat", folder / "wider_face_val.mat")
     return [], "are not the four of WIDER FACE val"
 
 

@@ -65,3 +65,27 @@ def test_nothing_in_gives_nothing_out():
     assert metrics.best_faces(np.array([A]), none).tolist() == [-1]
     assert metrics.proposals_and_found(np.zeros(0), np.zeros(0, int), np.ones(3, bool)).sum() == 0
     assert wider_ap(none, [], [A], [1]) == 0
+
+
+FACE = np.array([[[10, 10], [30, 10], [20, 20], [12, 30], [28, 30]]], float)      # eyes 20 px apart
+
+
+def test_landmark_errors_worked_by_hand():
+    """The left eye 3 px right and 4 px down of its place, so 5 px off, a quarter of the 20 px between the eyes."""
+    found = FACE.copy()
+    found[0, 0] += 3, 4
+    assert metrics.landmark_errors(found, FACE).tolist() == [[0.25, 0, 0, 0, 0]]
+    assert not metrics.landmark_errors(FACE, FACE).any()
+
+
+def test_a_face_is_found_by_the_best_box_around_its_middle():
+    boxes = np.array([[0, 0, 40, 40], [0, 0, 45, 45], [0, 0, 15, 15]], float)     # the last misses (20, 20)
+    assert metrics.detection_of(FACE[0], boxes, np.array([0.6, 0.8, 0.9])) == 1
+    assert metrics.detection_of(FACE[0], boxes[2:], np.array([0.9])) == -1
+    assert metrics.detection_of(FACE[0], np.zeros((0, 4)), np.zeros(0)) == -1
+
+
+def test_the_cumulative_curve_counts_missed_faces():
+    """Of 4 faces one has no error, one 0.1, one 0.5, one was missed."""
+    x, y = metrics.cumulative(np.array([0.1, 0.5, 0.0]), 4, 0.25)
+    assert x.tolist() == [0, 0, 0, 0.1, 0.1, 0.25] and y.tolist() == [0, 0, 0.25, 0.25, 0.5, 0.5]

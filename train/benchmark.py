@@ -1,8 +1,9 @@
-"""What the evaluators on public benchmarks share: running the detector on their photos, the result files.
+"""What the evaluators on public benchmarks share: running the detector on their photos, files of results.
 
 A result file is the form that WIDER FACE and FDDB ask for: a line with the photo's name, a line with the number of
 detections, and a line `x y w h score` for each, in pixels.
 """
+import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,23 +57,45 @@ def result_text(name, faces):
 
 
 def read_results(path):
-    """Result file -> {name: (boxes (N, 4) px, scores (N,))}; UserError, with its line, where it is broken."""
+    """Result file -> {photo: (boxes (N, 4) px, scores (N,))}; UserError, with its line, where it is broken."""
+    return {name: (np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]]), rows[:, 4])
+            for name, rows in read_entries(path, 5, "x y w h score").items()}
+
+
+def read_entries(path, columns, form):
+    """A name, a count and as many lines of so many numbers, again and again -> {name: (count, columns)}."""
     lines = iter(annotations.text_lines(path))
-    results = {}
+    entries = {}
     for number, name in lines:
         try:
             number, count = next(lines, (number, "nothing"))
             if not count.isdigit():
-                raise annotations.BadLine(f"after {name} the number of its detections is expected, not {count}")
+                raise annotations.BadLine(f"after {name} the number of its faces is expected, not {count}")
             rows = []
             for _ in range(int(count)):
                 number, row = next(lines, (number, None))
                 if row is None:
-                    raise annotations.BadLine(f"{count} detections of {name} are announced, {len(rows)} are there")
-                rows.append(annotations.numbers(row, 5))
+                    raise annotations.BadLine(f"{count} faces of {name} are announced, {len(rows)} are there")
+                rows.append(annotations.numbers(row, columns))
         except annotations.BadLine as error:
-            raise UserError(f"{path}:{number}: {error}; a result file holds a name, a count and as many lines "
-                            "`x y w h score`") from None
-        rows = np.array(rows, float).reshape(-1, 5)
-        results[name] = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]]), rows[:, 4]
-    return results
+            raise UserError(f"{path}:{number}: {error}; the file holds, for each photo, its name, a count and as many "
+                            f"lines `{form}`") from None
+        entries[name] = np.array(rows, float).reshape(-1, columns)
+    return entries
+
+
+def read_faces(path):
+    """The JSON that test.py writes -> {photo: Faces}; UserError, with its line where it has one, where it is broken."""
+    try:
+        photos = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {name: Faces(np.array([f["box"] for f in faces], np.float32).reshape(-1, 4),
+                            np.array([f["score"] for f in faces], np.float32),
+                            np.array([f["landmarks"] for f in faces], np.float32).reshape(-1, 5, 2))
+                for name, faces in photos.items()}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); write it with `test.py --json`") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: does not hold box, score and five landmarks of every face ({error}); write it with "
+                        "`test.py --json`") from None

@@ -7,8 +7,8 @@ writes   <out>/<event>/<photo>.txt, the official result files; <out>/precision_r
          numbers to --json FILE
 
 Each of the three sets counts some of the faces; a detection on a face that does not count is neither right nor wrong.
-Without --all or --list those photos are used that are there. Numbers of a part of the photos compare with others only on
-the same part: score the other detector's result files with --results and the same --list.
+Without --all or --list those photos are used that are there. Numbers of a part of the photos compare only with others
+of the same part: score the other detector's result files with --results and the same --list.
 """
 import sys
 from dataclasses import dataclass
@@ -157,7 +157,7 @@ if __name__ == "__main__":
     which.add_argument("--all", action="store_true", help="all photos of val, also those that are not there")
     which.add_argument("--list", type=Path, metavar="FILE", help="these photos: event/photo.jpg, one a line")
     group.add_argument("--results", type=Path, metavar="DIR", help="score the result files there; detect nothing")
-    cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE)
+    cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE["wider"])
     group.add_argument("--out", type=Path, default=OUTPUT / "wider", metavar="DIR",
                        help="result files and curves (default: output/wider)")
     group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
