@@ -52,6 +52,7 @@ class Stage:
     threshold: float                # of the face score, when detecting
     nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
     mining_threshold: float         # of the face score, when this net mines for the next
+    benchmark_threshold: float      # of the face score, on the public benchmarks
     occlusion: float = 0.0          # share of the training samples of which a part is hidden
     precision: str = "float32"      # of training; see model/README.md
 
@@ -66,20 +67,21 @@ PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
     batch={"imglist": 384}, epochs=30, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.6, nms=0.7, mining_threshold=0.3)
+    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5)
 RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.7, nms=0.7, mining_threshold=0.03, occlusion=0.15)
+    threshold=0.7, nms=0.7, mining_threshold=0.03, benchmark_threshold=0.5, occlusion=0.15)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1, occlusion=0.2, precision="mixed_bfloat16")
+    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.2,
+    precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 
@@ -95,6 +97,8 @@ PNET_STRIDE = 2                     # px of a pyramid level between neighbouring
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
 CANVAS_ALIGN = 32                   # px: canvas sides are multiples, so that fewer shapes occur: [ours]
 CANVAS_STRIP = 1 << 19              # px of the canvas in one call of P-Net, so that memory is bounded: [ours]
+BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
+                                    # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]
 NET_BATCH = 256                     # crops in one call of R-Net or O-Net, so that memory is bounded: [ours]
 
 # --- Samples --------------------------------------------------------------------------------------------

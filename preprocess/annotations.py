@@ -1,6 +1,6 @@
 """Annotation files as they are published -> photos with boxes and points.
 
-WIDER FACE's official list and its one-line form, and the landmark lists of LFW and Net. What does not parse is
+WIDER FACE's official list and its one-line form, and the landmark lists of LFW, Net and MTFL. What does not parse is
 skipped, named with file and line, and counted; too much of it, or nothing left, is an error.
 """
 import math
@@ -19,7 +19,7 @@ from detection.errors import UserError
 WIDER_TRAIN = ("wider_face_split/wider_face_train_bbx_gt.txt", "wider_face_train.txt")    # official, one-line
 WIDER_VAL = ("wider_face_split/wider_face_val_bbx_gt.txt", "wider_face_val.txt")
 WIDER_TRAIN_IMAGES, WIDER_VAL_IMAGES = "WIDER_train/images", "WIDER_val/images"
-LANDMARK_TRAIN, LANDMARK_TEST = "trainImageList.txt", "testImageList.txt"
+LANDMARK_TRAIN, LANDMARK_TEST, MTFL_TEST = "trainImageList.txt", "testImageList.txt", "testing.txt"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def read_wider(path, images) -> list[Photo]:
 
     images: the folder of its photos below the data folder, e.g. "WIDER_train/images".
     """
-    lines = _lines(path)
+    lines = text_lines(path)
     first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
     parse = _official if _is_name(first) or second.isdigit() else _one_line
     return collect(path, parse(lines, images))
@@ -103,10 +103,18 @@ def read_wider(path, images) -> list[Photo]:
 
 def read_landmarks(path) -> list[Photo]:
     """`lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM` and five points x y a line -> photos with one face each."""
-    return collect(path, _landmark_lines(_lines(path)))
+    return collect(path, _landmark_lines(text_lines(path)))
 
 
-def _lines(path):
+def read_mtfl(path) -> list[Photo]:
+    """MTFL's `AFLW/x.jpg x1 x2 x3 x4 x5 y1 y2 y3 y4 y5 gender smile glasses pose` -> photos with one face each.
+
+    The file counts pixels from 1. The box is that of the five points, much tighter than the face.
+    """
+    return collect(path, _mtfl_lines(text_lines(path)))
+
+
+def text_lines(path):
     """The lines that hold anything, as (number, text) with the number counted from 1."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -204,6 +212,17 @@ def _landmark_lines(lines):
                 raise BadLine(f"the box {left:g} {right:g} {top:g} {bottom:g} (left right top bottom) is empty")
             yield number, Photo(_photo_path("", name), np.array([[left, top, right, bottom]], np.float32),
                                 np.zeros(1, bool), np.array(points, np.float32).reshape(1, 5, 2))
+        except BadLine as error:
+            yield number, error
+
+
+def _mtfl_lines(lines):
+    for number, line in lines:
+        name, *values = line.rsplit(maxsplit=14)
+        try:
+            points = np.array(numbers(" ".join(values), 14)[:10], np.float32).reshape(2, 5).T - 1
+            box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+            yield number, Photo(_photo_path("", name), box[None], np.zeros(1, bool), points[None])
         except BadLine as error:
             yield number, error
 

@@ -1,0 +1,91 @@
+"""The arithmetic of the benchmarks, against cases worked by hand."""
+import numpy as np
+import pytest
+
+from train import metrics
+
+
+def wider_ap(boxes, scores, faces, counted):
+    """AP of one photo."""
+    boxes, faces, counted = np.array(boxes, float), np.array(faces, float), np.array(counted, bool)
+    scores, = metrics.normalise([np.array(scores, float)])
+    counts = metrics.proposals_and_found(scores, metrics.best_faces(boxes, faces), counted)
+    return metrics.average_precision(*metrics.precision_recall(counts, counted.sum()))
+
+
+A, B, C, NOWHERE = [0, 0, 10, 10], [100, 0, 110, 10], [200, 0, 210, 10], [300, 0, 310, 10]
+
+
+def test_wider_ap_worked_by_hand():
+    """A and B count, C does not. Detections by score: on A, right, 1 of 1; on C, not judged; nowhere, wrong, 1 of 2;
+    on B, right, 2 of 3; on A again, wrong, 2 of 4. Precision 1 up to recall 1/2, then 2/3 up to 1: 1/2 + 1/3."""
+    ap = wider_ap([A, C, NOWHERE, B, A], [0.9, 0.8, 0.7, 0.5, 0.1], [A, B, C], [1, 1, 0])
+    assert ap == pytest.approx(5 / 6)
+
+
+def test_perfect_detections_have_an_ap_of_one():
+    assert wider_ap([A, B], [0.9, 0.9], [A, B], [1, 1]) == 1
+    assert wider_ap([A, B], [0.9, 0.2], [A, B], [1, 1]) == 1
+
+
+def test_detections_on_faces_that_do_not_count_change_nothing():
+    without = wider_ap([A, NOWHERE], [0.9, 0.1], [A, B, C], [1, 1, 0])
+    assert wider_ap([A, C, NOWHERE], [0.9, 0.5, 0.1], [A, B, C], [1, 1, 0]) == without == 0.5
+
+
+def test_wider_counts_the_last_pixel_in():
+    """From 0 to 9, both included, is 10 px: half of the face has an IoU of 50 / 100. Without the last: 36 / 81."""
+    half, face = np.array([[0, 0, 4, 9.0]]), np.array([[0, 0, 9, 9.0]])
+    assert metrics.best_faces(half, face) == [0]
+
+
+def test_scores_are_normalised_over_all_photos():
+    low, high = metrics.normalise([np.array([2.0, 3.0]), np.array([4.0])])
+    assert low.tolist() == [0, 0.5] and high.tolist() == [1]
+    assert [s.tolist() for s in metrics.normalise([np.zeros(0), np.array([3.0, 3.0])])] == [[], [1, 1]]
+
+
+def test_counting_is_the_protocols_loop(rng):
+    """Detection by detection, threshold by threshold, as the benchmark's tools write it."""
+    scores, best, counted = rng.integers(0, 50, 80) / 49, rng.integers(-1, 20, 80), rng.random(20) < 0.6
+    expected = []
+    for threshold in metrics.THRESHOLDS:
+        proposals, found = 0, set()
+        for score, face in zip(scores, best):
+            if score >= threshold and (face < 0 or counted[face]):
+                proposals += 1
+                found |= {face} - {-1}
+        expected.append([proposals, len(found)])
+    assert metrics.proposals_and_found(scores, best, counted).tolist() == expected
+
+
+def test_nothing_in_gives_nothing_out():
+    none = np.zeros((0, 4))
+    assert metrics.best_faces(none, none).shape == (0,)
+    assert metrics.best_faces(np.array([A]), none).tolist() == [-1]
+    assert metrics.proposals_and_found(np.zeros(0), np.zeros(0, int), np.ones(3, bool)).sum() == 0
+    assert wider_ap(none, [], [A], [1]) == 0
+
+
+FACE = np.array([[[10, 10], [30, 10], [20, 20], [12, 30], [28, 30]]], float)      # eyes 20 px apart
+
+
+def test_landmark_errors_worked_by_hand():
+    """The left eye 3 px right and 4 px down of its place, so 5 px off, a quarter of the 20 px between the eyes."""
+    found = FACE.copy()
+    found[0, 0] += 3, 4
+    assert metrics.landmark_errors(found, FACE).tolist() == [[0.25, 0, 0, 0, 0]]
+    assert not metrics.landmark_errors(FACE, FACE).any()
+
+
+def test_a_face_is_found_by_the_best_box_around_its_middle():
+    boxes = np.array([[0, 0, 40, 40], [0, 0, 45, 45], [0, 0, 15, 15]], float)     # the last misses (20, 20)
+    assert metrics.detection_of(FACE[0], boxes, np.array([0.6, 0.8, 0.9])) == 1
+    assert metrics.detection_of(FACE[0], boxes[2:], np.array([0.9])) == -1
+    assert metrics.detection_of(FACE[0], np.zeros((0, 4)), np.zeros(0)) == -1
+
+
+def test_the_cumulative_curve_counts_missed_faces():
+    """Of 4 faces one has no error, one 0.1, one 0.5, one was missed."""
+    x, y = metrics.cumulative(np.array([0.1, 0.5, 0.0]), 4, 0.25)
+    assert x.tolist() == [0, 0, 0, 0.1, 0.1, 0.25] and y.tolist() == [0, 0, 0.25, 0.25, 0.5, 0.5]

@@ -1,0 +1,164 @@
+"""Average precision on WIDER FACE val, easy, medium and hard, by the benchmark's own protocol.
+
+reads    wider_face_val.mat, wider_easy_val.mat, wider_medium_val.mat, wider_hard_val.mat in
+         <data>/eval_tools/ground_truth (from eval_tools.zip of the benchmark's site); the val photos below
+         <data>/WIDER_val/images; <model>/pnet.npz, rnet.npz, onet.npz. With --results no photo and no weights
+writes   <out>/<event>/<photo>.txt, the official result files; <out>/precision_recall.png; a table, and the same
+         numbers to --json FILE
+
+Each of the three sets counts some of the faces; a detection on a face that does not count is neither right nor wrong.
+Without --all or --list those photos are used that are there. Numbers of a part of the photos compare only with others
+of the same part: score the other detector's result files with --results and the same --list.
+"""
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+
+from config import BENCHMARK_MIN_FACE, ONET, OUTPUT  # noqa: E402
+from detection import UserError  # noqa: E402
+from preprocess import annotations, cascade_so_far, step  # noqa: E402
+from train import benchmark, curves, metrics  # noqa: E402
+
+TRUTH = "eval_tools/ground_truth"
+SETS = ("easy", "medium", "hard")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One photo. boxes: all its faces (M, 4) px. counted: set -> (M,) bool."""
+    boxes: np.ndarray
+    counted: dict
+
+
+def read_truth(folder):
+    """The four .mat files -> {event/photo, without .jpg: Truth}, in the official order."""
+    files = {name: _mat(folder / f"wider_{name}_val.mat") for name in ("face", *SETS)}
+    try:
+        truth = {}
+        for e, (event,) in enumerate(files["face"]["event_list"][:, 0]):
+            for p, (photo,) in enumerate(files["face"]["file_list"][e, 0][:, 0]):
+                corner, side = np.hsplit(files["face"]["face_bbx_list"][e, 0][p, 0].astype(float), 2)
+                counted = {name: np.isin(np.arange(len(corner)) + 1, files[name]["gt_list"][e, 0][p, 0])
+                           for name in SETS}                                         # gt_list counts from 1
+                truth[f"{event}/{photo}"] = Truth(np.hstack([corner, corner + side]), counted)
+        return truth
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(f"{folder}: the .mat files in it are not the four of WIDER FACE val ({error!r}); take them "
+                        "from eval_tools.zip of the benchmark's site") from None
+
+
+def _mat(path):
+    from scipy.io import loadmat
+    try:
+        return loadmat(path)
+    except (OSError, ValueError, NotImplementedError) as error:
+        reason = f"cannot be read ({error})" if path.is_file() else "is not there"
+        raise UserError(f"{path}: {reason}; it comes with eval_tools.zip of the benchmark's site, and --truth names "
+                        "another folder") from None
+
+
+def choose(truth, args):
+    """The photos to score, event/photo; UserError where there are none, or a listed one is not of val."""
+    if args.list:
+        names = []
+        for number, line in annotations.text_lines(args.list):
+            names.append(line.replace("\\", "/").removesuffix(".jpg"))
+            if names[-1] not in truth:
+                raise UserError(f"{args.list}:{number}: {line} is no photo of WIDER FACE val; write event/photo.jpg, "
+                                "one a line")
+    elif args.all:
+        names = list(truth)
+    else:
+        names = [name for name in truth if source(args, name).is_file()]
+    if not names:
+        where = args.list or args.results or args.images
+        raise UserError(f"{where}: not one photo of WIDER FACE val there; check the name of the "
+                        + ("list" if args.list else "folder, which holds a folder for each event"))
+    return list(dict.fromkeys(names))
+
+
+def source(args, name):
+    """The file that tells what is in this photo: the photo, or its result file."""
+    return args.results / f"{name}.txt" if args.results else args.images / f"{name}.jpg"
+
+
+def detect(names, args):
+    """Writes the official result files of these photos to <out>."""
+    cascade = cascade_so_far.options(args, "benchmark_threshold")
+    found = benchmark.detect(args.images, [f"{name}.jpg" for name in names], cascade, args.workers, args.images)
+    for name, faces in zip(names, found, strict=True):
+        step.write_text(args.out / f"{name}.txt", benchmark.result_text(name.split("/")[1], faces))
+
+
+def read(names, folder):
+    """Result files below the folder -> [(boxes (N, 4) px, scores (N,))], none for a photo that has no file."""
+    results, problems = [], annotations.Problems()
+    for name in names:
+        path, found = folder / f"{name}.txt", {}
+        if path.is_file():
+            found = benchmark.read_results(path)
+        else:
+            problems.add(f"{path} is not there; the faces of this photo count as missed")
+        results.append(next(iter(found.values()), (np.zeros((0, 4)), np.zeros(0))))
+    problems.report(len(names), "result files", folder)
+    return results
+
+
+def score(truth, results):
+    """Truths and results of the same photos -> {set: numbers}, {set: (recall (T,), precision (T,))}."""
+    scores = metrics.normalise([scores for _, scores in results])
+    best = [metrics.best_faces(boxes, photo.boxes) for (boxes, _), photo in zip(results, truth)]
+    numbers, lines = {}, {}
+    for name in SETS:
+        counted = [photo.counted[name] for photo in truth]
+        faces = int(sum(map(np.sum, counted)))
+        numbers[name] = {"faces": faces, "ap": None, "recall": None}
+        if faces:
+            counts = np.sum([metrics.proposals_and_found(*photo) for photo in zip(scores, best, counted)], axis=0)
+            precision, recall = metrics.precision_recall(counts, faces)
+            numbers[name].update(ap=metrics.average_precision(precision, recall), recall=float(recall[-1]))
+            lines[name] = recall, precision
+    return numbers, lines
+
+
+def main(args):
+    benchmark.require("scipy", "matplotlib")
+    args.images = args.images or args.data / annotations.WIDER_VAL_IMAGES
+    truth = read_truth(args.truth or args.data / TRUTH)
+    names = choose(truth, args)
+    print(f"{len(names):,} of the {len(truth):,} photos of WIDER FACE val")
+    if not args.results:
+        detect(names, args)
+    results = read(names, args.results or args.out)
+    numbers, lines = score([truth[name] for name in names], results)
+    print(f"{sum(len(scores) for _, scores in results):,} detections\n\n{'set':<8}{'faces':>8}{'AP':>8}{'recall':>8}")
+    for name, row in numbers.items():
+        values = [f"{row[key]:>8.3f}" if row["faces"] else f"{'-':>8}" for key in ("ap", "recall")]
+        print(f"{name:<8}{row['faces']:>8,}{''.join(values)}")
+    curves.draw(args.out / "precision_recall.png", f"WIDER FACE val, {len(names):,} of {len(truth):,} photos",
+                ("recall", 0, 1), ("precision", 0, 1.02),
+                {f"{name}, AP {numbers[name]['ap']:.3f}": line for name, line in lines.items()})
+    if args.json:
+        step.write_json(args.json, {"photos": len(names), "of": len(truth), "sets": numbers})
+
+
+if __name__ == "__main__":
+    arguments = step.parser(__doc__)
+    arguments.set_defaults(size=ONET.size)
+    group = arguments.add_argument_group("measuring")
+    group.add_argument("--truth", type=Path, metavar="DIR", help=f"of the .mat files (default: <data>/{TRUTH})")
+    group.add_argument("--images", type=Path, metavar="DIR",
+                       help=f"of the photos, a folder an event (default: <data>/{annotations.WIDER_VAL_IMAGES})")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="all photos of val, also those that are not there")
+    which.add_argument("--list", type=Path, metavar="FILE", help="these photos: event/photo.jpg, one a line")
+    group.add_argument("--results", type=Path, metavar="DIR", help="score the result files there; detect nothing")
+    cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE["wider"])
+    group.add_argument("--out", type=Path, default=OUTPUT / "wider", metavar="DIR",
+                       help="result files and curves (default: output/wider)")
+    group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
+    step.run(main, arguments)
