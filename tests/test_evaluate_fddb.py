@@ -57,7 +57,7 @@ def test_curve_files_worked_by_hand(data, script):
                                                     "2002/08/img_2": ["10 10 30 30 0.9"]}))
     write(data / "found" / "fold-02-out.txt", text({"2003/01/img_3": []}))
     measure(data, script)
-    assert (data / "out" / "DiscROC.txt").read_text() == "0.333333 1 0.6\n0 1 0.9\n"
+    assert (data / "out" / "DiscROC.txt").read_text() == "0.333333333 1 0.6\n0 1 0.9\n"
     rates = [line.split() for line in (data / "out" / "ContROC.txt").read_text().splitlines()]
     assert [fp for _, fp in rates] == ["1", "1"] and float(rates[0][0]) == pytest.approx(np.pi / 4 / 3, abs=0.01)
 

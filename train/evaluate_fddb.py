@@ -77,7 +77,7 @@ def read(folds, folder):
 def write(curve, out):
     """The official curve files, by rising score."""
     for name, columns in {"DiscROC.txt": [1, 3, 0], "ContROC.txt": [2, 3]}.items():
-        step.write_text(out / name, "".join(" ".join(f"{v:.6g}" for v in row) + "\n"
+        step.write_text(out / name, "".join(" ".join(f"{v:.9g}" for v in row) + "\n"
                                             for row in curve[::-1, columns].tolist()))
 
 
