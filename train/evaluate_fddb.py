@@ -14,8 +14,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-
 from config import BENCHMARK_MIN_FACE, ONET, OUTPUT  # noqa: E402
 from detection import UserError, images  # noqa: E402
 from preprocess import annotations, cascade_so_far, step, workers  # noqa: E402
