@@ -145,7 +145,8 @@ def test_wrong_input_is_one_plain_sentence(breakage, data, script):
 
 @pytest.mark.skipif(not (WIDER_DATA / "eval_tools").is_dir(), reason="the official files are not there")
 def test_the_official_files_count_the_published_numbers_of_faces():
-    from train.evaluate_wider import SETS, TRUTH, read_truth
+    from train.evaluate_wider import TRUTH
+    from train.wider_truth import SETS, read_truth
     truth = read_truth(WIDER_DATA / TRUTH)
     assert (len(truth), sum(len(photo.boxes) for photo in truth.values())) == (3226, 39708)
     assert [sum(photo.counted[name].sum() for photo in truth.values()) for name in SETS] == [7211, 13319, 31958]

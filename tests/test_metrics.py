@@ -23,6 +23,11 @@ def test_wider_ap_worked_by_hand():
     assert ap == pytest.approx(5 / 6)
 
 
+def test_precision_counts_the_best_at_a_larger_recall():
+    """Wrong, then right, 1 of 2, then right, 2 of 3: at recall 1/2 counts the 2/3 that is reached further on."""
+    assert wider_ap([NOWHERE, A, B], [0.9, 0.5, 0.2], [A, B], [1, 1]) == pytest.approx(2 / 3)
+
+
 def test_perfect_detections_have_an_ap_of_one():
     assert wider_ap([A, B], [0.9, 0.9], [A, B], [1, 1]) == 1
     assert wider_ap([A, B], [0.9, 0.2], [A, B], [1, 1]) == 1
@@ -76,6 +81,7 @@ def test_landmark_errors_worked_by_hand():
     found[0, 0] += 3, 4
     assert metrics.landmark_errors(found, FACE).tolist() == [[0.25, 0, 0, 0, 0]]
     assert not metrics.landmark_errors(FACE, FACE).any()
+    assert metrics.landmark_errors(7 * found, 7 * FACE) == pytest.approx(metrics.landmark_errors(found, FACE))
 
 
 def test_a_face_is_found_by_the_best_box_around_its_middle():
@@ -89,3 +95,44 @@ def test_the_cumulative_curve_counts_missed_faces():
     """Of 4 faces one has no error, one 0.1, one 0.5, one was missed."""
     x, y = metrics.cumulative(np.array([0.1, 0.5, 0.0]), 4, 0.25)
     assert x.tolist() == [0, 0, 0, 0.1, 0.1, 0.25] and y.tolist() == [0, 0, 0.25, 0.25, 0.5, 0.5]
+
+
+def test_fddb_pairs_for_the_largest_sum_of_iou():
+    """Two faces, three detections. From 0.9 on the first detection takes its best face, 0.8. From 0.5 on two can be
+    had: 0.7 + 0.6 beats 0.8 + 0, both over 0.5. The third overlaps nothing and is false."""
+    overlap = np.array([[0.8, 0.6, 0.0], [0.7, 0.0, 0.0]])
+    rows = metrics.matched(overlap, np.array([0.9, 0.5, 0.2]))
+    assert rows == pytest.approx(np.array([[0.2, 2, 1.3, 1], [0.5, 2, 1.3, 0], [0.9, 1, 0.8, 0]]))
+
+
+def test_fddb_counts_a_loose_pair_in_the_continuous_measure_alone():
+    assert metrics.matched(np.array([[0.5]]), np.array([0.9])).tolist() == [[0.9, 0, 0.5, 1]]
+
+
+def test_fddb_roc_worked_by_hand():
+    """Four faces in three photos: the rows of one photo as above, one false positive at 0.7, nothing found."""
+    first = np.array([[0.5, 2, 1.3, 0], [0.9, 1, 0.8, 0]])
+    curve = metrics.roc([first, np.array([[0.7, 0, 0, 1]]), np.zeros((0, 4))], 4)
+    assert curve == pytest.approx(np.array([[0.9, 1 / 4, 0.8 / 4, 0], [0.7, 1 / 4, 0.8 / 4, 1],
+                                            [0.5, 2 / 4, 1.3 / 4, 1]]))
+    assert [metrics.rate_at(curve, 1, at) for at in (0, 1, 100)] == [0.25, 0.5, 0.5]
+    assert metrics.rate_at(metrics.roc([], 4), 1, 100) == 0
+
+
+def test_masks_are_the_pixels_of_the_shapes():
+    box, = metrics.masks([[-5, 0, 9, 4.2]], 60, 80)
+    assert box.sum() == 10 * 5                                   # 0 to 9 and 0 to 4, the last counted in
+    lying, standing = metrics.masks([[20, 5, 0, 40, 30], [20, 5, np.pi / 2, 40, 30]], 60, 80).reshape(2, 60, 80)
+    assert lying.any(axis=0).sum() == standing.any(axis=1).sum() == 41
+    assert lying.any(axis=1).sum() == standing.any(axis=0).sum() == 11
+    down, = metrics.masks([[20, 5, np.pi / 4, 40, 30]], 60, 80).reshape(1, 60, 80)
+    assert down[42, 52] and not down[18, 52]                     # y points down: to the right and down
+    assert lying.sum() == pytest.approx(np.pi * 20.5 * 5.5, rel=0.03)
+
+
+def test_mask_iou():
+    """10 x 10 px against its left half and against nothing of it."""
+    whole, half, away = metrics.masks([[0, 0, 9, 9], [0, 0, 4, 9], [20, 20, 29, 29]], 40, 40)
+    assert metrics.mask_iou(whole[None], np.stack([whole, half, away])).tolist() == [[1, 0.5, 0]]
+    assert metrics.mask_iou(whole[None], np.zeros((0, 1600), bool)).shape == (1, 0)
+    assert metrics.mask_iou(np.zeros((0, 1600), bool), whole[None]).shape == (0, 1)

@@ -53,7 +53,7 @@ def result_text(name, faces):
     corner, side = faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2]
     rows = np.hstack([corner, side, faces.scores[:, None]])
     return "".join([f"{name}\n{len(rows)}\n",
-                    *("{:.2f} {:.2f} {:.2f} {:.2f} {:.6f}\n".format(*row) for row in rows.tolist())])
+                    *("{:.2f} {:.2f} {:.2f} {:.2f} {:.9g}\n".format(*row) for row in rows.tolist())])
 
 
 def read_results(path):

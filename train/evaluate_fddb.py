@@ -6,15 +6,13 @@ writes   <out>/fold-*-out.txt, the detections in the official form; <out>/DiscRO
          ContROC.txt (rate, false positives), the official curves; <out>/roc.png; a table, and the same to --json FILE
 
 Faces are ellipses, detections rectangles; nothing is fitted to bring them closer. Those folds are measured that are
-there. A rate at more false positives than there are is the rate at the end of the curve.
+there. Where there are fewer false positives than asked for, the rate is that at the end of the curve.
 """
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import numpy as np  # noqa: E402
 
 from config import BENCHMARK_MIN_FACE, ONET, OUTPUT  # noqa: E402
 from detection import UserError, images  # noqa: E402
@@ -44,8 +42,8 @@ def read_folds(folder):
     """The folds there are -> {number of the fold: {photo: ellipses (M, 5)}}."""
     folds = {path.name.split("-")[2]: benchmark.read_entries(path, 6, "major_radius minor_radius angle x y 1")
              for path in sorted(folder.glob("FDDB-fold-*-ellipseList.txt"))}
-    if not any(folds.values()):
-        raise UserError(f"{folder}: no FDDB-fold-*-ellipseList.txt with photos there; they come with FDDB-folds.tgz of "
+    if not any(len(rows) for photos in folds.values() for rows in photos.values()):
+        raise UserError(f"{folder}: no FDDB-fold-*-ellipseList.txt with faces there; they come with FDDB-folds.tgz of "
                         "the benchmark's site, and --folds names another folder")
     return {fold: {name: rows[:, :5] for name, rows in photos.items()} for fold, photos in folds.items()}
 
@@ -68,8 +66,8 @@ def read(folds, folder):
         results = benchmark.read_results(path)
         if set(results) != set(photos):
             name = next(iter(set(results) ^ set(photos)))
-            raise UserError(f"{path}: the photo {name} is {'not of' if name in results else 'missing from'} fold {fold}; "
-                            "a result file names exactly the photos of its fold, those without a detection too")
+            raise UserError(f"{path}: {name} is {'no photo of the fold' if name in results else 'missing'}; a result "
+                            "file names exactly the photos of its fold, those without a detection too")
         tasks += [(name, ellipses, *results[name]) for name, ellipses in photos.items()]
     return tasks
 
@@ -77,7 +75,7 @@ def read(folds, folder):
 def write(curve, out):
     """The official curve files, by rising score."""
     for name, columns in {"DiscROC.txt": [1, 3, 0], "ContROC.txt": [2, 3]}.items():
-        step.write_text(out / name, "".join(" ".join(f"{v:.6g}" for v in row) + "\n"
+        step.write_text(out / name, "".join(" ".join(f"{v:.9g}" for v in row) + "\n"
                                             for row in curve[::-1, columns].tolist()))
 
 
@@ -93,8 +91,6 @@ def main(args):
         problems.add(f"{result}; its faces count as missed") if isinstance(result, str) else photos.append(result)
     problems.report(len(tasks), "photos", args.images)
     faces = sum(len(ellipses) for _, ellipses, _, _ in tasks)
-    if not faces:
-        raise UserError(f"{args.folds}: there is not one face in it; check that it is the right folder")
     curve = metrics.roc(photos, faces)
     write(curve, args.out)
     rates = {name: {str(at): metrics.rate_at(curve, column, at) for at in AT} for name, column in MEASURES.items()}

@@ -4,9 +4,9 @@ reads    testImageList.txt and its photos below <data>; with --mtfl testing.txt 
          MTFL.zip; <model>/pnet.npz, rnet.npz, onet.npz. With --results no photo and no weights
 writes   <out>/cumulative_error.png, or cumulative_error_mtfl.png; a table, and the same numbers to --json FILE
 
-A face is found when a box holds the mean of its five true points; of several that of the highest score counts. Its error
-is the mean distance of the five points found to the true ones, divided by the true distance from the left eye's centre
-to the right one's. Mean and shares are of the found faces; the curve is of all.
+A face is found when a box holds the mean of its five true points; of several that of the highest score counts. Its
+error is the mean distance of the five points found to the true ones, divided by the true distance from the left eye's
+centre to the right one's. Mean and shares are of the found faces; the curve is of all.
 """
 import sys
 from pathlib import Path
@@ -85,7 +85,7 @@ if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.set_defaults(size=ONET.size)
     group = arguments.add_argument_group("measuring")
-    group.add_argument("--mtfl", action="store_true", help="the list has MTFL's form (default file: <data>/testing.txt)")
+    group.add_argument("--mtfl", action="store_true", help="a list in MTFL's form, <data>/testing.txt")
     group.add_argument("--annotations", type=Path, metavar="FILE", help="instead of <data>/testImageList.txt")
     group.add_argument("--results", type=Path, metavar="FILE",
                        help="score these faces, the JSON of test.py, named as in the list; detect nothing")

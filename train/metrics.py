@@ -125,14 +125,13 @@ def masks(shapes, height, width):
         else:
             x1, y1, x2, y2 = map(round, shape)
             cv2.rectangle(mask, (x1, y1), (x2, y2), 1, cv2.FILLED)
-    return result.reshape(len(shapes), -1).astype(bool)
+    return result.reshape(len(shapes), height * width).astype(bool)
 
 
 def mask_iou(a, b):
     """Masks (M, P), (N, P) bool -> (M, N): intersection over union, 0 of nothing with nothing."""
-    a, b = a.astype(np.float32), b.astype(np.float32)
-    common = a @ b.T
-    union = a.sum(axis=1)[:, None] + b.sum(axis=1)[None] - common
+    common = np.array([np.count_nonzero(a & row, axis=1) for row in b]).reshape(len(b), len(a)).T
+    union = np.count_nonzero(a, axis=1)[:, None] + np.count_nonzero(b, axis=1) - common
     return common / np.maximum(union, 1)
 
 
