@@ -73,10 +73,10 @@ def work(todo, detector, results, window, live):
                 failed.append(str(error))
     finally:
         results.write_tables()
-        places = [str(place) for place in (results.makes_pictures and not window and results.output, results.crops,
-                                           results.json_file, results.csv_file) if place]
+        places = [results.makes_pictures and not window and results.output, results.crops, results.json_file,
+                  results.csv_file]
         print(f"{results.face_count} faces in {done} of {len(todo)} files" +
-              (f"; written: {', '.join(places)}" if places else ""))
+              (f"; written: {', '.join(str(place) for place in places if place)}" if results.rows and any(places) else ""))
         if results.blurred:
             print("only the faces that were found are blurred: look at each picture; lower --thresholds find more")
     if failed:

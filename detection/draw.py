@@ -8,7 +8,7 @@ from detection import images as im
 BOX, POINT, TEXT, DROPPED = (80, 220, 60), (40, 60, 250), (255, 255, 255), (60, 60, 230)   # BGR
 BLUR_CELLS = 4        # colours across the shorter side of a hidden face: too few for eyes, nose and mouth
 BLUR_MARGIN = 0.15    # of a face's sides, hidden around its box: chin, ears and hair line
-PANEL = 640           # px, the longer side of one picture of an explaining sheet
+PANEL = 800           # px, the longer side of one picture of an explaining sheet
 
 
 def draw(image, faces):
@@ -55,22 +55,25 @@ def status(image, text):
 def explain(image, stages):
     """uint8 (H, W, 3), Faces after P-, R- and O-Net -> a sheet with one picture a net, side by side.
 
-    Green is what a net kept, with scores and points after O-Net; red what it was given: where no green box lies on
-    a red one, the net dropped it, elsewhere it was corrected or merged into the green one.
+    Green is what a net kept, with the points after O-Net; red is what it was given. A red box without a green one on
+    it was dropped; others were corrected, or merged into one.
     """
-    nothing = stages[0].take([])
     panels = []
-    for name, given, kept in zip(("P-Net", "R-Net", "O-Net"), [nothing, *stages], stages):
+    for name, given, kept in zip(("P-Net", "R-Net", "O-Net"), [None, *stages], stages):
         scale = PANEL / max(image.shape[:2])
         canvas = im.resize(image, max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-        _rectangles(canvas, given.boxes * scale, DROPPED, 1)
-        _rectangles(canvas, kept.boxes * scale, BOX, 1 if name == "P-Net" else 2)
+        if given:
+            _rectangles(canvas, given.boxes * scale, DROPPED, 1)
+        _rectangles(canvas, kept.boxes * scale, BOX, 2 if given else 1)
         for x, y in (kept.landmarks * scale).reshape(-1, 2):
             cv2.circle(canvas, (round(float(x)), round(float(y))), 2, POINT, -1, cv2.LINE_AA)
-        title = f"{name} proposed {len(kept)}" if name == "P-Net" else \
-            f"{name} kept {len(kept)} of {len(given)}, dropped {len(given) - len(kept)}"
-        panels.append(cv2.copyMakeBorder(canvas, 32, 4, 4, max(340 - canvas.shape[1], 4), cv2.BORDER_CONSTANT))
-        cv2.putText(panels[-1], title, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.55, TEXT, 1, cv2.LINE_AA)
+        canvas = cv2.copyMakeBorder(canvas, 32, 4, 4, max(4, 400 - canvas.shape[1]), cv2.BORDER_CONSTANT)
+        words = [(name, TEXT), (f"{'kept' if given else 'proposed'} {len(kept)}", BOX)]
+        x = 8
+        for text, colour in [*words, (f"dropped {len(given) - len(kept)} of {len(given)}", DROPPED)] if given else words:
+            cv2.putText(canvas, text, (x, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+            x += cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)[0][0] + 16
+        panels.append(canvas)
     return np.hstack(panels)
 
 

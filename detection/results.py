@@ -47,7 +47,7 @@ class Results:
             if Path(file).is_dir():
                 raise UserError(f"{file}: is a folder; name a file")
         for source in sources:
-            if self.makes_pictures and Path(source.where).resolve() == (self.output / source.relative).resolve():
+            if self.makes_pictures and Path(str(source.where)).resolve() == (self.output / source.relative).resolve():
                 raise UserError(f"{source.where}: would be replaced by its result; name another --output")
 
     def picture(self, source, image, stages):

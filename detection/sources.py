@@ -44,7 +44,7 @@ def find(names, output=None):
         root, files = _expand(name)
         for path in files:
             resolved = path.resolve()
-            if output and output in resolved.parents and output not in (root / "x").resolve().parents:
+            if output in resolved.parents and output not in [root.resolve(), *root.resolve().parents]:
                 left_out.add(resolved)
                 continue
             kind = "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "picture"
