@@ -10,6 +10,8 @@ TITLE = "faces - q: leave, s: save"
 QUIT, SAVE = "quit", "save"
 PROBE = "import cv2; cv2.namedWindow('probe')"
 
+os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")   # opencv-python's Qt misses fonts that nobody needs
+
 
 def available():
     """Whether OpenCV can open a window here.
