@@ -55,8 +55,8 @@ def do_video(source, detector, results, window, live):
 
 
 def work(todo, detector, results, window, live):
-    """Detects in all that is to be done, going on past what fails; UserError naming all of that at the end."""
-    failed, done, few = [], 0, len(todo) < 10
+    """Detects in all that is to be done, going on past what fails; returns how much did."""
+    done, failed, few = 0, 0, len(todo) < 10
     try:
         for source in tqdm(todo, unit=" files", disable=few):
             try:
@@ -70,20 +70,22 @@ def work(todo, detector, results, window, live):
                         print(f"{source.where}: {len(stages[-1])} {'face' if len(stages[-1]) == 1 else 'faces'}")
                 done += 1
             except UserError as error:
-                failed.append(str(error))
+                failed += 1
+                tqdm.write(f"error: {error}", file=sys.stderr)
     finally:
         results.write_tables()
         places = [results.makes_pictures and not window and results.output, results.crops, results.json_file,
                   results.csv_file]
+        written = [str(place) for place in places if place and results.rows]
         print(f"{results.face_count} faces in {done} of {len(todo)} files" +
-              (f"; written: {', '.join(str(place) for place in places if place)}" if results.rows and any(places) else ""))
+              (f"; written: {', '.join(written)}" if written else ""))
         if results.blurred:
             print("only the faces that were found are blurred: look at each picture; lower --thresholds find more")
-    if failed:
-        raise UserError("\nerror: ".join(failed))
+    return failed
 
 
 def main(args):
+    """Returns how many files could not be done."""
     live = args.camera is not None or args.video is not None
     if live:
         todo = [sources.camera(args.camera) if args.video is None else sources.video(args.video)]
@@ -102,8 +104,9 @@ def main(args):
     window = live and not args.no_window and available()
     if live:
         print("in a window: q or Esc leaves, s saves a frame; --no-window writes a video instead" if window else
-              f"no window{'' if args.no_window else ', as there is no display'}: writing to {args.output}; Ctrl-C ends it")
-    work(todo, detector, results, window, live)
+              f"no window{'' if args.no_window else ', as there is no display'}: writing to {args.output}; "
+              "Ctrl-C ends it")
+    return work(todo, detector, results, window, live)
 
 
 def parse():
@@ -140,9 +143,10 @@ def parse():
 
 if __name__ == "__main__":     # also keeps this file harmless to those who import the standard library's `test`
     try:
-        main(parse())
+        sys.exit(2 if main(parse()) else 0)
     except UserError as problem:
-        sys.exit(print(f"error: {problem}", file=sys.stderr) or 2)
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; what was done is kept", file=sys.stderr)
         sys.exit(130)

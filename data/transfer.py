@@ -115,8 +115,9 @@ class Progress:
         now = time.monotonic()
         self.first = done if self.first is None else self.first
         rate = (done - self.first) / max(now - self.start, 1e-3)
-        left = f", {(self.total - done) / rate / 60:.0f} min left" if self.total and rate else ""
-        line = f"{self.name}: {done / 1e6:,.0f}" + (f" of {self.total / 1e6:,.0f} MB ({done / self.total:.0%})"
+        seconds = int((self.total - done) / rate) if self.total and rate else 0
+        left = f", {seconds // 60}:{seconds % 60:02} left" if seconds else ""
+        line = f"{self.name}: {done / 1e6:,.1f}" + (f" of {self.total / 1e6:,.1f} MB ({done / self.total:.0%})"
                                                     if self.total else " MB") + f", {rate / 1e6:.1f} MB/s{left}"
         step = int(now * 5) if sys.stderr.isatty() else done * 10 // self.total if self.total else done // 100_000_000
         if step != self.shown or done == self.total:

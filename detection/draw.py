@@ -62,15 +62,17 @@ def explain(image, stages):
     for name, given, kept in zip(("P-Net", "R-Net", "O-Net"), [None, *stages], stages):
         scale = PANEL / max(image.shape[:2])
         canvas = im.resize(image, max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-        if given:
+        if given is not None:
             _rectangles(canvas, given.boxes * scale, DROPPED, 1)
-        _rectangles(canvas, kept.boxes * scale, BOX, 2 if given else 1)
+        _rectangles(canvas, kept.boxes * scale, BOX, 1 if given is None else 2)
         for x, y in (kept.landmarks * scale).reshape(-1, 2):
             cv2.circle(canvas, (round(float(x)), round(float(y))), 2, POINT, -1, cv2.LINE_AA)
         canvas = cv2.copyMakeBorder(canvas, 32, 4, 4, max(4, 400 - canvas.shape[1]), cv2.BORDER_CONSTANT)
-        words = [(name, TEXT), (f"{'kept' if given else 'proposed'} {len(kept)}", BOX)]
+        words = [(name, TEXT), (f"{'proposed' if given is None else 'kept'} {len(kept)}", BOX)]
+        if given is not None:
+            words.append((f"dropped {len(given) - len(kept)} of {len(given)}", DROPPED))
         x = 8
-        for text, colour in [*words, (f"dropped {len(given) - len(kept)} of {len(given)}", DROPPED)] if given else words:
+        for text, colour in words:
             cv2.putText(canvas, text, (x, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
             x += cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)[0][0] + 16
         panels.append(canvas)

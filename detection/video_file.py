@@ -11,11 +11,12 @@ class VideoFile:
     """Writes frames to a video of their size and rate; use it in a `with`, so that it is always closed whole.
 
     MPEG-4 (mp4v) in an .mp4. It halves the colours' resolution and so has no odd sizes: frames with an odd side go
-    into a Motion JPEG .avi instead. A name with another extension gets this one behind it.
+    into a Motion JPEG .avi instead, whose rate is a whole number. A name with another extension gets this one behind
+    it.
     """
 
     def __init__(self, path, rate):
-        self.path, self.rate, self.count = Path(path), rate, 0
+        self.path, self.rate, self.count, self.codec = Path(path), rate, 0, None
         self._writer = None
 
     def __enter__(self):
@@ -30,7 +31,8 @@ class VideoFile:
 
     def _open(self, width, height):
         odd = width % 2 or height % 2
-        backend, self.codec, suffix = (cv2.CAP_OPENCV_MJPEG, "MJPG", ".avi") if odd else (cv2.CAP_FFMPEG, "mp4v", ".mp4")
+        backend, self.codec, suffix = (cv2.CAP_OPENCV_MJPEG, "MJPG", ".avi") if odd else \
+            (cv2.CAP_FFMPEG, "mp4v", ".mp4")
         if self.path.suffix.lower() != suffix:
             self.path = self.path.with_name(self.path.name + suffix)
         write_bytes(self.path, b"")                                     # says why, where OpenCV only says no

@@ -9,7 +9,7 @@ def moved(points, degrees, scale, shift):
     return scale * points @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + shift
 
 
-@pytest.mark.parametrize("degrees, scale, shift", [(0, 1, (0, 0)), (30, 0.5, (40, -7)), (-170, 3, (9, 500)), (90, 1, (1, 2))])
+@pytest.mark.parametrize("degrees, scale, shift", [(0, 1, (0, 0)), (30, 0.5, (40, -7)), (-170, 3, (9, 500))])
 def test_similarity_undoes_what_turned_scaled_and_shifted_the_points(degrees, scale, shift):
     source = moved(align.TEMPLATE, degrees, scale, np.array(shift))
     found = align.similarity(source, align.TEMPLATE)

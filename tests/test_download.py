@@ -43,7 +43,8 @@ class Home:
     """A server on 127.0.0.1. cuts: how many bytes each of the first answers ends after; asked: the ranges asked for."""
 
     def __init__(self):
-        self.content, self.kind, self.status, self.cuts, self.ranges, self.asked = ZIP, "application/zip", 200, [], True, []
+        self.content, self.kind, self.status = ZIP, "application/zip", 200
+        self.cuts, self.ranges, self.asked = [], True, []
         home = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -90,7 +91,8 @@ def get(out, *homes, known=True, holds=None, keep=False):
 
 
 def files(out):
-    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name != "download.json"}
+    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*")
+            if p.is_file() and p.name != "download.json"}
 
 
 def test_a_set_is_loaded_checked_and_unpacked_and_then_left_alone(home, tmp_path, capsys):
@@ -149,7 +151,7 @@ def test_a_home_that_refuses_is_named_and_the_next_one_is_asked(home, tmp_path, 
 
 def test_a_web_page_in_place_of_the_file_is_no_file(home, tmp_path):
     home.kind = "text/html; charset=utf-8"
-    home.content = b"<html><title>Google Drive - Quota exceeded</title>Sorry, too many users have viewed this file.</html>"
+    home.content = b"<html><title>Google Drive - Quota exceeded</title>Sorry, too many users have viewed this.</html>"
     with pytest.raises(transfer.Problem, match="quota of downloads is used up"):
         get(tmp_path, home.url)
     assert files(tmp_path) == {}
@@ -200,8 +202,9 @@ def test_a_damaged_archive_without_a_known_checksum_is_told_by_unpacking_and_rem
 LINK = ("../../outside.jpg", stat.S_IFLNK | 0o777)
 
 
-@pytest.mark.parametrize("name, content", [("../outside.jpg", b"x"), ("SET/../../outside.jpg", b"x"), ("/outside.jpg", b"x"),
-                                           ("SET\\..\\..\\outside.jpg", b"x"), ("C:\\outside.jpg", b"x"), ("SET/link", LINK)])
+@pytest.mark.parametrize("name, content", [
+    ("../outside.jpg", b"x"), ("SET/../../outside.jpg", b"x"), ("/outside.jpg", b"x"),
+    ("SET\\..\\..\\outside.jpg", b"x"), ("C:\\outside.jpg", b"x"), ("SET/link", LINK)])
 def test_an_archive_that_reaches_out_of_the_folder_writes_nothing(home, tmp_path, name, content):
     home.content = packed({**PHOTOS, name: content})
     out = tmp_path / "a/b/out"
@@ -260,7 +263,8 @@ def test_every_archive_has_homes_terms_and_a_place_where_the_steps_look():
     for archive in ARCHIVES.values():
         assert archive.homes and archive.terms and archive.page.startswith("http")
         assert all(url.startswith("http") for url in archive.homes)
-        assert (archive.sha256 is None) == (archive.size is None) and (archive.sha256 is None or len(archive.sha256) == 64)
+        assert (archive.sha256 is None) == (archive.size is None)
+        assert archive.sha256 is None or len(archive.sha256) == 64
 
 
 def test_the_script_needs_no_package_and_refuses_in_one_sentence(tmp_path):
@@ -268,5 +272,6 @@ def test_the_script_needs_no_package_and_refuses_in_one_sentence(tmp_path):
     done = subprocess.run([*script, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--only" in done.stdout
     (tmp_path / "file").write_text("")
-    done = subprocess.run([*script, "--only", "wider_split", "--out", str(tmp_path / "file")], capture_output=True, text=True)
+    done = subprocess.run([*script, "--only", "wider_split", "--out", str(tmp_path / "file")], capture_output=True,
+                          text=True)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
