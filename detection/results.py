@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from detection.align import align
+from detection.cascade import Faces
 from detection.draw import blur, draw, explain
 from detection.errors import UserError
 
@@ -54,7 +55,8 @@ class Results:
         """One picture, uint8 (H, W, 3), with its Faces after each net."""
         self._keep(source.relative, None, source.label, image, stages[-1])
         if self.explained:
-            sheet = explain(blur(image, stages[-1]) if self.blurred else image, stages)
+            shown = [self._shown(faces) for faces in stages]
+            sheet = explain(blur(image, stages[-1]) if self.blurred else image, shown)
             save(self.output / source.label.with_name(f"{source.label.name}-explain.png"), sheet)
         if self.makes_pictures:
             save(self.output / source.relative, self.render(image, stages[-1]))
@@ -66,7 +68,11 @@ class Results:
     def render(self, image, faces):
         """uint8 (H, W, 3), Faces -> the picture that is written or shown."""
         image = blur(image, faces) if self.blurred else image
-        return draw(image, faces) if self.drawn else image
+        return draw(image, self._shown(faces)) if self.drawn else image
+
+    def _shown(self, faces):
+        """Without the points where faces are hidden: they tell a face's proportions."""
+        return Faces(faces.boxes, faces.scores) if self.blurred else faces
 
     def _keep(self, relative, frame, label, image, faces):
         self.rows.append((relative.as_posix(), frame, [

@@ -137,6 +137,9 @@ def test_blur_hides_the_face_also_where_nothing_is_drawn(tmp_path):
     change = np.abs(hidden - plain)
     assert change[80:160, 190:260].mean() > 12 and change[300:].mean() < 2
     assert "only the faces that were found" in out
+    detect(PICTURES / "astronaut.jpg", *FAST, "--blur", "--output", tmp_path / "drawn")
+    face = cv2.imread(str(tmp_path / "drawn/astronaut.jpg"))[70:165, 185:265].astype(int)
+    assert (face[..., 2] - face[..., 1]).max() < 120                          # a box, but no red points on the face
     assert "--crops" in detect(PICTURES, "--blur", "--crops", tmp_path, code=2)[1]
 
 
