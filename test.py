@@ -55,7 +55,7 @@ def do_video(source, detector, results, window, live):
 
 
 def work(todo, detector, results, window, live):
-    """Detects in all that is to be done, going on past what fails; returns how much did."""
+    """Detects in all that is to be done, going on past what fails; returns how much failed."""
     done, failed, few = 0, 0, len(todo) < 10
     try:
         for source in tqdm(todo, unit=" files", disable=few):
@@ -92,7 +92,7 @@ def main(args):
     else:
         todo, left_out = sources.find(args.paths or [PICTURE], args.output)
         if left_out:
-            print(f"{left_out} files in {args.output} are left out, as earlier results")
+            print(f"left out, as results of earlier runs: {left_out} in {args.output}")
     if args.explain and any(source.kind == "video" for source in todo):
         raise UserError("--explain draws sheets of pictures; leave out the videos or the option")
     results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv)

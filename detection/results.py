@@ -47,7 +47,12 @@ class Results:
             check_folder(Path(file).parent)
             if Path(file).is_dir():
                 raise UserError(f"{file}: is a folder; name a file")
+        places = {}
         for source in sources:
+            twin = places.setdefault(source.relative, source)
+            if twin is not source:
+                raise UserError(f"{twin.where} and {source.where}: would both be written as {source.relative}; name "
+                                "them in two runs")
             if self.makes_pictures and Path(str(source.where)).resolve() == (self.output / source.relative).resolve():
                 raise UserError(f"{source.where}: would be replaced by its result; name another --output")
 

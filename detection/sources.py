@@ -115,6 +115,7 @@ class Video:
     def __init__(self, source: Source):
         self.name = f"camera {source.where}" if isinstance(source.where, int) else str(source.where)
         self._capture = cv2.VideoCapture(source.where if isinstance(source.where, int) else str(source.where))
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)    # of cameras: the newest picture, though detection is slower
         if not self._capture.isOpened():
             raise UserError(f"{self.name}: " + (
                 "there is no such camera, or another program uses it; try --camera with another number"

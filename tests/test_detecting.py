@@ -20,9 +20,9 @@ PICTURES = ROOT / "picture"
 FAST = ("--min-face", 60)
 
 
-def detect(*args, code=0, cwd=ROOT):
-    """Runs test.py without a display; returns (stdout, stderr)."""
-    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+def detect(*args, code=0, cwd=ROOT, **display):
+    """Runs test.py without a display, or with a display as told; returns (stdout, stderr)."""
+    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")} | display
     done = subprocess.run([sys.executable, str(ROOT / "test.py"), *map(str, args)], cwd=cwd, env=env,
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == code, f"ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -87,10 +87,17 @@ def test_results_of_an_earlier_run_are_left_out_and_sources_are_never_replaced(t
     for _ in range(2):
         out, _ = detect(tmp_path, *FAST, "--output", tmp_path / "out")
         assert "in 1 of 1 files" in out
-    assert "1 files" in out and "left out" in out
+    assert "results of earlier runs: 1 in" in out
     assert "would be replaced" in refused(tmp_path, "--output", tmp_path)
     assert "would be replaced" in refused(picture, "--output", tmp_path)
     assert picture.read_bytes() == (PICTURES / "tesla.jpg").read_bytes()
+
+
+def test_two_files_are_never_written_to_one_place(tmp_path):
+    for name in ("a/x.jpg", "b/x.jpg", "c/a/x.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((PICTURES / "tesla.jpg").read_bytes())
+    assert "would both be written as" in refused("a/x.jpg", "b/x.jpg", "c", "--output", "out", cwd=tmp_path)
 
 
 def test_json_csv_crops_and_sheets_tell_the_same(tmp_path):
@@ -168,8 +175,9 @@ def test_video_of_an_odd_size_keeps_it(frames, tmp_path, size):
     assert len(made) == 5 and made[0].shape[1::-1] == size and rate == 10 and "MJPG" in out
 
 
-def test_without_a_display_live_pictures_go_into_a_video(video, tmp_path):
-    out, _ = detect("--video", video, *FAST, "--output", tmp_path)
+@pytest.mark.parametrize("display", [{}, {"DISPLAY": ":98765"}], ids=["none", "one that does not answer"])
+def test_without_a_display_live_pictures_go_into_a_video(video, tmp_path, display):
+    out, _ = detect("--video", video, *FAST, "--output", tmp_path, **display)
     assert "no window, as there is no display" in out and str(tmp_path) in out
     made, _ = read_video(tmp_path / "clip.mp4")
     assert len(made) == 20
