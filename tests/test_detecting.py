@@ -246,3 +246,14 @@ def test_what_cannot_be_done_is_one_plain_sentence(tmp_path):
     assert "is a folder" in refused(tesla, "--no-draw", "--json", tmp_path / "empty")
     assert "thresholds" in refused(tesla, "--thresholds", 2, 0.7, 0.7, "--output", tmp_path / "out")
     assert "one of the three" in detect(tesla, "--camera", 0, code=2)[1]
+
+
+def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
+    from unittest.mock import MagicMock
+    from detection import UserError
+    from detection.video_file import VideoFile
+    monkeypatch.setattr(cv2, "VideoWriter", MagicMock(return_value=MagicMock(isOpened=lambda: False)))
+    monkeypatch.setattr(cv2, "VideoWriter_fourcc", lambda *letters: 0, raising=False)
+    with pytest.raises(UserError, match="no mp4v encoder"), VideoFile(tmp_path / "clip.mp4", 25) as file:
+        file.write(np.zeros((20, 20, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
