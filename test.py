@@ -1,112 +1,152 @@
-"""Finds faces in pictures: draws boxes, scores and the five points, or writes them as JSON.
+"""Finds faces in pictures, videos and live pictures: draws, blurs or cuts them out, writes them as JSON and CSV.
 
 usage    python test.py                     the pictures in picture/
-         python test.py PATH [PATH ...]     files, and folders with all that is in them
+         python test.py PATH [PATH ...]     pictures, videos, folders with all that is in them, "patterns/**/*.jpg"
+         python test.py --camera 0          live, in a window: q or Esc leaves, s saves a frame
+         python test.py --video FILE        the same with a video file or the address of a stream
 reads    the pictures; model/pnet.npz, rnet.npz, onet.npz
-writes   <output>/<name>, one drawn copy a picture; a folder's pictures keep their place below it
+writes   <output>/<name>, one drawn copy a picture or video (MPEG-4, without sound); a folder's files keep their place
+         below it. --camera and --video show a window where there is a display, and write a video where there is none.
+ends     with 0; 2 when something could not be read or written (all else is done); 130 when stopped (what is done is
+         kept)
 """
 import argparse
-import json
 import sys
+import time
 from pathlib import Path
 
-import cv2
 from tqdm import tqdm
 
 from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
-from detection import Detector, UserError
-from detection.draw import draw
-from detection.images import EXTENSIONS, read
+from detection import Detector, UserError, sources
+from detection.draw import status
+from detection.images import read
+from detection.results import Results, frame_label, save
+from detection.video_file import VideoFile
+from detection.window import QUIT, SAVE, Window, available
 
 
-def find_pictures(paths):
-    """Files and folders -> sorted (file, its path relative to the folder that was named); UserError for none."""
-    pictures = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-            pictures += [(p, p.relative_to(path)) for p in inside]
-        elif path.is_file():
-            pictures.append((path, Path(path.name)))
-        else:
-            raise UserError(f"{path}: no such file or folder")
-    if not pictures:
-        raise UserError(f"{', '.join(map(str, paths))}: no picture there; known are {', '.join(sorted(EXTENSIONS))}")
-    return pictures
-
-
-def as_json(faces):
-    """Faces -> the list that --json writes for one picture."""
-    return [{"box": [round(float(v), 2) for v in box], "score": round(float(score), 5),
-             "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points]}
-            for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks)]
-
-
-def save(image, path):
-    """Writes a picture, in a format that OpenCV knows by its name; UserError where that fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ok, data = cv2.imencode(path.suffix, image)
-    if not ok:
-        raise UserError(f"{path}: OpenCV cannot write this format")
+def do_video(source, detector, results, window, live):
+    """Detects in each frame; shows it in a window or writes a video, with the frame rate on it where it is live."""
+    video = sources.Video(source)
+    sink = Window(video.rate) if window else VideoFile(results.output / source.relative, video.rate)
+    start, count, before = time.monotonic(), 0, results.face_count
     try:
-        data.tofile(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+        with sink, tqdm(total=video.announced or None, unit=" frames", desc=video.name, disable=window) as bar:
+            for frame in video.frames():
+                faces = detector.detect(frame)
+                results.frame(source, count, frame, faces)
+                count += 1
+                bar.update()
+                if not window and not results.makes_pictures:
+                    continue
+                image = results.render(frame, faces)
+                if live:
+                    image = status(image, f"{count / (time.monotonic() - start):.1f} frames/s, {len(faces)} faces")
+                key = sink.write(image)
+                if key == SAVE:
+                    print(f"saved {save(results.output / f'{frame_label(source, count - 1)}.png', image)}")
+                if key == QUIT:
+                    break
+    finally:
+        print(f"{video.name}: {results.face_count - before} faces in {count} " +
+              (f"of {video.announced} frames" if video.announced else "frames") +
+              (f"; written to {sink.path} ({sink.codec}, {sink.count} frames)" if getattr(sink, "codec", 0) else ""))
+
+
+def work(todo, detector, results, window, live):
+    """Detects in all that is to be done, going on past what fails; returns how much failed."""
+    done, failed, few = 0, 0, len(todo) < 10
+    try:
+        for source in tqdm(todo, unit=" files", disable=few):
+            try:
+                if source.kind == "video":
+                    do_video(source, detector, results, window, live)
+                else:
+                    image = read(source.where)
+                    stages = [faces for faces, in detector.trace([image])]
+                    results.picture(source, image, stages)
+                    if few:
+                        print(f"{source.where}: {len(stages[-1])} {'face' if len(stages[-1]) == 1 else 'faces'}")
+                done += 1
+            except UserError as error:
+                failed += 1
+                tqdm.write(f"error: {error}", file=sys.stderr)
+    finally:
+        results.write_tables()
+        places = [results.makes_pictures and not window and results.output, results.crops, results.json_file,
+                  results.csv_file]
+        written = [str(place) for place in places if place and results.rows]
+        print(f"{results.face_count} faces in {done} of {len(todo)} files" +
+              (f"; written: {', '.join(written)}" if written else ""))
+        if results.blurred:
+            print("only the faces that were found are blurred: look at each picture; lower --thresholds find more")
+    return failed
 
 
 def main(args):
-    pictures = find_pictures(args.paths)
+    """Returns how many files could not be done."""
+    live = args.camera is not None or args.video is not None
+    if live:
+        todo = [sources.camera(args.camera) if args.video is None else sources.video(args.video)]
+    else:
+        todo, left_out = sources.find(args.paths or [PICTURE], args.output)
+        if left_out:
+            print(f"left out, as results of earlier runs: {left_out} in {args.output}")
+    if args.explain and any(source.kind == "video" for source in todo):
+        raise UserError("--explain draws sheets of pictures; leave out the videos or the option")
+    results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv)
+    results.check(todo)
     try:
         detector = Detector(args.model, args.min_face, args.thresholds, args.factor)
     except ValueError as error:
         raise UserError(str(error)) from None
-    results, bad = {}, []
-    for path, relative in tqdm(pictures, unit=" picture", disable=len(pictures) < 10):
-        try:
-            image = read(path)
-        except UserError as error:
-            bad.append(str(error))
-            continue
-        faces = detector.detect(image)
-        results[relative.as_posix()] = as_json(faces)
-        if not args.no_draw:
-            save(draw(image, faces), args.output / relative)
-        if len(pictures) < 10:
-            print(f"{path}: {len(faces)} {'face' if len(faces) == 1 else 'faces'}")
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    found = sum(map(len, results.values()))
-    print(f"{found} faces in {len(results)} of {len(pictures)} pictures" +
-          ("" if args.no_draw else f"; drawn in {args.output}") + (f"; written to {args.json}" if args.json else ""))
-    for message in bad:
-        print(f"skipped: {message}", file=sys.stderr)
-    if not results:
-        raise UserError("none of the pictures could be read")
+    window = live and not args.no_window and available()
+    if live:
+        print("in a window: q or Esc leaves, s saves a frame; --no-window writes a video instead" if window else
+              f"no window{'' if args.no_window else ', as there is no display'}: writing to {args.output}; "
+              "Ctrl-C ends it")
+    return work(todo, detector, results, window, live)
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="*", type=Path, default=[PICTURE], metavar="PATH", help="picture or folder")
-    parser.add_argument("--min-face", type=float, default=MIN_FACE_SIZE, metavar="PX",
-                        help=f"smallest face looked for (default: {MIN_FACE_SIZE}); larger is faster")
-    parser.add_argument("--thresholds", type=float, nargs=3, metavar=("P", "R", "O"),
-                        help="of the face score after each net, 0 to 1 (default: "
-                             f"{' '.join(str(s.threshold) for s in CASCADE)})")
-    parser.add_argument("--factor", type=float, default=PYRAMID_FACTOR,
-                        help=f"from one pyramid level to the next (default: {PYRAMID_FACTOR})")
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="weights (default: model/)")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help="default: output/")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write boxes, scores and points to this file")
-    parser.add_argument("--no-draw", action="store_true", help="draw nothing")
-    return parser.parse_args()
+    group = parser.add_argument_group("what is looked at")
+    group.add_argument("paths", nargs="*", metavar="PATH", help="picture, video, folder, pattern in quotes, or address")
+    group.add_argument("--camera", type=int, metavar="N", help="camera number, from 0")
+    group.add_argument("--video", metavar="FILE", help="video file, or address of a stream")
+    group = parser.add_argument_group("how faces are found")
+    group.add_argument("--min-face", type=float, default=MIN_FACE_SIZE, metavar="PX",
+                       help=f"smallest face looked for (default: {MIN_FACE_SIZE}); larger is faster")
+    group.add_argument("--thresholds", type=float, nargs=3, metavar=("P", "R", "O"),
+                       help="of the face score after each net, 0 to 1 (default: "
+                            f"{' '.join(str(s.threshold) for s in CASCADE)}); lower finds more, and more that is none")
+    group.add_argument("--factor", type=float, default=PYRAMID_FACTOR,
+                       help=f"from one pyramid level to the next (default: {PYRAMID_FACTOR})")
+    group.add_argument("--model", "--models", type=Path, default=MODEL, metavar="DIR", help="weights (default: model/)")
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help="pictures (default: output/)")
+    group.add_argument("--no-draw", action="store_true", help="draw nothing; without --blur, write no pictures")
+    group.add_argument("--blur", action="store_true", help="make the faces that are found unrecognisable")
+    group.add_argument("--explain", action="store_true", help="<name>-explain.png: what each net kept and dropped")
+    group.add_argument("--crops", type=Path, metavar="DIR", help="faces, turned upright by their points, 112 x 112 px")
+    group.add_argument("--json", type=Path, metavar="FILE", help="boxes, scores and points, px")
+    group.add_argument("--csv", type=Path, metavar="FILE", help="the same, one line a face")
+    group.add_argument("--no-window", action="store_true", help="--camera, --video: write a video instead")
+    args = parser.parse_args()
+    if bool(args.paths) + (args.camera is not None) + (args.video is not None) > 1:
+        parser.error("give paths, --camera or --video, one of the three")
+    if args.blur and args.crops:
+        parser.error("--blur hides the faces that --crops would save; leave one of them out")
+    return args
 
 
 if __name__ == "__main__":     # also keeps this file harmless to those who import the standard library's `test`
     try:
-        main(parse())
+        sys.exit(2 if main(parse()) else 0)
     except UserError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
+        print("stopped; what was done is kept", file=sys.stderr)
         sys.exit(130)
