@@ -33,11 +33,6 @@ def normalise(pixels):
     return (pixels - PIXEL_MEAN) * PIXEL_SCALE
 
 
-def blob(images):
-    """uint8 (N, H, W, 3) -> normalised float32 (N, 3, H, W), the layout of OpenCV's nets."""
-    return cv2.dnn.blobFromImages(list(images), PIXEL_SCALE, mean=(PIXEL_MEAN,) * 3)
-
-
 def resize(image, width, height):
     """Image -> (height, width, 3); averages what it shrinks, so that nothing aliases."""
     shrinks = width * height < image.shape[0] * image.shape[1]
