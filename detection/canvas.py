@@ -88,9 +88,9 @@ def pack(spaces, width):
     return corners, width, max(y + h for (_, y), (_, h) in zip(corners, spaces))
 
 
-def draw(image, layout):
-    """uint8 (H, W, 3), Plan of its size -> uint8 canvas."""
+def draw(halved, layout):
+    """Halvings of an image, Plan of their size -> uint8 canvas."""
     canvas = np.zeros((*layout.shape, 3), np.uint8)
-    for (x, y), (w, h) in zip(layout.corners, layout.sizes):
-        canvas[y:y + h, x:x + w] = images.resize(image, int(w), int(h))
+    for (x, y), (w, h) in zip(layout.corners.tolist(), layout.sizes.tolist()):
+        canvas[y:y + h, x:x + w] = images.shrink(halved, w, h)
     return canvas
