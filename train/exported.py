@@ -37,7 +37,11 @@ def savedmodel(path):
     """Runs a SavedModel folder."""
     from preprocess.quiet_tensorflow import tf
     loaded = tf.saved_model.load(str(path))
-    return lambda x: {head: out.numpy() for head, out in loaded.signatures["serving_default"](input=tf.constant(x)).items()}
+
+
+    def run(x):
+        return {head: out.numpy() for head, out in loaded.signatures["serving_default"](input=tf.constant(x)).items()}
+    return run
 
 
 def tflite(path):
@@ -52,7 +56,8 @@ def tflite(path):
 
 def onnx(path):
     """Runs an .onnx file with ONNX Runtime."""
-    session = optional("onnxruntime", "running .onnx files").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    runtime = optional("onnxruntime", "running .onnx files")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
     def run(x):

