@@ -184,7 +184,8 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exports", type=Path, metavar="EXPORTS", help="the --out of train/export.py")
-    parser.add_argument("--only", nargs="+", metavar="FORMAT", choices=(*OURS, *PACKAGES), help="these formats (default: all that are there)")
+    parser.add_argument("--only", nargs="+", metavar="FORMAT", choices=(*OURS, *PACKAGES),
+                        help="these formats (default: all that are there)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR",
                         help="the original weights (default: model/)")
     parser.add_argument("--data", type=Path, metavar="DIR",
