@@ -3,7 +3,6 @@
 Names are the TensorFlow 1 ancestors' (`conv1/weights`, `conv1/biases`, `conv1/alphas`, ...), as are the layouts:
 convolutions (k, k, in, out), dense layers (in, out) on features flattened in (height, width, channel) order.
 """
-import os
 import zipfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from config import HEADS, Conv, Dense, Pool, Stage
 from detection.errors import UserError
+from detection.whole import whole
 
 
 def trunk(stage: Stage):
@@ -82,11 +82,5 @@ def check(path, arrays, stage: Stage):
 
 def write_arrays(path, arrays):
     """Writes name -> array to the .npz file `path`, whole or not at all, the same bytes for the same arrays."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
+    with whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

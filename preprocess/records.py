@@ -3,10 +3,10 @@
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
 image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
 """
-import os
 from pathlib import Path
 
 from detection.errors import UserError
+from detection.whole import whole
 from preprocess.quiet_tensorflow import tf
 from preprocess.step import read_manifest
 
@@ -35,12 +35,9 @@ def decode(serialised, size):
 
 def write(path, encoded):
     """Writes serialised records to `path`, whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    with tf.io.TFRecordWriter(str(temporary)) as writer:
+    with whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
         for record in encoded:
             writer.write(record)
-    os.replace(temporary, path)
 
 
 class Records:

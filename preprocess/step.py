@@ -14,6 +14,7 @@ from pathlib import Path
 
 from config import DATA, FORMAT, MODEL, SEED
 from detection.errors import UserError
+from detection.whole import whole
 
 
 def parser(docstring):
@@ -64,11 +65,8 @@ def digest(path):
 
 def write_text(path, text):
     """Writes a small file, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path, value):

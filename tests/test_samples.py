@@ -9,7 +9,7 @@ def test_a_line_gives_the_sample_back_exactly(rng):
     crops = rng.integers(-50, 500, (20, 4))
     offsets, points = rng.normal(size=(20, 4)).astype(np.float32), rng.random((20, 10)).astype(np.float32)
     labels = rng.choice([POSITIVE, PART, NEGATIVE, LANDMARK], 20)
-    lines = samples.lines("e v/図 1.jpg", crops, labels, offsets, points, mirror=True, rotation=-5.0)
+    lines = samples.lines("e v/図 1.jpg", crops, labels, offsets, points, mirror=True, rotations=np.full(20, -5.0))
     for line, crop, label, offset, point in zip(lines, crops, labels, offsets, points):
         back = samples.parse(line)
         assert (back.photo, back.mirror, back.rotation, back.label) == ("e v/図 1.jpg", True, -5.0, label)
@@ -62,24 +62,33 @@ def test_the_held_out_share_is_about_right():
     assert abs(share - HELD_OUT_SHARE) < 0.01
 
 
+def inside(crops, width, height):
+    return (crops[:, :2] >= 0).all(axis=1) & (crops[:, 2] <= width) & (crops[:, 3] <= height)
+
+
+def test_crops_are_pushed_in_by_as_little_as_needed():
+    crops = np.array([[-3, 5, 7, 15], [95, -1, 105, 9], [10, 10, 20, 20], [0, 0, 101, 101]], np.float32)
+    np.testing.assert_array_equal(gen_12net_data.pushed_in(crops, 100, 200),
+                                  [[0, 5, 10, 15], [90, 0, 100, 10], [10, 10, 20, 20]])
+
+
 def test_random_crops_obey_their_laws(rng):
     face = np.array([50, 60, 90, 110], np.float32)
     for _ in range(50):
-        around = gen_12net_data.around(rng, face, 200, 300, 20)
+        around = gen_12net_data.around(rng, face, 20)
         side = around[:, 2] - around[:, 0]
         assert (side == around[:, 3] - around[:, 1]).all() and (side >= 32).all() and (side <= 63).all()
         assert np.abs((around[:, :2] + around[:, 2:]) / 2 - (70, 85)).max() <= 0.2 * 50 + 1.5
-        assert gen_12net_data.inside(around, 200, 300).all()
         for crops in (gen_12net_data.background(rng, 200, 300), gen_12net_data.near(rng, face, 200, 300)):
             side = crops[:, 2] - crops[:, 0]
-            assert (side >= 12).all() and (side <= 100).all() and gen_12net_data.inside(crops, 200, 300).all()
+            assert (side >= 12).all() and (side <= 100).all() and inside(crops, 200, 300).all()
         touching = gen_12net_data.near(rng, face, 200, 300)
         assert (touching[:, :2] <= face[2:]).all() and (touching[:, 2:] >= face[:2] - 1).all()
 
 
 def test_tiny_photos_give_no_background(rng):
     assert len(gen_12net_data.background(rng, 11, 500)) == 0
-    assert gen_12net_data.inside(gen_12net_data.background(rng, 12, 25), 12, 25).all()
+    assert inside(gen_12net_data.background(rng, 12, 25), 12, 25).all()
 
 
 def test_landmark_variants_hold_only_points_inside(rng):
@@ -102,5 +111,6 @@ def test_balance_is_one_one_three():
     many = {"positive": 10 ** 6, "part": 10 ** 6, "negative": 10 ** 7, "landmark": 0}
     take, scarcest = gen_imglist_pnet.balance(many)
     assert take == {"positive": 250_000, "part": 250_000, "negative": 750_000, "landmark": 0} and scarcest is None
+    assert gen_imglist_pnet.balance({"positive": 100, "part": 400, "negative": 900, "landmark": 777})[0]["landmark"] == 100
     take, _ = gen_imglist_pnet.balance({"positive": 100, "part": 0, "negative": 900, "landmark": 0})
     assert take == {"positive": 100, "part": 0, "negative": 300, "landmark": 0}

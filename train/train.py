@@ -7,7 +7,6 @@ writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with t
 Stopped at any moment, the same command goes on at the last checkpoint, at most a minute back, and ends in the same
 weights. A change of the records or of an option starts anew.
 """
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config import GRAPH, LEARNING_RATE, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
+from detection.whole import whole  # noqa: E402
 from preprocess import step  # noqa: E402
 
 
@@ -41,14 +41,6 @@ def train(run, stored, args):
     return run.finish(["train/best.npz", "train/log.csv"], best)
 
 
-def publish(source, target):
-    """Copies the finished weights to where detection looks for them, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
-
-
 def main(args):
     stage = STAGES[args.size]
     folder = args.work / str(args.size)
@@ -65,7 +57,8 @@ def main(args):
     run = step.Step(folder, "train", inputs, options, args.force)
     best = run.finished() or train(run, stored, args)
     target = args.model / f"{stage.name}.npz"
-    publish(folder / "train" / "best.npz", target)
+    with whole(target) as temporary:
+        shutil.copyfile(folder / "train" / "best.npz", temporary)
     print(f"{target}: epoch {best['epoch']}, " + ", ".join(
         f"{name} {value:.4g}" for name, value in best.items() if name.startswith("validation")))
 

@@ -1,0 +1,23 @@
+"""Files that are written whole or not at all."""
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path):
+    """Yields a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    The bytes are on the disk before the name is, so that not even a power cut leaves half a file. Makes the folder.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
