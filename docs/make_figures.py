@@ -1,7 +1,7 @@
 """Draws the figures of docs/mtcnn.md.
 
-reads    picture/astronaut.jpg, mosaic.jpg; <model>/pnet.npz, rnet.npz, onet.npz; docs/logs/<size>.csv, the
-         log.csv of the trainings that gave these weights; the drawn sample in <sample>, which is made where it is missing
+reads    picture/astronaut.jpg, mosaic.jpg; <model>/pnet.npz, rnet.npz, onet.npz; docs/logs/<size>.csv, the log.csv
+         of the trainings that gave these weights; the drawn sample in <sample>, which is made where it is missing
 writes   <out>/*.jpg and training.png, each under 150 KB, the same bytes for the same files and versions
 needs    pip install -r requirements-eval.txt
 """
@@ -169,7 +169,7 @@ def steps(detector, photo, count=10, side=104):
             tiles.append(titled(tile, f"{scores[i]:.3f} {'kept' if keep[i] else 'dropped'}", scale=0.45))
         name, size = ("R-Net", "O-Net")[index - 1], CASCADE[index].size
         rows.append(titled(beside(*tiles), f"{name}: {keep.sum()} of {len(windows)} windows of {size} x {size} "
-                           f"px reach {detector.thresholds[index]}; some of them with corrected boxes, and some others"))
+                           f"px reach {detector.thresholds[index]}; some of them, corrected, and some others"))
     return below(*rows)
 
 
