@@ -21,9 +21,12 @@ CODE_LINK = re.compile(r"\]\(([^)\s]+\.py)#([\w.]+)\)")
 COMMAND = re.compile(r"python ([\w./]+\.py)([^`\n]*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
-# Runs each script's --help in one process, so that NumPy, OpenCV and TensorFlow load once.
+# Runs each script's --help in one process, so that NumPy and OpenCV load once, and without TensorFlow, which is slow to
+# load and says nothing in a --help.
 HELPS = """
-import contextlib, io, json, os, runpy, sys
+import contextlib, io, json, os, runpy, sys, unittest.mock
+for name in ("tensorflow", "keras"):
+    sys.modules[name] = unittest.mock.MagicMock()
 said, path = {}, sys.path[:]
 for script in sys.argv[1:]:
     text, sys.argv, sys.path[:] = io.StringIO(), [script, "--help"], [os.path.dirname(script) or ".", *path]
