@@ -144,6 +144,7 @@ JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3,   # grey level
           "tint": 12.0}                                             # grey levels, of each channel: [ours]
 GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.1, 0.2, 0.3     # of the samples: [ours]
 NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
+NOISE_TILES = 256                   # different patterns of it: [ours]
 OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]
