@@ -92,6 +92,7 @@ PNET_STRIDE = 2                     # px of a pyramid level between neighbouring
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
 CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; then layers stay in the cache: [ours]
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
+CROPS = 1024                        # held at a time, so that thousands of windows cost no memory: [ours]
 
 # --- Samples --------------------------------------------------------------------------------------------
 
