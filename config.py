@@ -99,6 +99,7 @@ CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; the
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
                                     # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]
+CROPS = 1024                        # held at a time, so that thousands of windows cost no memory: [ours]
 
 # --- Samples --------------------------------------------------------------------------------------------
 
