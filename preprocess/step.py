@@ -93,17 +93,21 @@ class Step:
             self._discard(read_manifest(self.manifest))
             shutil.rmtree(self.parts, ignore_errors=True)
 
-    def finished(self):
-        """The manifest's report if the step is done with just these inputs and options, else None.
-
-        Prints which; clears what an earlier, different run left.
-        """
+    def report(self):
+        """The manifest's report if the step is done with just these inputs and options, else None."""
         manifest = read_manifest(self.manifest)
         if manifest and manifest["depends"] == self.depends and all(
                 _size(self.folder / name) == size for name, size in manifest["outputs"].items()):
+            return manifest["report"]
+        return None
+
+    def finished(self):
+        """As `report`; prints whether it is done, and clears what an earlier, different run left."""
+        manifest, report = read_manifest(self.manifest), self.report()
+        if report is not None:
             print(f"{self.manifest}: done already with these inputs and options; --force does it again")
             shutil.rmtree(self.parts, ignore_errors=True)     # a run stopped at its very last line leaves them
-            return manifest["report"]
+            return report
         if manifest:
             print(f"{self.manifest}: its inputs or options have changed; doing it again")
             self._discard(manifest)

@@ -10,10 +10,11 @@ from detection.weights import shapes, trunk
 from preprocess.quiet_tensorflow import keras
 
 
-def build(stage: Stage, seed=0):
+def build(stage: Stage, seed=0, synchronized=False):
     """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 10)}.
 
     P-Net takes any height and width and gives maps (B, h, w, c); `flat` turns those of 12 px crops into (B, c).
+    synchronized: the normalisations take the statistics of the whole batch where several replicas share it.
     """
     def start(name):
         """Glorot uniform from the net's seed and the array's name: adding a layer changes no other's start."""
@@ -35,7 +36,8 @@ def build(stage: Stage, seed=0):
             x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(shape) == 3 else x
             x = keras.layers.Dense(layer.units, use_bias=False, kernel_initializer=start(name), name=name)(x)
             across = None
-        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=f"{name}_norm")(x)
+        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, synchronized=synchronized,
+                                            name=f"{name}_norm")(x)
         x = keras.layers.PReLU(keras.initializers.Constant(PRELU_INIT), shared_axes=across, name=f"{name}_prelu")(x)
     if len(shape) == 3:
         heads = {head: keras.layers.Conv2D(n, 1, kernel_initializer=start(head), name=head)(x)
