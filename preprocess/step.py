@@ -27,8 +27,11 @@ def parser(docstring):
                        help="lists, TFRecords and checkpoints, in a folder a size (default: the data folder)")
     group.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     group = result.add_argument_group("how it runs")
-    group.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
-                       help="processes (default: one a core; the result does not depend on it)")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
+                        help="processes (default: one a core; the result does not depend on it)")
+    either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
+                        help="go through the photos on this Ray cluster instead; its nodes see the same folders")
     group.add_argument("--seed", type=int, default=SEED, help=f"of every random draw (default: {SEED})")
     group.add_argument("--force", action="store_true", help="do it again, though it is done")
     return result
@@ -38,7 +41,11 @@ def run(main, arguments):
     """Runs main(parsed arguments); a problem the user can mend becomes one line and exit code 2."""
     args = arguments.parse_args()
     args.work = args.work or args.data
-    if args.workers < 1:
+    if isinstance(args.workers, str):
+        for name, value in vars(args).items():
+            if isinstance(value, Path):
+                setattr(args, name, value.absolute())      # nodes of a cluster stand in folders of their own
+    elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
     try:
         main(args)
