@@ -95,11 +95,10 @@ MIN_FACE_SIZE = 20                  # px: [paper]
 PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
-CANVAS_ALIGN = 32                   # px: canvas sides are multiples, so that fewer shapes occur: [ours]
-CANVAS_STRIP = 1 << 19              # px of the canvas in one call of P-Net, so that memory is bounded: [ours]
+CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; then layers stay in the cache: [ours]
+NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
                                     # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]
-NET_BATCH = 256                     # crops in one call of R-Net or O-Net, so that memory is bounded: [ours]
 
 # --- Samples --------------------------------------------------------------------------------------------
 

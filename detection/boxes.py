@@ -153,10 +153,14 @@ def square(boxes):
 
 
 def windows(boxes):
-    """Boxes (N, 4) -> the square crops (N, 4) that the next net sees, on whole pixels, at least 1 px a side."""
+    """Boxes (N, 4) -> the square crops (N, 4) that the next net sees, on whole pixels, at least 1 px a side.
+
+    Squares of 96 px and more lie on even pixels, those of 192 px on fours: so `images.halvings` can be cut there.
+    """
     squares = square(boxes)
-    side = np.maximum(np.round(_sides(squares)[:, :1]), 1)
-    corner = np.round(squares[:, :2])
+    side = _sides(squares)[:, :1]
+    unit = np.where(side >= 192, 4, np.where(side >= 96, 2, 1)).astype(np.float32)
+    corner, side = np.round(squares[:, :2] / unit) * unit, np.maximum(np.round(side / unit) * unit, 1)
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 

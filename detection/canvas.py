@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from config import CANVAS_ALIGN, CANVAS_STRIP, PNET, PNET_STRIDE
+from config import CANVAS_STRIP, PNET, PNET_STRIDE
 from detection import images
 
 
@@ -49,26 +49,22 @@ def plan(height, width, min_face_size, factor):
     if not sizes:
         return None
     spaces = [(w + w % 2, h + h % 2) for w, h in sizes]
-    widest = sum(w for w, _ in spaces)
-    tried = [pack(spaces, _round_up(w, CANVAS_ALIGN)) for w in _widths(spaces, widest)]
+    tried = [pack(spaces, w) for w in _widths(spaces)]
     corners, canvas_width, bottom = min(tried, key=lambda layout: layout[1] * layout[2])
     overlap = PNET.size - PNET_STRIDE
     most = max(CANVAS_STRIP // canvas_width, 4 * PNET.size)
     count = max(-(-(bottom - overlap) // (most - overlap)), 1)
-    strip = _round_up(-(-(bottom - overlap) // count) + overlap, CANVAS_ALIGN if count == 1 else PNET_STRIDE)
+    step = -(-(bottom - overlap) // count)
+    strip = step + step % PNET_STRIDE + overlap
     sizes = np.array(sizes)
     return Plan((count * (strip - overlap) + overlap, canvas_width), strip, np.array(corners), sizes,
                 (sizes / (width, height)).astype(np.float32))
 
 
-def _round_up(number, multiple):
-    return -(-number // multiple) * multiple
-
-
-def _widths(spaces, widest):
-    """Widths worth trying: the largest level with each of the others beside it."""
+def _widths(spaces):
+    """Widths worth trying: that of the largest level, alone and with each of the others beside it."""
     first = spaces[0][0]
-    return sorted({first, *(first + w for w, _ in spaces[1:]), min(2 * first, widest)})
+    return sorted({first, *(first + w for w, _ in spaces[1:])})
 
 
 def pack(spaces, width):
@@ -92,9 +88,9 @@ def pack(spaces, width):
     return corners, width, max(y + h for (_, y), (_, h) in zip(corners, spaces))
 
 
-def draw(image, layout):
-    """uint8 (H, W, 3), Plan of its size -> uint8 canvas."""
+def draw(halved, layout):
+    """Halvings of an image, Plan of their size -> uint8 canvas."""
     canvas = np.zeros((*layout.shape, 3), np.uint8)
-    for (x, y), (w, h) in zip(layout.corners, layout.sizes):
-        canvas[y:y + h, x:x + w] = images.resize(image, int(w), int(h))
+    for (x, y), (w, h) in zip(layout.corners.tolist(), layout.sizes.tolist()):
+        canvas[y:y + h, x:x + w] = images.shrink(halved, w, h)
     return canvas

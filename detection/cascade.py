@@ -65,19 +65,24 @@ class Detector:
         """Images -> for each stage that runs, the Faces of each image after it: [stage][image]."""
         for image in images:
             im.check(image)
-        results = [[self.propose(image) for image in images]]
+        halved = [im.halvings(image) for image in images]
+        results = [[self._propose(image) for image in halved]]
         if self.stages > 1:
-            results.append(self.refine(images, results[-1]))
+            results.append(self._refine(halved, results[-1]))
         if self.stages > 2:
-            results.append(self.output(images, results[-1]))
+            results.append(self._output(halved, results[-1]))
         return results
 
     def propose(self, image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels, boxes corrected."""
-        layout = canvas.plan(*image.shape[:2], self.min_face_size, self.factor)
+        im.check(image)
+        return self._propose(im.halvings(image))
+
+    def _propose(self, halved):
+        layout = canvas.plan(*halved[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        rows, columns, scores, offsets = self._scan(canvas.draw(image, layout), layout)
+        rows, columns, scores, offsets = self._scan(canvas.draw(halved, layout), layout)
         levels = layout.levels_of(rows, columns)
         inside = levels >= 0
         rows, columns, scores, offsets, levels = (a[inside] for a in (rows, columns, scores, offsets, levels))
@@ -99,22 +104,22 @@ class Detector:
             found.append((rows + top // PNET_STRIDE, columns, face[rows, columns, 1], box[rows, columns]))
         return [np.concatenate(arrays) for arrays in zip(*found)]
 
-    def refine(self, images, proposals) -> list[Faces]:
+    def _refine(self, halved, proposals) -> list[Faces]:
         """R-Net on the proposals of each image: boxes corrected, NMS."""
-        found = self._run(1, images, proposals)
+        found = self._run(1, halved, proposals)
         return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces in found]
 
-    def output(self, images, proposals) -> list[Faces]:
+    def _output(self, halved, proposals) -> list[Faces]:
         """O-Net on R-Net's boxes: boxes corrected, points, NMS by the overlap with the smaller box."""
-        found = self._run(2, images, proposals)
+        found = self._run(2, halved, proposals)
         return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[2].nms, bx.minimum_overlap))
                 for faces in found]
 
-    def _run(self, index, images, proposals):
+    def _run(self, index, halved, proposals):
         """Net `index` on all square crops of all images: Faces above its threshold, boxes corrected."""
         windows = [bx.windows(faces.boxes) for faces in proposals]
         size = CASCADE[index].size
-        crops = np.concatenate([im.crop(image, w, size) for image, w in zip(images, windows)] or
+        crops = np.concatenate([im.crop_halved(image, w, size) for image, w in zip(halved, windows)] or
                                [np.empty((0, size, size, 3), np.uint8)])
         face, offsets, *points = self.nets[index](crops)                       # (N, 2), (N, 4), [(N, 10)]
         found, start = [], 0

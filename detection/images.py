@@ -3,6 +3,7 @@ import cv2
 import numpy as np
 
 from config import PIXEL_MEAN, PIXEL_SCALE
+from detection.boxes import longer_side
 from detection.errors import UserError
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -33,15 +34,26 @@ def normalise(pixels):
     return (pixels - PIXEL_MEAN) * PIXEL_SCALE
 
 
-def blob(images):
-    """uint8 (N, H, W, 3) -> normalised float32 (N, 3, H, W), the layout of OpenCV's nets."""
-    return cv2.dnn.blobFromImages(list(images), PIXEL_SCALE, mean=(PIXEL_MEAN,) * 3)
-
-
 def resize(image, width, height):
     """Image -> (height, width, 3); averages what it shrinks, so that nothing aliases."""
     shrinks = width * height < image.shape[0] * image.shape[1]
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def halvings(image):
+    """Image -> [image, half, quarter]: averages of 2 x 2 and of 4 x 4 pixels, black where the last are incomplete."""
+    bottom, right = -image.shape[0] % 4, -image.shape[1] % 4
+    if bottom or right:
+        image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
+    half = resize(image, image.shape[1] // 2, image.shape[0] // 2)
+    return [image, half, resize(half, half.shape[1] // 2, half.shape[0] // 2)]
+
+
+def shrink(halved, width, height):
+    """Halvings -> (height, width, 3), from the smallest that is twice as large: each pixel is not read at each level."""
+    source = next((image for image in reversed(halved[1:]) if image.shape[0] >= 2 * height and
+                   image.shape[1] >= 2 * width), halved[0])
+    return resize(source, width, height)
 
 
 def level_sizes(height, width, min_face_size, window, factor):
@@ -59,8 +71,7 @@ def level_sizes(height, width, min_face_size, window, factor):
 
 def cut(image, box):
     """The part of the image in box (4,), whole pixels, black where the box leaves the image; never edits it."""
-    x1, y1, x2, y2 = (int(v) for v in box)
-    height, width = image.shape[:2]
+    x1, y1, x2, y2 = map(int, box)
     inside = image[max(y1, 0):max(y2, 0), max(x1, 0):max(x2, 0)]
     if inside.shape[:2] == (y2 - y1, x2 - x1):
         return inside
@@ -73,9 +84,21 @@ def cut(image, box):
 
 def crop(image, boxes, size):
     """Image, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3), black outside the image."""
+    return crop_halved([image], boxes, size)
+
+
+def crop_halved(halved, boxes, size):
+    """Halvings, boxes (N, 4) on whole pixels -> what `crop` gives, but for rounding, sooner for large boxes.
+
+    The half or quarter is cut where the box lies on whole pixels of it and still has two for one of the crop's.
+    """
+    boxes = np.asarray(boxes).astype(int)
     crops = np.empty((len(boxes), size, size, 3), np.uint8)
-    for out, box in zip(crops, boxes):
-        out[:] = resize(cut(image, box), size, size)
+    for out, box, side in zip(crops, boxes.tolist(), longer_side(boxes).tolist()):
+        source = 0
+        while source + 1 < len(halved) and side >= 4 * size << source and not any(v % (2 << source) for v in box):
+            source += 1
+        out[:] = resize(cut(halved[source], [v >> source for v in box]), size, size)
     return crops
 
 

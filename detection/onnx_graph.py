@@ -1,11 +1,12 @@
-"""A net as an ONNX model in memory: the form in which OpenCV runs it, at any height and width.
+"""A net as an ONNX model in memory, for other runtimes, at any height and width.
 
 The few messages of the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that these nets need
-are written here in the protocol buffers wire format, so that detecting needs NumPy and OpenCV alone.
+are written here in the protocol buffers wire format, so that writing them needs NumPy alone.
 """
 import numpy as np
 
 from config import HEADS, PNET, Conv, Dense, Pool, Stage
+from detection.protobuf import field
 from detection.weights import trunk
 
 IR_VERSION, OPSET = 8, 13
@@ -13,45 +14,29 @@ FLOAT = 1                                             # TensorProto.DataType
 ATTRIBUTE_INT, ATTRIBUTE_INTS = 2, 7                  # AttributeProto.AttributeType
 
 
-def _varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes(out + bytes([number]))
-
-
-def _field(number, value):
-    """One field of a message: an int, or text, bytes or a nested message."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    value = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
 def _tensor(name, array):
     """TensorProto: dims 1, data_type 2, name 8, raw_data 9."""
-    dims = b"".join(_field(1, side) for side in array.shape)
-    return dims + _field(2, FLOAT) + _field(8, name) + _field(9, np.ascontiguousarray(array, np.float32).tobytes())
+    dims = b"".join(field(1, side) for side in array.shape)
+    return dims + field(2, FLOAT) + field(8, name) + field(9, np.ascontiguousarray(array, np.float32).tobytes())
 
 
 def _attribute(name, value):
     """AttributeProto: name 1, i 3, ints 8, type 20."""
     if isinstance(value, int):
-        return _field(1, name) + _field(3, value) + _field(20, ATTRIBUTE_INT)
-    return _field(1, name) + b"".join(_field(8, v) for v in value) + _field(20, ATTRIBUTE_INTS)
+        return field(1, name) + field(3, value) + field(20, ATTRIBUTE_INT)
+    return field(1, name) + b"".join(field(8, v) for v in value) + field(20, ATTRIBUTE_INTS)
 
 
 def _node(operator, inputs, output, **attributes):
     """NodeProto: input 1, output 2, name 3, op_type 4, attribute 5."""
-    message = b"".join(_field(1, name) for name in inputs) + _field(2, output) + _field(3, output)
-    return message + _field(4, operator) + b"".join(_field(5, _attribute(k, v)) for k, v in attributes.items())
+    message = b"".join(field(1, name) for name in inputs) + field(2, output) + field(3, output)
+    return message + field(4, operator) + b"".join(field(5, _attribute(k, v)) for k, v in attributes.items())
 
 
 def _value(name, dims):
     """ValueInfoProto of a float tensor; a dimension given as text is free."""
-    shape = b"".join(_field(1, _field(1, d) if isinstance(d, int) else _field(2, d)) for d in dims)
-    return _field(1, name) + _field(2, _field(1, _field(1, FLOAT) + _field(2, shape)))
+    shape = b"".join(field(1, field(1, d) if isinstance(d, int) else field(2, d)) for d in dims)
+    return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, shape)))
 
 
 def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
@@ -98,10 +83,10 @@ def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
     free = stage is PNET
     side = ["height", "width"] if free else [stage.size, stage.size]
     outputs = {output_name(head): ["batch", HEADS[head]] + (["rows", "columns"] if free else []) for head in heads}
-    graph = b"".join(_field(1, n) for n in nodes) + _field(2, stage.name) + b"".join(_field(5, t) for t in tensors)
-    graph += _field(11, _value("input", ["batch", 3, *side]))
-    graph += b"".join(_field(12, _value(name, dims)) for name, dims in outputs.items())
-    return _field(1, IR_VERSION) + _field(7, graph) + _field(8, _field(1, "") + _field(2, OPSET))
+    graph = b"".join(field(1, n) for n in nodes) + field(2, stage.name) + b"".join(field(5, t) for t in tensors)
+    graph += field(11, _value("input", ["batch", 3, *side]))
+    graph += b"".join(field(12, _value(name, dims)) for name, dims in outputs.items())
+    return field(1, IR_VERSION) + field(7, graph) + field(8, field(1, "") + field(2, OPSET))
 
 
 def output_name(head):

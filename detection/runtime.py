@@ -4,8 +4,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from config import HEADS, NET_BATCH, Stage
-from detection import images, onnx_graph, weights
+from config import HEADS, NET_PIXELS, Stage
+from detection import tensorflow_graph, weights
 
 
 class Net:
@@ -13,9 +13,11 @@ class Net:
 
     def __init__(self, stage: Stage, arrays, heads=tuple(HEADS)):
         self._heads = heads
-        self._outputs = [onnx_graph.output_name(head) for head in heads]
-        model = onnx_graph.build(stage, arrays, heads)
-        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        self._columns = tensorflow_graph.columns(heads)
+        self._batch = max(NET_PIXELS // stage.size ** 2, 1)
+        graph = np.frombuffer(tensorflow_graph.build(stage, arrays, heads), np.uint8)
+        self._net = cv2.dnn.readNetFromTensorflow(graph, engine=cv2.dnn.ENGINE_CLASSIC)
+        self._net.enableFusion(False)      # a PReLU fused with its convolution takes longer than the two
 
     @classmethod
     def load(cls, folder, stage: Stage, heads=tuple(HEADS)):
@@ -24,15 +26,27 @@ class Net:
 
     def maps(self, image):
         """P-Net on one image of any size: uint8 (H, W, 3) -> a list of maps (h, w, c), one a head."""
-        return [np.moveaxis(out[0], 0, -1) for out in self._forward(image[None])]
+        return [np.moveaxis(out[0], 0, -1) for out in self._split(self._forward(image[None]))]
 
     def __call__(self, crops):
         """uint8 (N, size, size, 3) -> a list of float32 (N, c), one a head; "face" is (no face, face)."""
-        parts = [self._forward(crops[i:i + NET_BATCH]) for i in range(0, len(crops), NET_BATCH)]
+        parts = [self._forward(crops[i:i + self._batch]) for i in range(0, len(crops), self._batch)]
         if not parts:
             return [np.zeros((0, HEADS[head]), np.float32) for head in self._heads]
-        return [np.concatenate(outs).reshape(len(crops), -1) for outs in zip(*parts)]
+        return self._split(np.concatenate(parts).reshape(len(crops), -1))
 
     def _forward(self, batch):
-        self._net.setInput(images.blob(batch))
-        return self._net.forward(self._outputs)
+        """uint8 (N, H, W, 3) -> float32 (N, c) or (N, c, h, w); the scaling of the pixels is part of the net."""
+        self._net.setInput(batch.transpose(0, 3, 1, 2).astype(np.float32, order="C"))
+        return self._net.forward()
+
+    def _split(self, outputs):
+        """Outputs (N, c, ...) -> one array (N, c, ...) a head, the logit of the face as (no face, face)."""
+        arrays = []
+        for head in self._heads:
+            array = outputs[:, self._columns[head]]
+            if head == "face":
+                score = 1 / (1 + np.exp(-array))
+                array = np.concatenate([1 - score, score], axis=1)
+            arrays.append(array)
+        return arrays

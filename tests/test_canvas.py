@@ -39,10 +39,11 @@ def pnet(tmp_path_factory):
 def level_by_level(detector, image):
     """What `Detector.propose` is to give, written down plainly."""
     found = []
-    height, width = image.shape[:2]
+    halved = images.halvings(image)
+    height, width = halved[0].shape[:2]
     for w, h in images.level_sizes(height, width, detector.min_face_size, 12, detector.factor):
         level = np.zeros((h + h % 2, w + w % 2, 3), np.uint8)
-        level[:h, :w] = images.resize(image, w, h)
+        level[:h, :w] = images.shrink(halved, w, h)
         face, offsets = detector.nets[0].maps(level)
         rows, columns = np.nonzero(face[..., 1] >= detector.thresholds[0])
         windows = np.stack([2 * columns, 2 * rows, 2 * columns + 12, 2 * rows + 12], axis=1).astype(np.float32)
@@ -69,6 +70,8 @@ def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, 
     assert len(found) == len(boxes)
     assert len(boxes) > 0 or height * width < 1000
     np.testing.assert_allclose(np.sort(found.scores), np.sort(scores), atol=1e-5)
+    if not len(boxes):
+        return
     nearest = np.abs(found.boxes[:, None] - boxes).max(axis=2).argmin(axis=1)
     assert len(set(nearest)) == len(boxes)
     np.testing.assert_allclose(found.boxes, boxes[nearest], atol=0.01)

@@ -86,11 +86,6 @@ def test_pyramid_of_small_images(shape):
     assert len(images.level_sizes(*shape, 20, 12, 0.709)) == (1 if min(shape) >= 20 else 0)
 
 
-def test_blob_is_the_normalised_image(photograph):
-    blob = images.blob(photograph[None])
-    np.testing.assert_allclose(blob[0].transpose(1, 2, 0), images.normalise(photograph.astype(np.float32)), atol=1e-6)
-
-
 def test_read_takes_any_file_name(tmp_path, photograph):
     path = tmp_path / "人 脸.png"
     path.write_bytes(cv2.imencode(".png", photograph)[1].tobytes())

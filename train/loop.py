@@ -53,7 +53,7 @@ class Training:
         self.steps = batches.steps_per_epoch(stage, stored.counts, parts)
         self.has_validation = any(stored.counts[f"{name}-validation"] for name in parts)
         with self.strategy.scope():
-            self.model = nets.build(stage, seed, synchronized=self.strategy.num_replicas_in_sync > 1)
+            self.model = nets.build(stage, seed)
             self.optimizer = keras.optimizers.SGD(schedule(rate, epochs * self.steps, decay_at), MOMENTUM,
                                                   nesterov=True)
             self.optimizer.build(self.model.trainable_variables)

@@ -5,16 +5,16 @@ While a net trains, a batch normalisation stands between each layer and its PReL
 """
 import numpy as np
 
-from config import HEADS, NORM_EPSILON, NORM_MOMENTUM, PRELU_INIT, Conv, Pool, Stage
+from config import HEADS, NORM_EPSILON, Conv, Pool, Stage
 from detection.weights import shapes, trunk
 from preprocess.quiet_tensorflow import keras
+from train import layers
 
 
-def build(stage: Stage, seed=0, synchronized=False):
+def build(stage: Stage, seed=0):
     """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 10)}.
 
     P-Net takes any height and width and gives maps (B, h, w, c); `flat` turns those of 12 px crops into (B, c).
-    synchronized: the normalisations take the statistics of the whole batch where several replicas share it.
     """
     def start(name):
         """Glorot uniform from the net's seed and the array's name: adding a layer changes no other's start."""
@@ -31,14 +31,10 @@ def build(stage: Stage, seed=0, synchronized=False):
         if isinstance(layer, Conv):
             x = keras.layers.Conv2D(layer.channels, layer.kernel, use_bias=False, kernel_initializer=start(name),
                                     name=name)(x)
-            across = [1, 2]
         else:
             x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(shape) == 3 else x
             x = keras.layers.Dense(layer.units, use_bias=False, kernel_initializer=start(name), name=name)(x)
-            across = None
-        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, synchronized=synchronized,
-                                            name=f"{name}_norm")(x)
-        x = keras.layers.PReLU(keras.initializers.Constant(PRELU_INIT), shared_axes=across, name=f"{name}_prelu")(x)
+        x = layers.PReLU(name=f"{name}_prelu")(layers.Norm(name=f"{name}_norm")(x))
     if len(shape) == 3:
         heads = {head: keras.layers.Conv2D(n, 1, kernel_initializer=start(head), name=head)(x)
                  for head, n in HEADS.items()}

@@ -48,8 +48,8 @@ def strategy():
 def require_same(strategy, value, what):
     """UserError unless all workers hold the same JSON value."""
     number = tf.constant(zlib.crc32(json.dumps(value).encode()), tf.int64)
-    total = strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("SUM", number))
-    if strategy.experimental_local_results(total)[0] != number * strategy.num_replicas_in_sync:
+    everyone = strategy.run(tf.function(lambda: total(number)))
+    if strategy.experimental_local_results(everyone)[0] != number * strategy.num_replicas_in_sync:
         raise UserError(f"the workers do not have the same {what}; give all the same command, and folders that all share")
 
 
@@ -66,6 +66,25 @@ def told_when_lost():
                         "all of them again: they go on at the last checkpoint") from None
 
 
+def count():
+    """Replicas that share a batch."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def total(values):
+    """Tensors -> their sums over the replicas. Differentiable: the gradient of a sum over all is the sum of all's."""
+    return tf.distribute.get_replica_context().all_reduce("SUM", values)
+
+
+def moments(x):
+    """x (b, H, W, C) of each replica -> mean (C,), variance (C,) over all of them, float32; values in each channel."""
+    x = tf.cast(x, tf.float32)
+    values = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+    sums = total(tf.concat([tf.reduce_sum(x, [0, 1, 2]), [values]], 0))
+    mean, values = sums[:-1] / sums[-1], tf.stop_gradient(sums[-1])
+    return mean, total(tf.reduce_sum(tf.square(x - mean), [0, 1, 2])) / values, values
+
+
 def rows(batch_size):
     """Numbers (b,) of this replica's rows of a batch: every n-th, so that each kind of sample is shared evenly."""
     context = tf.distribute.get_replica_context()
@@ -74,7 +93,7 @@ def rows(batch_size):
 
 def share(values):
     """values (B, ...) -> this replica's rows (b, ...)."""
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+    if count() == 1:
         return values
     return tf.gather(values, rows(tf.shape(values)[0]))
 
@@ -84,9 +103,9 @@ def whole(outputs, batch_size):
 
     To a gradient tape only this replica's rows are variable; the optimizer adds the gradients of all replicas.
     """
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+    if count() == 1:
         return outputs
     own = {head: tf.scatter_nd(rows(batch_size)[:, None], value, [batch_size, value.shape[1]])
            for head, value in outputs.items()}
-    everyone = tf.distribute.get_replica_context().all_reduce("SUM", own)
+    everyone = total(own)
     return {head: own[head] + tf.stop_gradient(everyone[head] - own[head]) for head in own}

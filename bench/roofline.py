@@ -1,0 +1,83 @@
+"""How much of the processor the nets use: multiply-adds of each net, GFLOP/s reached, and those of a matrix product.
+
+reads    model/
+prints   a markdown table; one multiply-add counts as two operations, of the net as it is written down
+
+    python bench/roofline.py                                                 # 15 s
+"""
+import argparse
+from statistics import median
+
+import contestants
+import measure
+import numpy as np
+
+from config import CASCADE, MODEL, Conv, Dense
+from detection.cascade import HEADS_USED
+from detection.runtime import Net
+from detection.weights import trunk
+
+
+def multiply_adds(stage, outputs):
+    """Multiply-adds of a net on one crop of its own size, for that many numbers from its heads."""
+    total = 0
+    for _, layer, shape in trunk(stage):
+        if isinstance(layer, Conv):
+            total += (shape[0] - layer.kernel + 1) ** 2 * layer.kernel ** 2 * shape[2] * layer.channels
+        elif isinstance(layer, Dense):
+            total += int(np.prod(shape)) * layer.units
+        elif layer is None:
+            total += int(np.prod(shape)) * outputs
+    return total
+
+
+def main(args):
+    rng, work, operations = np.random.default_rng(0), {}, {}
+    for stage, heads in zip(CASCADE, HEADS_USED):
+        net = Net.load(MODEL, stage, heads)
+        count = args.windows // stage.size ** 2
+        crops = rng.integers(0, 256, (count, stage.size, stage.size, 3), dtype=np.uint8)
+        name = f"{stage.name}, {count} crops"
+        work[name] = lambda net=net, crops=crops: net(crops)
+        operations[name] = 2 * count * multiply_adds(stage, 15 if "landmark" in heads else 5)
+        if stage is CASCADE[0]:
+            image = rng.integers(0, 256, (args.windows // 512, 512, 3), dtype=np.uint8)
+            name = f"{stage.name}, one canvas {image.shape[1]}x{image.shape[0]}"
+            work[name] = lambda net=net, image=image: net.maps(image)
+            operations[name] = 2 * canvas_multiply_adds(stage, image.shape)
+    side = 1024
+    matrix = rng.normal(size=(side, side)).astype(np.float32)
+    work[f"float32 matrix product, {side} cubed"] = lambda: matrix @ matrix
+    operations[f"float32 matrix product, {side} cubed"] = 2 * side ** 3
+    seconds = {name: median(taken) for name, taken in measure.by_turns(work, args.repeats).items()}
+    best = operations[name := list(work)[-1]] / seconds[name]
+    measure.table(["work", "million multiply-adds", "ms", "GFLOP/s", "of the matrix product"], [
+        [name, f"{operations[name] / 2e6:.0f}", f"{1000 * taken:.1f}", f"{operations[name] / taken / 1e9:.0f}",
+         f"{operations[name] / taken / best:.0%}"] for name, taken in seconds.items()])
+    print()
+    measure.machine()
+
+
+def canvas_multiply_adds(stage, shape):
+    """Multiply-adds of P-Net sliding over a picture (height, width, 3)."""
+    height, width, channels = shape
+    total = 0
+    for layer in stage.layers:
+        if isinstance(layer, Conv):
+            height, width = height - layer.kernel + 1, width - layer.kernel + 1
+            total += height * width * layer.kernel ** 2 * channels * layer.channels
+            channels = layer.channels
+        else:
+            height, width = -(-height // layer.stride), -(-width // layer.stride)
+    return total + height * width * channels * 5
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="turns (default: 15)")
+    parser.add_argument("--windows", type=int, default=1 << 17, metavar="PX", help="px of each input (default: 131072)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main(parse())

@@ -1,0 +1,49 @@
+"""Time from the start of a process to its first result, and from a second process on, when files are cached.
+
+reads    picture/, of which it makes one of 640x480; model/
+prints   a markdown table: median and best seconds of the starts, turn by turn
+
+    python bench/start.py --yunet face_detection_yunet_2023mar.onnx          # 1 min with all contestants
+"""
+import argparse
+import json
+import sys
+from statistics import median
+
+import contestants
+import measure
+
+
+def one(name, yunet):
+    """What a started process does: one detection; the line that it prints ends the time."""
+    detectors = contestants.make([name], 20, yunet)
+    if detectors:
+        print(json.dumps([detectors[name](contestants.picture("640x480"))]), flush=True)
+
+
+def main(args):
+    if args.one:
+        return one(args.one, args.yunet)
+    yunet = ["--yunet", args.yunet] if args.yunet else []
+    seconds = {}
+    for turn in range(args.repeats + 1):                       # the first turn fills the system's file cache
+        for name in args.contestants if turn == 0 else list(seconds):
+            faces, taken = measure.in_a_process(__file__, "--one", name, *yunet)
+            if faces is not None:
+                seconds.setdefault(name, []).append(taken)
+    measure.table(["detector", "start to first result, s", "best, s"], [
+        [name, f"{median(taken[1:]):.2f}", f"{min(taken[1:]):.2f}"] for name, taken in seconds.items()])
+    print()
+    measure.machine()
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    contestants.add_arguments(parser)
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="starts of each (default: 5)")
+    parser.add_argument("--one", choices=contestants.ALL, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse()))

