@@ -15,6 +15,7 @@ from pathlib import Path
 from config import DATA, FORMAT, MODEL, SEED
 from detection.errors import UserError
 from detection.whole import whole
+from preprocess import places
 
 
 def parser(docstring):
@@ -103,8 +104,7 @@ class Step:
     def report(self):
         """The manifest's report if the step is done with just these inputs and options, else None."""
         manifest = read_manifest(self.manifest)
-        if manifest and manifest["depends"] == self.depends and all(
-                _size(self.folder / name) == size for name, size in manifest["outputs"].items()):
+        if manifest and manifest["depends"] == self.depends and not places.changed(self.folder, manifest["outputs"]):
             return manifest["report"]
         return None
 
@@ -129,7 +129,7 @@ class Step:
     def _discard(self, manifest):
         """Removes what an earlier run wrote."""
         for name in manifest["outputs"] if manifest else []:
-            (self.folder / name).unlink(missing_ok=True)
+            places.remove(places.join(self.folder, name))
         self.manifest.unlink(missing_ok=True)
 
     def part(self, name):
@@ -137,19 +137,19 @@ class Step:
         return self.parts / name
 
     def finish(self, outputs, report):
-        """Moves the finished parts of these names into the folder, then writes the manifest."""
+        """Moves the finished parts of these names into the folder, then writes the manifest.
+
+        An output whose name is an address (preprocess/places.py) is there already.
+        """
         for name in outputs:
-            if self.part(name).exists():
+            if not places.is_address(name) and self.part(name).exists():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(self.part(name), self.folder / name)
-        sizes = {name: _size(self.folder / name) for name in outputs}
-        write_json(self.manifest, {"depends": self.depends, "outputs": sizes, "report": report})
+        sizes = {name: places.size(places.join(self.folder, name)) for name in outputs}
+        write_json(self.part("manifest"), {"depends": self.depends, "outputs": sizes, "report": report})
+        os.replace(self.part("manifest"), self.manifest)     # so that whatever a kill leaves, it leaves among the parts
         shutil.rmtree(self.parts)
         return report
-
-
-def _size(path):
-    return path.stat().st_size if path.exists() else None
 
 
 def read_manifest(path):

@@ -20,7 +20,7 @@ from conftest import ROOT
 from test_batches import make_records
 from test_steps import P_STEPS, contents, random_model
 
-PATIENCE = 300      # seconds, on a busy machine
+PATIENCE = 900      # seconds, on a busy machine
 
 
 @pytest.fixture(scope="module")
