@@ -1,7 +1,10 @@
 """Files that are written whole or not at all."""
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
+
+OWN = f"{socket.gethostname()}-{os.getpid()}"      # two processes, be they on two machines, never share a temporary name
 
 
 @contextmanager
@@ -12,7 +15,7 @@ def whole(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{OWN}.tmp")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

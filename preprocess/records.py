@@ -6,7 +6,7 @@ image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
 from pathlib import Path
 
 from detection.errors import UserError
-from detection.whole import whole
+from preprocess import places
 from preprocess.quiet_tensorflow import tf
 from preprocess.step import read_manifest
 
@@ -34,8 +34,8 @@ def decode(serialised, size):
 
 
 def write(path, encoded):
-    """Writes serialised records to `path`, whole or not at all."""
-    with whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+    """Writes serialised records to `path`, a file or an address, whole or not at all."""
+    with places.whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
         for record in encoded:
             writer.write(record)
 
@@ -47,7 +47,7 @@ class Records:
     """
 
     def __init__(self, folder, size):
-        self.folder, self.size = Path(folder) / "records", size
+        self.folder, self.size = Path(folder), size
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
         again = f"run `python preprocess/gen_tfrecords.py {size}`"
@@ -56,13 +56,12 @@ class Records:
         report = manifest["report"]
         if report["size"] != size:
             raise UserError(f"{self.manifest}: these records hold {report['size']} px crops, not {size} px; {again}")
-        lacking = [name for name, length in manifest["outputs"].items()
-                   if not (self.folder.parent / name).is_file()
-                   or (self.folder.parent / name).stat().st_size != length]
+        lacking = places.changed(self.folder, manifest["outputs"])
         if lacking:
-            raise UserError(f"{self.folder.parent / lacking[0]}: this shard is missing or cut short; {again}")
-        self.counts, self._shards = report["counts"], report["shards"]
+            raise UserError(f"{places.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
+        self.counts, self._shards, self._place = report["counts"], report["shards"], report.get("place", "records")
 
     def files(self, name, split):
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
-        return [str(self.folder / shard) for shard in self._shards[f"{name}-{split}"]]
+        place = places.join(self.folder, self._place)
+        return [str(places.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]

@@ -15,6 +15,7 @@ from pathlib import Path
 from config import DATA, FORMAT, MODEL, SEED
 from detection.errors import UserError
 from detection.whole import whole
+from preprocess import places
 
 
 def parser(docstring):
@@ -27,8 +28,11 @@ def parser(docstring):
                        help="lists, TFRecords and checkpoints, in a folder a size (default: the data folder)")
     group.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     group = result.add_argument_group("how it runs")
-    group.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
-                       help="processes (default: one a core; the result does not depend on it)")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
+                        help="processes (default: one a core; the result does not depend on it)")
+    either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
+                        help="go through the photos on this Ray cluster instead; its nodes see the same folders")
     group.add_argument("--seed", type=int, default=SEED, help=f"of every random draw (default: {SEED})")
     group.add_argument("--force", action="store_true", help="do it again, though it is done")
     return result
@@ -38,7 +42,11 @@ def run(main, arguments):
     """Runs main(parsed arguments); a problem the user can mend becomes one line and exit code 2."""
     args = arguments.parse_args()
     args.work = args.work or args.data
-    if args.workers < 1:
+    if isinstance(args.workers, str):
+        for name, value in vars(args).items():
+            if isinstance(value, Path):
+                setattr(args, name, value.absolute())      # nodes of a cluster stand in folders of their own
+    elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
     try:
         main(args)
@@ -93,17 +101,20 @@ class Step:
             self._discard(read_manifest(self.manifest))
             shutil.rmtree(self.parts, ignore_errors=True)
 
-    def finished(self):
-        """The manifest's report if the step is done with just these inputs and options, else None.
-
-        Prints which; clears what an earlier, different run left.
-        """
+    def report(self):
+        """The manifest's report if the step is done with just these inputs and options, else None."""
         manifest = read_manifest(self.manifest)
-        if manifest and manifest["depends"] == self.depends and all(
-                _size(self.folder / name) == size for name, size in manifest["outputs"].items()):
+        if manifest and manifest["depends"] == self.depends and not places.changed(self.folder, manifest["outputs"]):
+            return manifest["report"]
+        return None
+
+    def finished(self):
+        """As `report`; prints whether it is done, and clears what an earlier, different run left."""
+        manifest, report = read_manifest(self.manifest), self.report()
+        if report is not None:
             print(f"{self.manifest}: done already with these inputs and options; --force does it again")
             shutil.rmtree(self.parts, ignore_errors=True)     # a run stopped at its very last line leaves them
-            return manifest["report"]
+            return report
         if manifest:
             print(f"{self.manifest}: its inputs or options have changed; doing it again")
             self._discard(manifest)
@@ -118,7 +129,7 @@ class Step:
     def _discard(self, manifest):
         """Removes what an earlier run wrote."""
         for name in manifest["outputs"] if manifest else []:
-            (self.folder / name).unlink(missing_ok=True)
+            places.remove(places.join(self.folder, name))
         self.manifest.unlink(missing_ok=True)
 
     def part(self, name):
@@ -126,19 +137,19 @@ class Step:
         return self.parts / name
 
     def finish(self, outputs, report):
-        """Moves the finished parts of these names into the folder, then writes the manifest."""
+        """Moves the finished parts of these names into the folder, then writes the manifest.
+
+        An output whose name is an address (preprocess/places.py) is there already.
+        """
         for name in outputs:
-            if self.part(name).exists():
+            if not places.is_address(name) and self.part(name).exists():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(self.part(name), self.folder / name)
-        sizes = {name: _size(self.folder / name) for name in outputs}
-        write_json(self.manifest, {"depends": self.depends, "outputs": sizes, "report": report})
+        sizes = {name: places.size(places.join(self.folder, name)) for name in outputs}
+        write_json(self.part("manifest"), {"depends": self.depends, "outputs": sizes, "report": report})
+        os.replace(self.part("manifest"), self.manifest)     # so that whatever a kill leaves, it leaves among the parts
         shutil.rmtree(self.parts)
         return report
-
-
-def _size(path):
-    return path.stat().st_size if path.exists() else None
 
 
 def read_manifest(path):

@@ -139,6 +139,18 @@ def test_training_killed_and_run_again_ends_in_the_same_weights(done, sample, sc
     assert "done already" in script(*command("killed")).stdout
 
 
+def test_shards_behind_an_address_are_the_same_and_train_the_same_net(done, sample, script, tmp_path):
+    work, place = tmp_path / "work", tmp_path / "bucket"
+    shutil.copytree(done, work)
+    script("preprocess/gen_tfrecords.py", 12, "--data", sample, "--work", work, "--records", f"file://{place}")
+    assert not list((work / "12" / "records").glob("*"))     # those of the run before, in another place
+    assert contents(place / "12") == contents(done / "12" / "records")
+    for name, folder in (("here", shutil.copytree(done, tmp_path / "here")), ("there", work)):
+        script("train/train.py", 12, "--work", folder, "--model", tmp_path / name / "model", "--graph", tmp_path / "graph",
+               "--epochs", 1)
+    assert (tmp_path / "here/model/pnet.npz").read_bytes() == (tmp_path / "there/model/pnet.npz").read_bytes()
+
+
 def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):
     model = random_model(tmp_path / "model", rng)
     cases = [("preprocess/gen_12net_data.py", "--data", tmp_path),

@@ -6,6 +6,9 @@ writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with t
 
 Stopped at any moment, the same command goes on at the last checkpoint, at most a minute back, and ends in the same
 weights. A change of the records or of an option starts anew.
+
+It trains on all GPUs of the machine; on several machines where TF_CONFIG names them (docs/cluster.md). The batch is
+shared among them: the loss curve is that of one.
 """
 import shutil
 import sys
@@ -21,9 +24,10 @@ from preprocess import step  # noqa: E402
 
 
 def train(run, stored, args):
-    """Trains on the stored records to the end; leaves best.npz and log.csv with the step. Returns the best row."""
+    """Trains on the stored records to the end; leaves best.npz and log.csv in the step's parts. Returns the log."""
     from preprocess.quiet_tensorflow import keras, tf    # slow to load, so only where it is needed
-    from train import batches, loop
+    from train import batches, loop, replicas
+    strategy = replicas.strategy()     # first of all: it finds the other machines
     keras.utils.set_random_seed(args.seed)
     keras.mixed_precision.set_global_policy(args.precision)
     tf.config.experimental.enable_op_determinism()
@@ -33,12 +37,12 @@ def train(run, stored, args):
         print(f"warning: no {name} samples; {stage.name} does not learn from them")
     initial = weights.read(args.init_from, stage) if args.init_from else None
     training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
-                             args.graph / str(args.size), args.decay_at, initial)
+                             args.graph / str(args.size), args.decay_at, initial, strategy)
+    replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
           f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
-    history = training.run()
-    best = min(history, key=lambda row: row.get("validation_total", row["total"]))
-    return run.finish(["train/best.npz", "train/log.csv"], best)
+    with replicas.told_when_lost():
+        return training.run()
 
 
 def main(args):
@@ -50,12 +54,21 @@ def main(args):
         if not getattr(args, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {getattr(args, name)}")
     from preprocess import records
+    from train import replicas
     stored = records.Records(folder, args.size)
     inputs = [stored.manifest] + ([args.init_from] if args.init_from else [])
     options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate", "decay_at",
                                                       "precision")}
-    run = step.Step(folder, "train", inputs, options, args.force)
-    best = run.finished() or train(run, stored, args)
+    chief = replicas.is_chief()
+    run = step.Step(folder, "train", inputs, options, args.force and chief)
+    best = run.finished() if chief else None if args.force else run.report()     # only the chief clears what is stale
+    if best is None:
+        history = train(run, stored, args)
+        best = min(history, key=lambda row: row.get("validation_total", row["total"]))
+        if chief:
+            run.finish(["train/best.npz", "train/log.csv"], best)
+    if not chief:
+        return
     target = args.model / f"{stage.name}.npz"
     with whole(target) as temporary:
         shutil.copyfile(folder / "train" / "best.npz", temporary)
