@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, ONET, PART, PICTURE, PNET,  # noqa: E402
-                    PNET_STRIDE, POSITIVE, PYRAMID_FACTOR)
+from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, ONET, PART, PICTURE,  # noqa: E402
+                    PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, PYRAMID_FACTOR)
 from detection import Detector, boxes as bx, canvas, images  # noqa: E402
 from detection.draw import BOX, DROPPED, POINT, explain  # noqa: E402
 from preprocess import annotations, gen_12net_data, gen_landmark_aug, samples  # noqa: E402
@@ -255,14 +255,14 @@ def augmented(found, count=9):
     """One positive and one landmark sample as they are, and as training shows them."""
     from preprocess.quiet_tensorflow import tf
     from preprocess.show_samples import tile
-    from train import batches
+    from train.augment import augment
     rows = []
     for value in (POSITIVE, LANDMARK):
         pixels, s = found[value][0]
         many = [tf.repeat(tf.constant(a)[None], count - 1, axis=0)
-                for a in (pixels.astype(np.float32), np.int64(value), s.offsets, s.points)]
-        shown, _, offsets, points = batches.augment(*many, tf.constant([SEED, 1], tf.int64), occlusion=0.5)
-        shown = np.clip(shown.numpy() * 128 + 127.5, 0, 255).astype(np.uint8)
+                for a in (pixels, np.int64(value), s.offsets, s.points)]
+        shown, _, offsets, points = augment(*many, tf.constant([SEED, 1], tf.int64), occlusion=0.5)
+        shown = np.round(shown.numpy() / PIXEL_SCALE + PIXEL_MEAN).clip(0, 255).astype(np.uint8)
         tiles = [tile(pixels, value, s.offsets, s.points)]
         tiles += [tile(*sample) for sample in zip(shown, [value] * count, offsets.numpy(), points.numpy())]
         rows.append(np.hstack(tiles))
