@@ -261,7 +261,7 @@ def augmented(found, count=9):
         pixels, s = found[value][0]
         many = [tf.repeat(tf.constant(a)[None], count - 1, axis=0)
                 for a in (pixels, np.int64(value), s.offsets, s.points)]
-        shown, _, offsets, points = augment(*many, tf.constant([SEED, 1], tf.int64), occlusion=0.5)
+        shown, _, offsets, points = augment(*many, tf.constant([SEED, value], tf.int64), occlusion=0.5)
         shown = np.round(shown.numpy() / PIXEL_SCALE + PIXEL_MEAN).clip(0, 255).astype(np.uint8)
         tiles = [tile(pixels, value, s.offsets, s.points)]
         tiles += [tile(*sample) for sample in zip(shown, [value] * count, offsets.numpy(), points.numpy())]
