@@ -31,7 +31,8 @@ def main(args):
     for kind, title in enumerate(("ms", "ms of processor time")):
         print(f"\n{title}\n")
         measure.table(["picture", *names], [
-            [label, *(f"{1000 * taken[who][kind]:.0f} ({faces[who]})" for who in names)] for label, taken, faces in times])
+            [label, *(f"{1000 * taken[who][kind]:.0f} ({faces[who]})" for who in names)]
+            for label, taken, faces in times])
     others = [who for who in names if who != "ours"]
     if others and "ours" in names:
         print("\ntimes that ours takes less (of processor time)\n")

@@ -37,7 +37,8 @@ def in_a_process(script, *arguments):
     value is None where the script ended without one; it has then said why.
     """
     start = time.perf_counter()
-    with subprocess.Popen([sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE, text=True) as run:
+    command = [sys.executable, str(script), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         line = run.stdout.readline()
         seconds = time.perf_counter() - start
         run.stdout.read()

@@ -50,7 +50,7 @@ def halvings(image):
 
 
 def shrink(halved, width, height):
-    """Halvings -> (height, width, 3), from the smallest that is three times as large, so that no level reads all pixels.
+    """Halvings -> (height, width, 3), from the smallest that is three times as large: no level reads all pixels.
 
     About 1.3 grey levels (root mean square) from the average of all pixels; from twice as large it would be 2.0.
     """

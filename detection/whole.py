@@ -4,7 +4,7 @@ import socket
 from contextlib import contextmanager
 from pathlib import Path
 
-OWN = f"{socket.gethostname()}-{os.getpid()}"      # two processes, be they on two machines, never share a temporary name
+OWN = f"{socket.gethostname()}-{os.getpid()}"      # two processes, on two machines even, share no temporary name
 
 
 @contextmanager

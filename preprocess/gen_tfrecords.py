@@ -103,7 +103,7 @@ def write_records(run, lists, place, args):
     groups = [run.part(f"group-{i:05d}.tsv") for i in range(count)]
     sizes = scatter(lists, groups)
     names = {(path.stem, split): [shard_name(path.stem, split, i, count) for i in range(count)]
-             for path in lists for split in SPLITS}
+             for path in lists for split in SPLITS}        # lists of one name go into one set
     target = places.join(run.parts, place)
     tasks = [Task(group, group.with_suffix(".json"), {key: places.join(target, n[i]) for key, n in names.items()},
                   args.data, size, args.seed) for i, group in enumerate(groups)]
@@ -124,7 +124,9 @@ def write_records(run, lists, place, args):
 
 def main(args):
     folder = args.work / str(args.size)
-    lists = [folder / f"{name}.txt" for name in STAGES[args.size].batch]
+    if args.again and args.size != 24:
+        raise UserError("--again is for 24; for 12 it is an option of gen_imglist_pnet.py, and O-Net mines for no net")
+    lists = [path for name in STAGES[args.size].batch for path in samples.lists(args.work, args.size, name, args.again)]
     place, options = "records", {"seed": args.seed, "size": args.size}
     if args.records:
         place = places.join(places.absolute(args.records), str(args.size))
@@ -132,7 +134,8 @@ def main(args):
     run = step.Step(folder, "records", lists, options, args.force)
     report = run.finished() or write_records(run, lists, str(place), args)
     for name, count in report["counts"].items():
-        print(f"{places.join(places.join(folder, place), name)}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
+        shards = places.join(places.join(folder, place), name)
+        print(f"{shards}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
     print(f"{sum(report['counts'].values()):,} records of {report['samples']:,} samples")
     for name in STAGES[args.size].batch:
         warn_if_short(name, report["counts"], STAGES[args.size])
@@ -150,6 +153,8 @@ def warn_if_short(name, counts, stage):
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
+    arguments.add_argument("--again", action="store_true",
+                           help="24 only: add the samples that R-Net mined for O-Net, for a second round of R-Net")
     arguments.add_argument("--records", metavar="PLACE",
                            help="write the shards here, in a folder a size: a folder, or an address that tf.io.gfile "
                                 "opens, such as gs://bucket/mtcnn (default: <work>)")

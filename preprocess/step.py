@@ -88,6 +88,13 @@ def count_lines(path):
         return sum(1 for _ in file)
 
 
+def _keys(inputs):
+    """Yields (name, path): the file's name, with its folder's where two have the same."""
+    names = [Path(path).name for path in inputs]
+    for name, path in zip(names, inputs):
+        yield (name if names.count(name) == 1 else f"{Path(path).parent.name}/{name}"), path
+
+
 class Step:
     """One step in `folder`. inputs: files it depends on. options: all else that changes its result."""
 
@@ -95,7 +102,7 @@ class Step:
         self.folder, self.name = Path(folder), name
         self.manifest = self.folder / f"{name}.json"
         self.parts = self.folder / f".{name}.parts"
-        self.depends = {"format": FORMAT, "inputs": {Path(p).name: digest(p) for p in inputs},
+        self.depends = {"format": FORMAT, "inputs": {key: digest(p) for key, p in _keys(inputs)},
                         "options": json.loads(json.dumps(options))}
         if force:
             self._discard(read_manifest(self.manifest))

@@ -1,4 +1,4 @@
-"""Maps a function over tasks with local processes or a Ray cluster. The result does not depend on which, or how many."""
+"""Maps a function over tasks with local processes or a Ray cluster. The result depends on neither."""
 import multiprocessing
 from collections import deque
 from contextlib import contextmanager

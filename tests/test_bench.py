@@ -6,13 +6,14 @@ import pytest
 
 def cells(text):
     """Markdown -> the rows of its tables, without the rules below the headers."""
-    rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if line.startswith("|")]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in lines]
     return [row for row in rows if not row[0].startswith("---")]
 
 
 def test_detection_times_each_picture_and_finds_its_face(script):
-    header, ours, *_ = cells(script("bench/detection.py", "--contestants", "ours", "--pictures", "640x480", "--min-face",
-                                    "40", "--repeats", "1").stdout)
+    header, ours, *_ = cells(script("bench/detection.py", "--contestants", "ours", "--pictures", "640x480",
+                                    "--min-face", "40", "--repeats", "1").stdout)
     assert header == ["picture", "ours"] and ours[0] == "640x480, min face 40"
     milliseconds, faces = ours[1].split()
     assert 0 < float(milliseconds) < 60_000 and faces == "(1)"
@@ -25,7 +26,8 @@ def test_who_is_missing_is_left_out_with_a_sentence(script):
     assert cells(run.stdout)[0] == ["picture", "ours"]
 
 
-@pytest.mark.parametrize("arguments", [("bench/start.py", "--one", "ours"), ("bench/memory.py", "--one", "ours", "1920x1080"),
+@pytest.mark.parametrize("arguments", [("bench/start.py", "--one", "ours"),
+                                       ("bench/memory.py", "--one", "ours", "1920x1080"),
                                        ("bench/memory.py", "--one", "ours", "sizes", "--sizes", "4")])
 def test_started_processes_give_their_figures(script, arguments):
     figures = json.loads(script(*arguments).stdout)

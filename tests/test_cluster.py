@@ -96,8 +96,8 @@ def ray_nodes(start, tmp_path):
     short = Path("/tmp") / f"ray-{os.getpid()}-{free_port()}"      # names of sockets must be short
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(32).hex()}
     address = f"127.0.0.1:{free_port()}"
-    head = start([*words, "--head", "--port", address.split(":")[1], "--include-dashboard", "false", "--ray-client-server-port",
-                  free_port(), "--temp-dir", short], **token)
+    head = start([*words, "--head", "--port", address.split(":")[1], "--include-dashboard", "false",
+                  "--ray-client-server-port", free_port(), "--temp-dir", short], **token)
     until(lambda: "Ray runtime started" in head.log.read_text(), head)
     second = start([*words, "--address", address], **token)
     until(lambda: "Ray runtime started" in second.log.read_text(), second)

@@ -1,7 +1,7 @@
 """Samples as they could have been: mirrored, in another light, blurred, noisy, partly hidden; anew every time.
 
-All is drawn from the batch's seed. Written to touch the pixels of a batch as few times as possible: with small nets this
-can take as long as the training step.
+All is drawn from the batch's seed. Written to touch the pixels of a batch as few times as possible: with small nets
+this can take as long as the training step.
 """
 import numpy as np
 
@@ -67,7 +67,7 @@ def degrade(images, seed):
 
 
 def noise(size):
-    """(NOISE_TILES, size, size, 3): normal noise, drawn once, as drawing it for each batch takes longer than the rest."""
+    """(NOISE_TILES, size, size, 3): normal noise, drawn once: to draw it for each batch takes longer than the rest."""
     return tf.constant(np.random.default_rng(0).standard_normal((NOISE_TILES, size, size, 3), np.float32))
 
 

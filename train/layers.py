@@ -46,7 +46,8 @@ class PReLU(keras.layers.Layer):
     """(B, ..., C) -> x where positive, alpha x elsewhere, with a learned slope alpha for each channel."""
 
     def build(self, shape):
-        self.alpha = self.add_weight(shape=shape[-1:], initializer=keras.initializers.Constant(PRELU_INIT), name="alpha")
+        start = keras.initializers.Constant(PRELU_INIT)
+        self.alpha = self.add_weight(shape=shape[-1:], initializer=start, name="alpha")
 
     def call(self, x):
         return prelu(x, tf.convert_to_tensor(self.alpha))

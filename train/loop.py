@@ -93,7 +93,7 @@ class Training:
         self.sums.assign_add(self.strategy.experimental_local_results(values)[0])     # the same on all replicas
 
     def _update(self, batch):
-        """One replica's part of a step: its rows of the batch -> one update of the weights; the whole batch's losses."""
+        """One replica's part of a step: its rows of the batch -> one update of the weights; all the batch's losses."""
         with tf.GradientTape() as tape:
             outputs = nets.flat(self.model(replicas.share(batch[0]), training=True))
             outputs = replicas.whole(outputs, tf.size(batch[1]))

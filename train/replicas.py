@@ -50,7 +50,7 @@ def require_same(strategy, value, what):
     number = tf.constant(zlib.crc32(json.dumps(value).encode()), tf.int64)
     everyone = strategy.run(tf.function(lambda: total(number)))
     if strategy.experimental_local_results(everyone)[0] != number * strategy.num_replicas_in_sync:
-        raise UserError(f"the workers do not have the same {what}; give all the same command, and folders that all share")
+        raise UserError(f"the workers do not have the same {what}; give all the same command, and shared folders")
 
 
 @contextmanager
