@@ -48,6 +48,7 @@ class Stage:
     parameters: int
     batch: dict                     # record set -> samples of it in one batch
     epochs: int
+    learning_rate: float            # of SGD, at its highest
     loss_weights: dict              # head -> weight in the sum of losses
     threshold: float                # of the face score, when detecting
     nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
@@ -61,24 +62,25 @@ HEADS = {"face": 2, "box": 4, "landmark": 10}   # outputs a window: [paper]
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]
 KINDS = {"positive": POSITIVE, "part": PART, "negative": NEGATIVE, "landmark": LANDMARK}
 
-# Layers, sizes and loss weights: [paper]. Batch 384 as 1:1:1:3, epochs: [A]. The fully connected layers carry
+# Layers, sizes and loss weights: [paper]. Batch 384 as 1:1:1:3: [A]. Epochs and learning
+# rates: [ours], see model/README.md; [A] has 30, 22 and 22 epochs at 0.001. The fully connected layers carry
 # PReLU as in [paper] (the ancestors have ReLU there), hence 128 and 256 parameters more than theirs.
 PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
-    batch={"imglist": 384}, epochs=30, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
+    batch={"imglist": 384}, epochs=14, learning_rate=0.1, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
     threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5)
 RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
-    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
+    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.05,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
     threshold=0.7, nms=0.7, mining_threshold=0.03, benchmark_threshold=0.5, occlusion=0.15)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
-    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
+    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.2,
     precision="mixed_bfloat16")
@@ -136,8 +138,7 @@ SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a work
 
 # --- Training -------------------------------------------------------------------------------------------
 
-LEARNING_RATE = 0.05                # at its highest: [ours], see model/README.md; [A] has 0.001
-WARM_UP = 0.02                      # of all steps, in which the rate rises from 0: [ours]
+WARM_UP = 0.05                      # of all steps, in which the rate rises from 0: [ours]
 MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]

@@ -223,7 +223,9 @@ def test_the_explanation_gives_the_numbers_of_the_code():
                  f"below {config.NEGATIVE_IOU:g}", f"at or above the threshold ({config.PNET.threshold:g})",
                  f"faces under {config.MIN_TRUTH_SIZE} pixels", f"turned by {config.ROTATION:g} degrees",
                  f"the {config.HARD_SHARE:.0%} of".replace("%", " %"), f"momentum {config.MOMENTUM:g}",
-                 f"from 0 to {config.LEARNING_RATE:g} in the first {config.WARM_UP:.0%}".replace("%", " %"),
+                 f"in the first {config.WARM_UP:.0%} of the steps".replace("%", " %"),
+                 f"({config.PNET.learning_rate:g} for P-Net, {config.RNET.learning_rate:g} for R-Net, "
+                 f"{config.ONET.learning_rate:g} for O-Net)",
                  f"{config.HELD_OUT_SHARE:.0%} of the photos".replace("%", " %"), f"factor {config.PYRAMID_FACTOR:g}",
                  f"{config.PNET.epochs} for P-Net, {config.RNET.epochs} for R-Net and O-Net",
                  f"within a level | IoU | {config.LEVEL_NMS:g}", f"across levels | IoU | {config.PNET.nms:g}",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import GRAPH, LEARNING_RATE, STAGES  # noqa: E402
+from config import GRAPH, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from detection.whole import whole  # noqa: E402
@@ -49,6 +49,7 @@ def main(args):
     stage = STAGES[args.size]
     folder = args.work / str(args.size)
     args.epochs = stage.epochs if args.epochs is None else args.epochs
+    args.learning_rate = stage.learning_rate if args.learning_rate is None else args.learning_rate
     args.precision = args.precision or stage.precision
     for name in ("epochs", "batch_size", "learning_rate"):
         if not getattr(args, name) > 0:
@@ -76,16 +77,21 @@ def main(args):
         f"{name} {value:.4g}" for name, value in best.items() if name.startswith("validation")))
 
 
+def by_size(field):
+    """The stages' values of a field, in words."""
+    return ", ".join(f"{getattr(stage, field)} for {size}" for size, stage in STAGES.items())
+
+
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
     group = arguments.add_argument_group("training")
     group.add_argument("--epochs", type=int, default=None, metavar="N",
-                       help="passes over as many samples as there are (default: 30 for 12, 22 for 24 and 48)")
+                       help=f"passes over as many samples as there are (default: {by_size('epochs')})")
     group.add_argument("--batch-size", type=int, default=384, metavar="N",
                        help="samples a step, split among the kinds as 1:1:3:1 (default: 384)")
-    group.add_argument("--learning-rate", type=float, default=LEARNING_RATE, metavar="R",
-                       help=f"the highest (default: {LEARNING_RATE})")
+    group.add_argument("--learning-rate", type=float, default=None, metavar="R",
+                       help=f"the highest (default: {by_size('learning_rate')})")
     group.add_argument("--decay-at", type=float, nargs="*", default=[], metavar="SHARE",
                        help="the rate falls to a tenth after these shares of the training (the ancestors: 0.2 0.467 "
                             "0.667) instead of along a half cosine to 0")
