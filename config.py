@@ -99,6 +99,7 @@ CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; the
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
                                     # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]
+CROPS = 1024                        # held at a time, so that thousands of windows cost no memory: [ours]
 
 # --- Samples --------------------------------------------------------------------------------------------
 
@@ -146,6 +147,7 @@ JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3,   # grey level
           "tint": 12.0}                                             # grey levels, of each channel: [ours]
 GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.1, 0.2, 0.3     # of the samples: [ours]
 NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
+NOISE_TILES = 256                   # different patterns of it: [ours]
 OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]
