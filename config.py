@@ -132,6 +132,7 @@ BAD_SHARE = 0.05                    # of lines or photos that may be skipped bef
 HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
 SHORT_SHARE = 0.25                  # of its fair share, below which a kind of sample is called short: [ours]
 PHOTOS_PER_PART = 32                # photos done between two saves of a list step: [ours]
+MAX_PARTS = 100_000                 # files in one folder of parts; then parts of more photos: [ours]
 RAY_AHEAD = 4                       # tasks under way for each core of a Ray cluster, so that none idles: [ours]
 MIN_SHARDS, MAX_SHARDS = 16, 512    # groups of shards: work for several processes; files open at once: [ours]
 SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a worker holds in memory: [ours]

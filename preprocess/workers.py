@@ -1,5 +1,6 @@
 """Maps a function over tasks with local processes or a Ray cluster. The result depends on neither."""
 import multiprocessing
+import socket
 from collections import deque
 from contextlib import contextmanager
 
@@ -18,8 +19,8 @@ def run(function, tasks, workers, what, units, unit):
     workers: number of local processes, or the address of a Ray cluster, whose nodes see the same folders. function and
     tasks travel to other processes, so the function is one of a module or an object of such a class.
     """
-    with tqdm(total=sum(units), desc=what, unit=f" {unit}", smoothing=0.1, mininterval=0.5) as bar, \
-            _mapped(function, tasks, workers) as results:
+    with _mapped(function, tasks, workers) as results, \
+            tqdm(total=sum(units), desc=what, unit=f" {unit}", smoothing=0.1, mininterval=0.5) as bar:
         for done, result in zip(units, results):
             bar.update(done)
             yield result
@@ -47,9 +48,12 @@ def _connected(address):
     except ImportError:
         raise UserError("--ray needs Ray: pip install -r requirements-cluster.txt, on every machine") from None
     try:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if port.isdigit():
+            socket.create_connection((host, int(port)), 10).close()      # Ray itself would try for minutes
         ray.init(address, log_to_driver=False, logging_level="error",
                  runtime_env={"working_dir": str(ROOT), "excludes": NOT_CODE})
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"--ray {address}: no Ray cluster can be used there ({str(error).strip().splitlines()[0]}); "
                         "start one with `ray start --head`, see docs/cluster.md") from None
     try:

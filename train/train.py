@@ -41,8 +41,7 @@ def train(run, stored, args):
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
           f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
-    with replicas.told_when_lost():
-        return training.run()
+    return training.run()
 
 
 def main(args):
@@ -64,7 +63,8 @@ def main(args):
     run = step.Step(folder, "train", inputs, options, args.force and chief)
     best = run.finished() if chief else None if args.force else run.report()     # only the chief clears what is stale
     if best is None:
-        history = train(run, stored, args)
+        with replicas.told_when_lost():
+            history = train(run, stored, args)
         best = min(history, key=lambda row: row.get("validation_total", row["total"]))
         if chief:
             run.finish(["train/best.npz", "train/log.csv"], best)
