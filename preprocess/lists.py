@@ -1,7 +1,8 @@
 """Photos -> lists of samples, one list a kind: what the three scripts that draw samples have in common.
 
-Photos are done in parts of PHOTOS_PER_PART, larger ones where that would be more than MAX_PARTS; each finished part is one
-file: a first line of JSON (counts, problems), then its samples. At the end the parts are joined in order, a list a kind.
+Photos are done in parts of PHOTOS_PER_PART, larger ones where that would be more than MAX_PARTS. Each finished part is
+one file: a first line of JSON (counts, problems), then its samples. At the end the parts are joined in order, a list a
+kind.
 """
 import json
 from collections import Counter
