@@ -88,6 +88,7 @@ CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 
 PRELU_INIT = 0.25                   # [paper]
+HEAD_INIT = 0.01                    # standard deviation of the heads' first weights: [ours]
 NORM_MOMENTUM, NORM_EPSILON = 0.99, 1e-3    # of the batch normalisations while training: Keras' own
 PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [paper]
 

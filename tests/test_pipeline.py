@@ -7,7 +7,7 @@ from config import CASCADE
 from detection import weights
 from train import nets
 
-SHORT = {12: (12, 384), 24: (4, 192), 48: (4, 192)}    # epochs, batch size
+SHORT = {12: (12, 384, 0.1), 24: (4, 192, 0.02), 48: (4, 192, 0.01)}    # epochs, batch size, learning rate
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,9 @@ def trained(sample, script, tmp_path_factory):
     where = ["--data", sample, "--work", work, "--model", work / "model"]
 
     def train(size):
-        epochs, batch = SHORT[size]
-        script("train/train.py", size, *where, "--graph", work / "graph", "--epochs", epochs, "--batch-size", batch)
+        epochs, batch, rate = SHORT[size]
+        script("train/train.py", size, *where, "--graph", work / "graph", "--epochs", epochs, "--batch-size", batch,
+               "--learning-rate", rate)
 
     script("preprocess/gen_12net_data.py", *where)
     script("preprocess/gen_landmark_aug.py", 12, *where)

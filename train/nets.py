@@ -5,7 +5,7 @@ While a net trains, a batch normalisation stands between each layer and its PReL
 """
 import numpy as np
 
-from config import HEADS, NORM_EPSILON, Conv, Pool, Stage
+from config import HEAD_INIT, HEADS, NORM_EPSILON, Conv, Pool, Stage
 from detection.weights import shapes, trunk
 from preprocess.quiet_tensorflow import keras
 from train import layers
@@ -19,6 +19,11 @@ def build(stage: Stage, seed=0):
     def start(name):
         """Glorot uniform from the net's seed and the array's name: adding a layer changes no other's start."""
         return keras.initializers.GlorotUniform(seed=sum(name.encode()) * 1000 + seed)
+
+    def small(head):
+        """Heads start near "maybe a face, just here, its points in the middle": larger first losses shake the trunk."""
+        return {"kernel_initializer": keras.initializers.RandomNormal(stddev=HEAD_INIT, seed=start(head).seed),
+                "bias_initializer": keras.initializers.Constant(0.5 if head == "landmark" else 0.0)}
 
     x = inputs = keras.Input((None, None, 3) if stage.size == 12 else (stage.size, stage.size, 3), name="input")
     for name, layer, shape in trunk(stage):
@@ -36,10 +41,9 @@ def build(stage: Stage, seed=0):
             x = keras.layers.Dense(layer.units, use_bias=False, kernel_initializer=start(name), name=name)(x)
         x = layers.PReLU(name=f"{name}_prelu")(layers.Norm(name=f"{name}_norm")(x))
     if len(shape) == 3:
-        heads = {head: keras.layers.Conv2D(n, 1, kernel_initializer=start(head), name=head)(x)
-                 for head, n in HEADS.items()}
+        heads = {head: keras.layers.Conv2D(n, 1, name=head, **small(head))(x) for head, n in HEADS.items()}
     else:
-        heads = {head: keras.layers.Dense(n, kernel_initializer=start(head), name=head)(x) for head, n in HEADS.items()}
+        heads = {head: keras.layers.Dense(n, name=head, **small(head))(x) for head, n in HEADS.items()}
     return keras.Model(inputs, heads, name=stage.name)
 
 
