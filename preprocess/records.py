@@ -3,6 +3,7 @@
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
 image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
 """
+from contextlib import contextmanager
 from pathlib import Path
 
 from detection.errors import UserError
@@ -28,16 +29,20 @@ def encode(image, label, offsets, points) -> bytes:
 def decode(serialised, size):
     """Records (B,) -> images uint8 (B, size, size, 3), labels int64 (B,), offsets (B, 4), points (B, 10)."""
     values = tf.io.parse_example(serialised, SCHEMA)
-    images = tf.io.decode_raw(values["image/encoded"], tf.uint8)     # fails where a record has another size
+    images = tf.ensure_shape(tf.io.decode_raw(values["image/encoded"], tf.uint8), [None, size * size * 3])
     return (tf.reshape(images, [-1, size, size, 3]), values["image/label"], values["image/roi"],
             values["image/landmark"])
 
 
 def write(path, encoded):
     """Writes serialised records to `path`, whole or not at all."""
-    with whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for record in encoded:
-            writer.write(record)
+    with whole(path) as temporary:
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for record in encoded:
+                    writer.write(record)
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from None
 
 
 class Records:
@@ -50,7 +55,7 @@ class Records:
         self.folder, self.size = Path(folder) / "records", size
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
-        again = f"run `python preprocess/gen_tfrecords.py {size}`"
+        self._again = again = f"run `python preprocess/gen_tfrecords.py {size}`"
         if manifest is None:
             raise UserError(f"{self.manifest}: there are no TFRecords; {again} first")
         report = manifest["report"]
@@ -66,3 +71,17 @@ class Records:
     def files(self, name, split):
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
         return [str(self.folder / shard) for shard in self._shards[f"{name}-{split}"]]
+
+    @contextmanager
+    def told(self):
+        """What goes wrong inside because of a damaged shard becomes a UserError that names it."""
+        try:
+            yield
+        except tf.errors.OpError:
+            for path in sorted(str(self.folder / shard) for shards in self._shards.values() for shard in shards):
+                try:
+                    read = tf.data.TFRecordDataset(path).batch(1024).map(lambda part: decode(part, self.size)[1])
+                    read.reduce(0, lambda count, labels: count + tf.size(labels))
+                except tf.errors.OpError:
+                    raise UserError(f"{path}: this shard is damaged; {self._again} --force") from None
+            raise

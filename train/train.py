@@ -36,7 +36,8 @@ def train(run, stored, args):
                              args.graph / str(args.size), args.decay_at, initial)
     print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
           f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
-    history = training.run()
+    with stored.told():
+        history = training.run()
     best = min(history, key=lambda row: row.get("validation_total", row["total"]))
     return run.finish(["train/best.npz", "train/log.csv"], best)
 
