@@ -17,7 +17,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
-from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from preprocess import samples, step, workers  # noqa: E402
@@ -38,9 +37,10 @@ class Task:
 
 
 def cut(image, sample, size):
-    """The pixels of one sample: uint8 (size, size, 3). ValueError for a crop that is far larger than the photo."""
-    if bx.longer_side(sample.crop[None])[0] > MAX_CROP * max(image.shape):
-        raise ValueError(f"its crop is far larger than the photo of {image.shape[1]} x {image.shape[0]} px")
+    """The pixels of one sample: uint8 (size, size, 3). ValueError for a crop that is empty or far larger than the photo."""
+    x1, y1, x2, y2 = sample.crop.tolist()
+    if not 0 < min(x2 - x1, y2 - y1) <= max(x2 - x1, y2 - y1) <= MAX_CROP * max(image.shape):
+        raise ValueError(f"its crop is empty, or far larger than the photo of {image.shape[1]} x {image.shape[0]} px")
     if sample.rotation:
         crop = images.rotated_crop(image, sample.crop, size, sample.rotation)
     else:

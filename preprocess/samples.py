@@ -99,8 +99,8 @@ def parse(line):
         raise ValueError("wrong number of values")
     if not np.isfinite([*sample.offsets, *sample.points, sample.rotation]).all():
         raise ValueError("a value is not finite")
-    if (sample.crop[2:] <= sample.crop[:2]).any() or mirror not in ("0", "1") or label_ not in _KIND_OF_LABEL:
-        raise ValueError("an empty crop, or no such mirror or label")
+    if mirror not in ("0", "1") or label_ not in _KIND_OF_LABEL:
+        raise ValueError("no such mirror or label")
     return sample
 
 
