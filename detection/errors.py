@@ -12,6 +12,8 @@ class UserError(Exception):
 def told(main, *args, stopped="stopped; the same command goes on from here"):
     """Runs main(*args) and returns what it returns; what the user can mend, or a full disk, becomes one line and exit
     code 2, Ctrl-C the line `stopped` and exit code 130."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")       # names of files need not be in any encoding
     try:
         return main(*args)
     except UserError as error:

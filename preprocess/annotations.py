@@ -45,7 +45,7 @@ class Problems:
     def add(self, message):
         self.count += 1
         if len(self.examples) < 10:
-            self.examples.append(message)
+            self.examples.append(message.encode("utf-8", "backslashreplace").decode())     # names need not be UTF-8
 
     def extend(self, other):
         self.examples = (self.examples + other.examples)[:10]

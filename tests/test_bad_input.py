@@ -96,6 +96,15 @@ def test_one_pixel_and_very_thin_pictures_have_no_face(tmp_path, script):
     assert json.loads((tmp_path / "f.json").read_text()) == {"one.png": [], "row.png": [], "strip.png": []}
 
 
+def test_a_picture_whose_name_is_not_in_utf_8_is_detected_in_and_named(tmp_path):
+    path = os.fsencode(tmp_path) + b"/a\xffb.jpg"
+    with open(path, "wb") as file:
+        file.write(FACE.read_bytes())
+    done = subprocess.run([sys.executable, "test.py", path, "--no-draw", "--min-face", "60", "--json", tmp_path / "f.json"],
+                          cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "\\udcffb.jpg: 1 face" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("name", ["a\0b.jpg", "x" * 400 + ".jpg", ".", "/dev/null"])
 def test_names_that_are_no_photo_are_told(tmp_path, name):
     with pytest.raises(UserError):

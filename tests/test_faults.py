@@ -128,7 +128,7 @@ def run(*command, **options):
 def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(done, sample, script, tmp_path):
     with full_disk(tmp_path / "full", 0.3) as options:
         error, code = run(*sampling(sample, tmp_path / "full"), **options)
-        assert code == 2 and "make room" in one_sentence(error)
+        assert code == 2 and "make room" in one_sentence(error), error
         assert not list((tmp_path / "full").rglob("*.tmp"))
         shutil.copytree(tmp_path / "full", tmp_path / "roomy")
     script(*sampling(sample, tmp_path / "roomy"))
@@ -150,7 +150,7 @@ def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
             (tmp_path / "full" / "12" / "records").symlink_to(ready / "12" / "records")
         filled = [str(a).replace("READY", str(ready)).replace("FULL", str(tmp_path / "full")) for a in command]
         error, code = run(*filled, **options)
-        assert code == 2 and str(tmp_path / "full") in one_sentence(error)
+        assert code == 2 and str(tmp_path / "full") in one_sentence(error), error
         assert not [p for p in (tmp_path / "full").rglob("*.tmp")]
 
 

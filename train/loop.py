@@ -31,7 +31,7 @@ def schedule(rate, steps, decay_at=()):
             [max(round(share * steps) - 1, 0) for share in decay_at],
             [rate * DECAY ** i for i in range(len(decay_at) + 1)])
     warm_up = max(round(WARM_UP * steps), 1)
-    return keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=rate, warmup_steps=warm_up)
+    return keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm_up, 1), warmup_target=rate, warmup_steps=warm_up)
 
 
 class Training:
