@@ -42,8 +42,8 @@ def _way(image):
         return ""
     if image.dtype.kind == "f":
         return "; pixels in 0..1 become one by (255 * image).round().astype(np.uint8)"
-    code = {2: "GRAY2BGR", 4: "BGRA2BGR"}.get(image.ndim if image.ndim == 2 else image.shape[-1])
-    return f"; cv2.cvtColor(image, cv2.COLOR_{code}) makes one of it" if code and image.ndim in (2, 3) else ""
+    code = "GRAY2BGR" if image.ndim == 2 else "BGRA2BGR" if image.ndim == 3 and image.shape[2] == 4 else None
+    return f"; cv2.cvtColor(image, cv2.COLOR_{code}) makes one of it" if code and image.dtype == np.uint8 else ""
 
 
 def normalise(pixels):

@@ -58,15 +58,18 @@ class Records:
         self._again = again = f"run `python preprocess/gen_tfrecords.py {size}`"
         if manifest is None:
             raise UserError(f"{self.manifest}: there are no TFRecords; {again} first")
-        report = manifest["report"]
-        if report["size"] != size:
-            raise UserError(f"{self.manifest}: these records hold {report['size']} px crops, not {size} px; {again}")
-        lacking = [name for name, length in manifest["outputs"].items()
-                   if not (self.folder.parent / name).is_file()
-                   or (self.folder.parent / name).stat().st_size != length]
+        try:
+            report = manifest["report"]
+            holds, self.counts, self._shards = report["size"], dict(report["counts"]), dict(report["shards"])
+            lacking = [name for name, length in manifest["outputs"].items()
+                       if not (self.folder.parent / name).is_file()
+                       or (self.folder.parent / name).stat().st_size != length]
+        except (KeyError, TypeError, ValueError, OSError):
+            raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
+        if holds != size:
+            raise UserError(f"{self.manifest}: these records hold {holds} px crops, not {size} px; {again}")
         if lacking:
             raise UserError(f"{self.folder.parent / lacking[0]}: this shard is missing or cut short; {again}")
-        self.counts, self._shards = report["counts"], report["shards"]
 
     def files(self, name, split):
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""

@@ -93,6 +93,8 @@ def parse(line):
     photo, crop, label_, offsets, points = line.rstrip("\n").split("\t")
     require_below(photo)
     *box, mirror, rotation = crop.split()
+    if not all(len(side) < 10 for side in box):
+        raise ValueError("a crop of so many pixels")
     sample = Sample(photo, np.array(box, np.int32), mirror == "1", float(rotation), int(label_),
                     np.array(offsets.split(), np.float32), np.array(points.split(), np.float32))
     if sample.crop.shape != (4,) or sample.offsets.shape != (4,) or sample.points.shape != (10,):
