@@ -51,12 +51,14 @@ def test_windows_are_square_on_whole_pixels_and_hold_the_centre(a):
     windows = bx.windows(a)
     side = windows[:, 2:] - windows[:, :2]
     assert (side[:, 0] == side[:, 1]).all() and (side > 0).all() and (windows == np.round(windows)).all()
-    assert (np.abs((windows[:, :2] + windows[:, 2:]) / 2 - (a[:, :2] + a[:, 2:]) / 2) <= 1 + 1e-6 * np.abs(a).max()).all()
+    unit = np.where(side >= 192, 4, np.where(side >= 96, 2, 1))          # px, on which larger windows lie
+    off = np.abs((windows[:, :2] + windows[:, 2:]) / 2 - (a[:, :2] + a[:, 2:]) / 2)
+    assert (off <= unit + 1e-6 * np.abs(a).max()).all()
 
 
 @QUICK
 @given(hnp.arrays(np.int64, 4, elements=st.integers(-10 ** 6, 10 ** 6)), st.sampled_from(sorted(KINDS.values())),
-       hnp.arrays(np.float32, 4, elements=st.floats(-1e30, 1e30, width=32)),
+       hnp.arrays(np.float32, 4, elements=st.floats(-2.0 ** 100, 2.0 ** 100, width=32)),
        hnp.arrays(np.float32, 10, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)), st.booleans(),
        st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="/\\:"), min_size=3))
 def test_any_sample_comes_back_from_its_line(crop, label, offsets, points, mirror, photo):
