@@ -48,6 +48,7 @@ class Stage:
     parameters: int
     batch: dict                     # record set -> samples of it in one batch
     epochs: int
+    learning_rate: float            # of SGD, at its highest
     loss_weights: dict              # head -> weight in the sum of losses
     threshold: float                # of the face score, when detecting
     nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
@@ -61,24 +62,25 @@ HEADS = {"face": 2, "box": 4, "landmark": 10}   # outputs a window: [paper]
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]
 KINDS = {"positive": POSITIVE, "part": PART, "negative": NEGATIVE, "landmark": LANDMARK}
 
-# Layers, sizes and loss weights: [paper]. Batch 384 as 1:1:1:3, epochs: [A]. The fully connected layers carry
+# Layers, sizes and loss weights: [paper]. Batch 384 as 1:1:1:3: [A]. Epochs and learning
+# rates: [ours], see model/README.md; [A] has 30, 22 and 22 epochs at 0.001. The fully connected layers carry
 # PReLU as in [paper] (the ancestors have ReLU there), hence 128 and 256 parameters more than theirs.
 PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
-    batch={"imglist": 384}, epochs=30, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
+    batch={"imglist": 384}, epochs=14, learning_rate=0.1, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
     threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5)
 RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
-    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
+    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.05,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
     threshold=0.7, nms=0.7, mining_threshold=0.03, benchmark_threshold=0.5, occlusion=0.15)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
-    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=22,
+    batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.2,
     precision="mixed_bfloat16")
@@ -100,6 +102,7 @@ CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; the
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
                                     # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]
+CROPS = 1024                        # held at a time, so that thousands of windows cost no memory: [ours]
 
 # --- Samples --------------------------------------------------------------------------------------------
 
@@ -131,13 +134,14 @@ BAD_SHARE = 0.05                    # of lines or photos that may be skipped bef
 HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
 SHORT_SHARE = 0.25                  # of its fair share, below which a kind of sample is called short: [ours]
 PHOTOS_PER_PART = 32                # photos done between two saves of a list step: [ours]
+MAX_PARTS = 100_000                 # files in one folder of parts; then parts of more photos: [ours]
+RAY_AHEAD = 4                       # tasks under way for each core of a Ray cluster, so that none idles: [ours]
 MIN_SHARDS, MAX_SHARDS = 16, 512    # groups of shards: work for several processes; files open at once: [ours]
 SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a worker holds in memory: [ours]
 
 # --- Training -------------------------------------------------------------------------------------------
 
-LEARNING_RATE = 0.05                # at its highest: [ours], see model/README.md; [A] has 0.001
-WARM_UP = 0.02                      # of all steps, in which the rate rises from 0: [ours]
+WARM_UP = 0.05                      # of all steps, in which the rate rises from 0: [ours]
 MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
@@ -146,6 +150,7 @@ JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3,   # grey level
           "tint": 12.0}                                             # grey levels, of each channel: [ours]
 GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.1, 0.2, 0.3     # of the samples: [ours]
 NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
+NOISE_TILES = 256                   # different patterns of it: [ours]
 OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]

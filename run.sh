@@ -49,9 +49,7 @@ if [ -n "$data" ] || [ -d data/WIDER_train ] || [ -L data/WIDER_train ]; then
 else
   data=data/sample work=data/sample model=data/sample/model graph=data/sample/graph
   look=data/sample/WIDER_val/images out=output/sample
-  short12=(--epochs 40 --learning-rate 0.05 --decay-at 0.7 0.9)
-  short24=(--epochs 10 --learning-rate 0.02 --decay-at 0.7 0.9)
-  short48=(--epochs 12 --batch-size 128 --learning-rate 0.01 --decay-at 0.7 0.9)
+  short12=(--epochs 15) short24=(--epochs 5 --batch-size 192) short48=(--epochs 5 --batch-size 192)
 fi
 where=(--data "$data" --work "$work" --model "$model")
 

@@ -7,13 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import cv2
+import numpy as np
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-
-from config import MODEL, PICTURE, PYRAMID_FACTOR  # noqa: E402
+from config import MODEL, PICTURE, PYRAMID_FACTOR
 
 THRESHOLDS = (0.6, 0.7, 0.7)                                          # [paper]
 PORTRAITS = {"astronaut": (90, 10, 360, 238), "hopper": (6, 30, 512, 457), "tesla": (0, 0, 290, 245),
@@ -27,6 +24,7 @@ def ours(min_face, _):
 
 
 def mtcnn(min_face, _):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mtcnn import MTCNN
     detector = MTCNN()
 

@@ -1,15 +1,20 @@
 """Time of one detection, ours and the peers', turn by turn in one run.
 
 reads    the pictures in picture/, of which it makes the four that it measures; model/
-prints   a markdown table: median ms a picture, in brackets the faces found; then how many times faster ours is
+prints   markdown tables: median ms a picture, in brackets the faces found; processor time, of all threads together,
+         which changes less where others compute, too; then how many times less ours takes
 
     python bench/detection.py --yunet face_detection_yunet_2023mar.onnx      # 8 min with all contestants
 """
 import argparse
-from statistics import median
+import sys
+from pathlib import Path
 
-import contestants
-import measure
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+
+from bench import contestants, measure  # noqa: E402
 
 
 def main(args):
@@ -20,16 +25,20 @@ def main(args):
         for name in args.pictures:
             image = contestants.picture(name)
             faces = {who: detect(image) for who, detect in detectors.items()}
-            seconds = measure.by_turns({who: lambda detect=detect: detect(image) for who, detect in detectors.items()},
-                                       args.repeats, warm=1)
-            times.append((f"{name}, min face {min_face}", {who: median(s) for who, s in seconds.items()}, faces))
-    measure.table(["picture", *names], [
-        [label, *(f"{1000 * seconds[who]:.0f} ({faces[who]})" for who in names)] for label, seconds, faces in times])
-    if "ours" in names:
-        print("\nTimes faster than each (median against median):\n")
-        others = [who for who in names if who != "ours"]
+            taken = measure.by_turns({who: lambda detect=detect: detect(image) for who, detect in detectors.items()},
+                                     args.repeats, warm=1)
+            times.append((f"{name}, min face {min_face}", {who: measure.medians(t) for who, t in taken.items()}, faces))
+    for kind, title in enumerate(("ms", "ms of processor time")):
+        print(f"\n{title}\n")
+        measure.table(["picture", *names], [
+            [label, *(f"{1000 * taken[who][kind]:.0f} ({faces[who]})" for who in names)]
+            for label, taken, faces in times])
+    others = [who for who in names if who != "ours"]
+    if others and "ours" in names:
+        print("\ntimes that ours takes less (of processor time)\n")
         measure.table(["picture", *others], [
-            [label, *(f"{seconds[who] / seconds['ours']:.1f}" for who in others)] for label, seconds, _ in times])
+            [label, *("{:.1f} ({:.1f})".format(*np.divide(taken[who], taken["ours"])) for who in others)]
+            for label, taken, _ in times])
     print()
     measure.machine()
 

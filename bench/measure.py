@@ -4,22 +4,31 @@ import os
 import subprocess
 import sys
 import time
+from statistics import median
 
 import cv2
 
 
 def by_turns(functions, repeats, warm=2):
-    """{name: function()} -> {name: [seconds] * repeats}: one call of each a turn, so that noise falls on all."""
+    """{name: function()} -> {name: [(seconds, processor seconds)] * repeats}: one call of each a turn.
+
+    So noise falls on all alike. Processor seconds are those of all threads, and change less where others compute, too.
+    """
     for function in functions.values():
         for _ in range(warm):
             function()
-    seconds = {name: [] for name in functions}
+    taken = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = time.perf_counter(), time.process_time()
             function()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+            taken[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    return taken
+
+
+def medians(taken):
+    """[(seconds, processor seconds)] -> their medians."""
+    return tuple(map(median, zip(*taken)))
 
 
 def in_a_process(script, *arguments):
@@ -28,7 +37,8 @@ def in_a_process(script, *arguments):
     value is None where the script ended without one; it has then said why.
     """
     start = time.perf_counter()
-    with subprocess.Popen([sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE, text=True) as run:
+    command = [sys.executable, str(script), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         line = run.stdout.readline()
         seconds = time.perf_counter() - start
         run.stdout.read()

@@ -9,11 +9,14 @@ prints   a markdown table in MB: peak after one 1920x1080 and one 8000x6000 pict
 import argparse
 import json
 import sys
+from pathlib import Path
 
-import contestants
-import cv2
-import measure
-import numpy as np
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from bench import contestants, measure  # noqa: E402
 
 CASES = ("1920x1080", "8000x6000", "sizes")
 

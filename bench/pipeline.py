@@ -15,9 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import measure
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench import measure  # noqa: E402
+
 STEPS = (("preprocess/gen_12net_data.py",), ("preprocess/gen_landmark_aug.py", "12"),
          ("preprocess/gen_imglist_pnet.py",), ("preprocess/gen_tfrecords.py", "12"),
          ("train/train.py", "12", "--epochs", "{epochs}"), ("preprocess/gen_hard_example.py", "12"),
@@ -37,9 +39,9 @@ def run(command, where):
 
 
 def units(text):
-    """What a step's progress bars counted, e.g. "300 photo"; the largest of them."""
-    bars = [(int(done), unit) for done, total, unit in re.findall(r"(\d+)/(\d+) \[[^\]]*?\d[\d.]*( [a-z]+)/s", text)
-            if done == total] or [(int(d), u) for d, t, u in re.findall(r"(\d+)/(\d+) \[[^\]]*?s/( [a-z]+)", text) if d == t]
+    """What a step's finished progress bars counted: the largest (number, unit), e.g. (300, "photo")."""
+    bars = [(int(done), re.search("[a-z]{3,}", rate).group()) for done, total, rate in
+            re.findall(r"(\d+)/(\d+) \[[^,\]]*,([^\]]*)\]", text) if done == total]
     return max(bars, default=(0, ""))
 
 
@@ -55,7 +57,7 @@ def main(args):
             command = [part.format(epochs=args.epochs) for part in step]
             seconds, text = run(command, where)
             count, unit = units(text)
-            rows.append([" ".join(command), f"{seconds:.1f}", f"{count:,}{unit}s" if count else "",
+            rows.append([" ".join(command), f"{seconds:.1f}", f"{count:,} {unit}s" if count else "",
                          f"{count / seconds:,.0f}" if count else ""])
             print(json.dumps(rows[-1]), file=sys.stderr)
     measure.table(["step", "s", "units", "a second"], rows)

@@ -1,21 +1,24 @@
 """How much of the processor the nets use: multiply-adds of each net, GFLOP/s reached, and those of a matrix product.
 
 reads    model/
-prints   a markdown table; one multiply-add counts as two operations, of the net as it is written down
+prints   a markdown table; one multiply-add counts as two operations, of the net as it is written down (Winograd's
+         method needs fewer). The last column compares processor seconds, which count all threads
 
     python bench/roofline.py                                                 # 15 s
 """
 import argparse
-from statistics import median
+import sys
+from pathlib import Path
 
-import contestants
-import measure
-import numpy as np
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import CASCADE, MODEL, Conv, Dense
-from detection.cascade import HEADS_USED
-from detection.runtime import Net
-from detection.weights import trunk
+import numpy as np  # noqa: E402
+
+from bench import measure  # noqa: E402
+from config import CASCADE, MODEL, PNET, Conv, Dense  # noqa: E402
+from detection.cascade import HEADS_USED  # noqa: E402
+from detection.runtime import Net  # noqa: E402
+from detection.weights import trunk  # noqa: E402
 
 
 def multiply_adds(stage, outputs):
@@ -35,25 +38,27 @@ def main(args):
     rng, work, operations = np.random.default_rng(0), {}, {}
     for stage, heads in zip(CASCADE, HEADS_USED):
         net = Net.load(MODEL, stage, heads)
-        count = args.windows // stage.size ** 2
-        crops = rng.integers(0, 256, (count, stage.size, stage.size, 3), dtype=np.uint8)
-        name = f"{stage.name}, {count} crops"
-        work[name] = lambda net=net, crops=crops: net(crops)
-        operations[name] = 2 * count * multiply_adds(stage, 15 if "landmark" in heads else 5)
-        if stage is CASCADE[0]:
-            image = rng.integers(0, 256, (args.windows // 512, 512, 3), dtype=np.uint8)
-            name = f"{stage.name}, one canvas {image.shape[1]}x{image.shape[0]}"
+        if stage is PNET:
+            image = rng.integers(0, 256, (args.pixels // 512, 512, 3), dtype=np.uint8)
+            name = f"{stage.name}, canvas of {image.shape[1]}x{image.shape[0]}"
             work[name] = lambda net=net, image=image: net.maps(image)
             operations[name] = 2 * canvas_multiply_adds(stage, image.shape)
+        else:
+            count = args.pixels // stage.size ** 2
+            crops = rng.integers(0, 256, (count, stage.size, stage.size, 3), dtype=np.uint8)
+            name = f"{stage.name}, {count} crops"
+            work[name] = lambda net=net, crops=crops: net(crops)
+            operations[name] = 2 * count * multiply_adds(stage, 15 if "landmark" in heads else 5)
     side = 1024
     matrix = rng.normal(size=(side, side)).astype(np.float32)
     work[f"float32 matrix product, {side} cubed"] = lambda: matrix @ matrix
     operations[f"float32 matrix product, {side} cubed"] = 2 * side ** 3
-    seconds = {name: median(taken) for name, taken in measure.by_turns(work, args.repeats).items()}
-    best = operations[name := list(work)[-1]] / seconds[name]
-    measure.table(["work", "million multiply-adds", "ms", "GFLOP/s", "of the matrix product"], [
-        [name, f"{operations[name] / 2e6:.0f}", f"{1000 * taken:.1f}", f"{operations[name] / taken / 1e9:.0f}",
-         f"{operations[name] / taken / best:.0%}"] for name, taken in seconds.items()])
+    rates = {name: operations[name] / np.array(measure.medians(taken)) / 1e9
+             for name, taken in measure.by_turns(work, args.repeats).items()}
+    best = rates[list(work)[-1]]
+    measure.table(["work", "million multiply-adds", "GFLOP/s", "GFLOP a processor second", "of the matrix product"], [
+        [name, f"{operations[name] / 2e6:.0f}", *(f"{rate:.0f}" for rate in rates[name]),
+         f"{rates[name][1] / best[1]:.0%}"] for name in work])
     print()
     measure.machine()
 
@@ -75,7 +80,7 @@ def canvas_multiply_adds(stage, shape):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="turns (default: 15)")
-    parser.add_argument("--windows", type=int, default=1 << 17, metavar="PX", help="px of each input (default: 131072)")
+    parser.add_argument("--pixels", type=int, default=1 << 17, metavar="PX", help="px of each input (default: 131072)")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Time from the start of a process to its first result, and from a second process on, when files are cached.
+"""Time from the start of a process to its first result, files being in the system's cache.
 
 reads    picture/, of which it makes one of 640x480; model/
 prints   a markdown table: median and best seconds of the starts, turn by turn
@@ -8,10 +8,12 @@ prints   a markdown table: median and best seconds of the starts, turn by turn
 import argparse
 import json
 import sys
+from pathlib import Path
 from statistics import median
 
-import contestants
-import measure
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import contestants, measure  # noqa: E402
 
 
 def one(name, yunet):

@@ -672,7 +672,8 @@ def main(args):
     faces = {f"{kind}_faces": sum(len(lines) for _, lines in drawn[kind]) for kind in ("train", "val")}
     write(note, json.dumps({**numbers, **faces, "complete": True}, indent=1).encode())
     print(f"{out}: {args.photos} training photos with {faces['train_faces']} faces, "
-          f"{args.val_photos} validation photos with {faces['val_faces']}, {args.landmark_photos} landmark pictures, {time.perf_counter() - start:.0f} s")
+          f"{args.val_photos} validation photos with {faces['val_faces']}, {args.landmark_photos} landmark pictures, "
+          f"{time.perf_counter() - start:.0f} s")
 
 
 # --- Command line -----------------------------------------------------------------------------------------

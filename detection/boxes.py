@@ -86,7 +86,7 @@ def nms(boxes, scores, threshold, overlap=iou, block=128):
 def grid_nms(rows, columns, scores, near):
     """Greedy NMS among equal boxes on a grid: rows, columns, scores (N,) -> indices of the kept, best first.
 
-    near (k, k), odd: True where two boxes that many cells apart overlap by more than the threshold (`overlapping_cells`).
+    near (k, k), odd: where True, boxes that many cells apart overlap by more than the threshold (`overlapping_cells`).
     Equal scores keep their order. Gives what `nms` gives, without looking at pairs that are far apart.
     """
     order = np.argsort(-scores, kind="stable")

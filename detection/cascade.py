@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from config import CASCADE, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR
+from config import CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR
 from detection import boxes as bx
 from detection import canvas
 from detection import images as im
@@ -116,17 +116,14 @@ class Detector:
                 for faces in found]
 
     def _run(self, index, halved, proposals):
-        """Net `index` on all square crops of all images: Faces above its threshold, boxes corrected."""
-        windows = [bx.windows(faces.boxes) for faces in proposals]
-        size = CASCADE[index].size
-        crops = np.concatenate([im.crop_halved(image, w, size) for image, w in zip(halved, windows)] or
-                               [np.empty((0, size, size, 3), np.uint8)])
-        face, offsets, *points = self.nets[index](crops)                       # (N, 2), (N, 4), [(N, 10)]
-        found, start = [], 0
-        for window in windows:
-            part = slice(start, start + len(window))
-            start += len(window)
-            keep = np.nonzero(face[part, 1] >= self.thresholds[index])[0]
-            landmarks = bx.decode_points(points[0][part][keep], window[keep]) if points else bx.empty(0, 5, 2)
-            found.append(Faces(bx.decode(offsets[part][keep], window[keep]), face[part, 1][keep], landmarks))
-        return found
+        """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected."""
+        return [self._run_one(index, *pair) for pair in zip(halved, proposals)]
+
+    def _run_one(self, index, halved, proposals):
+        windows, size = bx.windows(proposals.boxes), CASCADE[index].size
+        parts = [self.nets[index](im.crop_halved(halved, windows[i:i + CROPS], size))
+                 for i in range(0, max(len(windows), 1), CROPS)]
+        face, offsets, *points = (np.concatenate(heads) for heads in zip(*parts))      # (N, 2), (N, 4), [(N, 10)]
+        keep = np.nonzero(face[:, 1] >= self.thresholds[index])[0]
+        landmarks = bx.decode_points(points[0][keep], windows[keep]) if points else bx.empty(0, 5, 2)
+        return Faces(bx.decode(offsets[keep], windows[keep]), face[keep, 1], landmarks)

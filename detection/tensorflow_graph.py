@@ -9,7 +9,7 @@ buffers wire format, so that detecting needs NumPy and OpenCV alone.
 """
 import numpy as np
 
-from config import HEADS, PIXEL_MEAN, PIXEL_SCALE, Conv, Pool, Stage
+from config import HEADS, PIXEL_MEAN, PIXEL_SCALE, Pool, Stage
 from detection.protobuf import field
 from detection.weights import trunk
 

@@ -1,9 +1,12 @@
 """Files that are written whole or not at all."""
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 
 from detection.errors import UserError
+
+OWN = f"{socket.gethostname()}-{os.getpid()}"      # two processes, on two machines even, share no temporary name
 
 
 @contextmanager
@@ -14,7 +17,7 @@ def whole(path):
     UserError where the disk is full or refuses.
     """
     path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{OWN}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -77,8 +77,8 @@ def _about(path):
             said = json.loads(path.read_text(encoding="utf-8-sig"))
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: is not JSON ({error}); data/README.md shows one") from None
-        if not isinstance(said, dict) or said.keys() - result.keys() or not isinstance(said.get("complete", True), bool) \
-                or not isinstance(said.get("classes", []), list):
+        if not isinstance(said, dict) or said.keys() - result.keys() or not (
+                isinstance(said.get("complete", True), bool) and isinstance(said.get("classes", []), list)):
             raise UserError(f'{path}: must look like {{"complete": false, "classes": ["face"]}}, both optional')
         result.update(said)
     return {**result, "classes": result["classes"] and {str(name) for name in result["classes"]}}
@@ -135,7 +135,8 @@ def _yolo(folder, photos, classes):
             name = path.relative_to(folder).with_suffix("").as_posix()
             if name not in photos:
                 raise BadLine(f"there is no photo {name} in images/")
-            rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            rows = [line.split(maxsplit=1) for line in lines if line.strip()]
             rows = [annotations.numbers(values[0] if values else "", 4) for kind, *values in rows
                     if classes is None or kind in classes]
             height, width = read(folder.parents[2] / photos[name]).shape[:2]

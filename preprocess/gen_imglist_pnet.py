@@ -1,10 +1,14 @@
 """Step 3: balances the lists of P-Net and merges them into one.
 
-reads    <work>/12/positive.txt, part.txt, negative.txt, landmark.txt
+reads    <work>/12/positive.txt, part.txt, negative.txt, landmark.txt; with --again also those that step 6 mined,
+         <work>/24/positive.txt, part.txt, negative.txt
 writes   <work>/12/imglist.txt and the manifest imglist.json
 expect   positive : part : negative = 1 : 1 : 3, as many as the scarcest kind allows and at most 250,000 positives,
          each sample at most once, and at most as many landmark samples as positives
+
+--again is for a second round: P-Net learns from its own mistakes, then mines anew.
 """
+import fileinput
 import sys
 from pathlib import Path
 
@@ -28,17 +32,17 @@ def balance(counts):
 
 def main(args):
     folder = args.work / "12"
-    lists = {kind: folder / f"{kind}.txt" for kind in KINDS}
-    run = step.Step(folder, "imglist", lists.values(), {"seed": args.seed}, args.force)
+    lists = {kind: samples.lists(args.work, 12, kind, args.again) for kind in KINDS}
+    run = step.Step(folder, "imglist", sum(lists.values(), []), {"seed": args.seed}, args.force)
     report = run.finished()
     if report is None:
-        counts = {kind: step.count_lines(path) for kind, path in lists.items()}
+        counts = {kind: sum(map(step.count_lines, paths)) for kind, paths in lists.items()}
         take, scarcest = balance(counts)
         with open(run.part("imglist.txt"), "w", encoding="utf-8") as merged:
-            for kind, path in lists.items():
+            for kind, paths in lists.items():
                 chosen = np.zeros(counts[kind], bool)
                 chosen[samples.rng("imglist", kind, args.seed).permutation(counts[kind])[:take[kind]]] = True
-                with open(path, encoding="utf-8") as lines:
+                with fileinput.input(paths, encoding="utf-8") as lines:
                     merged.writelines(line for line, keep in zip(lines, chosen) if keep)
         report = run.finish(["imglist.txt"], {"taken": take, "found": counts, "scarcest": scarcest})
     for kind, taken in report["taken"].items():
@@ -52,4 +56,6 @@ def main(args):
 
 
 if __name__ == "__main__":
-    step.run(main, step.parser(__doc__))
+    arguments = step.parser(__doc__)
+    arguments.add_argument("--again", action="store_true", help="add the samples that P-Net mined for R-Net")
+    step.run(main, arguments)

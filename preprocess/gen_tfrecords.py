@@ -2,7 +2,8 @@
 
 reads    12: <work>/12/imglist.txt; 24 and 48: <work>/<size>/positive.txt, part.txt, negative.txt, landmark.txt;
          the photos below <data>
-writes   <work>/<size>/records/<list>-<train|validation>-<i>-of-<n>.tfrecord and the manifest records.json
+writes   <work>/<size>/records/<list>-<train|validation>-<i>-of-<n>.tfrecord, or where --records says, and the manifest
+         records.json
 expect   432, 1,728 or 6,912 bytes of pixels a record and about 170 bytes besides
 
 A photo belongs to one group of shards, by its name, so it is decoded once; so do all its samples, in an order shuffled
@@ -19,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
 from detection import images  # noqa: E402
 from detection.errors import UserError  # noqa: E402
-from preprocess import samples, step, workers  # noqa: E402
+from preprocess import places, samples, step, workers  # noqa: E402
 from preprocess.annotations import Problems  # noqa: E402
 
 SPLITS = ("train", "validation")
@@ -75,7 +76,7 @@ def write_group(task):
                                 "with --force") from None
             encoded[name, split].append(records.encode(pixels, sample.label, sample.offsets, sample.points))
     for (name, split), path in task.outputs.items():
-        order = samples.rng("records", path.name, task.seed).permutation(len(encoded[name, split]))
+        order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))
         records.write(path, (encoded[name, split][i] for i in order))
     counts = {f"{name}-{split}": len(rows) for (name, split), rows in encoded.items()}
     step.write_json(task.done, {"counts": counts, "photos": len(by_photo), "problems": asdict(problems)})
@@ -101,18 +102,17 @@ def scatter(lists, groups):
     return sizes
 
 
-def write_records(run, lists, args):
-    """All groups of shards; returns the report."""
+def write_records(run, lists, place, args):
+    """All groups of shards, to `place`; returns the report."""
     size = args.size
     samples_in = sum(step.count_lines(path) for path in lists)
     count = min(max(-(-samples_in * size * size * 3 // SHARD_BYTES), MIN_SHARDS), MAX_SHARDS)
     groups = [run.part(f"group-{i:05d}.tsv") for i in range(count)]
     sizes = scatter(lists, groups)
-    (run.folder / "records").mkdir(exist_ok=True)
-    run.part("records").mkdir(exist_ok=True)
     names = {(path.stem, split): [shard_name(path.stem, split, i, count) for i in range(count)]
-             for path in lists for split in SPLITS}
-    tasks = [Task(group, group.with_suffix(".json"), {key: run.part("records") / n[i] for key, n in names.items()},
+             for path in lists for split in SPLITS}        # lists of one name go into one set
+    target = places.join(run.parts, place)
+    tasks = [Task(group, group.with_suffix(".json"), {key: places.join(target, n[i]) for key, n in names.items()},
                   args.data, size, args.seed) for i, group in enumerate(groups)]
     for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
         pass
@@ -124,18 +124,25 @@ def write_records(run, lists, args):
         photos += done["photos"]
         incomplete += [task.done] * (done["problems"]["count"] > 0)
     problems.report(photos, "photos", args.data, incomplete)
-    report = {"size": size, "samples": samples_in, "photos": photos, "skipped photos": problems.count,
+    report = {"size": size, "samples": samples_in, "photos": photos, "skipped photos": problems.count, "place": place,
               "counts": counts, "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
-    return run.finish([f"records/{name}" for files in names.values() for name in files], report)
+    return run.finish([f"{place}/{name}" for files in names.values() for name in files], report)
 
 
 def main(args):
     folder = args.work / str(args.size)
-    lists = [folder / f"{name}.txt" for name in STAGES[args.size].batch]
-    run = step.Step(folder, "records", lists, {"seed": args.seed, "size": args.size}, args.force)
-    report = run.finished() or write_records(run, lists, args)
+    if args.again and args.size != 24:
+        raise UserError("--again is for 24; for 12 it is an option of gen_imglist_pnet.py, and O-Net mines for no net")
+    lists = [path for name in STAGES[args.size].batch for path in samples.lists(args.work, args.size, name, args.again)]
+    place, options = "records", {"seed": args.seed, "size": args.size}
+    if args.records:
+        place = places.join(places.absolute(args.records), str(args.size))
+        options["records"] = str(place)
+    run = step.Step(folder, "records", lists, options, args.force)
+    report = run.finished() or write_records(run, lists, str(place), args)
     for name, count in report["counts"].items():
-        print(f"{folder / 'records' / name}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
+        shards = places.join(places.join(folder, place), name)
+        print(f"{shards}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
     print(f"{sum(report['counts'].values()):,} records of {report['samples']:,} samples")
     for name in STAGES[args.size].batch:
         warn_if_short(name, report["counts"], STAGES[args.size])
@@ -153,4 +160,9 @@ def warn_if_short(name, counts, stage):
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
+    arguments.add_argument("--again", action="store_true",
+                           help="24 only: add the samples that R-Net mined for O-Net, for a second round of R-Net")
+    arguments.add_argument("--records", metavar="PLACE",
+                           help="write the shards here, in a folder a size: a folder, or an address that tf.io.gfile "
+                                "opens, such as gs://bucket/mtcnn (default: <work>)")
     step.run(main, arguments)

@@ -1,13 +1,14 @@
 """Photos -> lists of samples, one list a kind: what the three scripts that draw samples have in common.
 
-Photos are done in parts of PHOTOS_PER_PART; each finished part is one file: a first line of JSON (counts, problems),
-then its samples. At the end the parts are joined in order, a list a kind.
+Photos are done in parts of PHOTOS_PER_PART, larger ones where that would be more than MAX_PARTS. Each finished part is
+one file: a first line of JSON (counts, problems), then its samples. At the end the parts are joined in order, a list a
+kind.
 """
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from config import KINDS, PHOTOS_PER_PART
+from config import KINDS, MAX_PARTS, PHOTOS_PER_PART
 from detection.errors import UserError
 from preprocess import samples, workers
 from preprocess.annotations import Problems
@@ -37,7 +38,8 @@ class Part:
 
 def write(step: Step, draw, photos, kinds, worker_count, source):
     """Draws all photos and writes one list a kind. Returns the report: counts a list, and what draw counted."""
-    tasks = [(step.part(f"{i:06d}.tsv"), photos[i:i + PHOTOS_PER_PART]) for i in range(0, len(photos), PHOTOS_PER_PART)]
+    size = max(PHOTOS_PER_PART, -(-len(photos) // MAX_PARTS))
+    tasks = [(step.part(f"{i:06d}.tsv"), photos[i:i + size]) for i in range(0, len(photos), size)]
     sizes = [len(photos) for _, photos in tasks]
     for _ in workers.run(Part(draw), tasks, worker_count, step.name, sizes, "photo"):
         pass

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from detection.errors import UserError
-from detection.whole import whole
+from preprocess import places
 from preprocess.quiet_tensorflow import tf
 from preprocess.step import read_manifest
 
@@ -35,8 +35,8 @@ def decode(serialised, size):
 
 
 def write(path, encoded):
-    """Writes serialised records to `path`, whole or not at all."""
-    with whole(path) as temporary:
+    """Writes serialised records to `path`, a file or an address, whole or not at all."""
+    with places.whole(path) as temporary:
         try:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
                 for record in encoded:
@@ -52,7 +52,7 @@ class Records:
     """
 
     def __init__(self, folder, size):
-        self.folder, self.size = Path(folder) / "records", size
+        self.folder, self.size = Path(folder), size
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
         self._again = again = f"run `python preprocess/gen_tfrecords.py {size}`"
@@ -60,20 +60,20 @@ class Records:
             raise UserError(f"{self.manifest}: there are no TFRecords; {again} first")
         try:
             report = manifest["report"]
-            holds, self.counts, self._shards = report["size"], dict(report["counts"]), dict(report["shards"])
-            lacking = [name for name, length in manifest["outputs"].items()
-                       if not (self.folder.parent / name).is_file()
-                       or (self.folder.parent / name).stat().st_size != length]
-        except (KeyError, TypeError, ValueError, OSError):
+            holds, self._place = report["size"], report.get("place", "records")
+            self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
+            lacking = places.changed(self.folder, manifest["outputs"])
+        except (AttributeError, KeyError, TypeError, ValueError, OSError):
             raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
         if holds != size:
             raise UserError(f"{self.manifest}: these records hold {holds} px crops, not {size} px; {again}")
         if lacking:
-            raise UserError(f"{self.folder.parent / lacking[0]}: this shard is missing or cut short; {again}")
+            raise UserError(f"{places.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
 
     def files(self, name, split):
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
-        return [str(self.folder / shard) for shard in self._shards[f"{name}-{split}"]]
+        place = places.join(self.folder, self._place)
+        return [str(places.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]
 
     @contextmanager
     def told(self):
@@ -81,7 +81,7 @@ class Records:
         try:
             yield
         except tf.errors.OpError:
-            for path in sorted(str(self.folder / shard) for shards in self._shards.values() for shard in shards):
+            for path in (path for key in sorted(self._shards) for path in self.files(*key.rsplit("-", 1))):
                 try:
                     for part in tf.data.TFRecordDataset(path).batch(1024):
                         decode(part, self.size)

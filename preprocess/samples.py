@@ -10,11 +10,12 @@ full float32 precision.
 import hashlib
 import unicodedata
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from config import (HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IOU, PART, PART_IOU, POSITIVE, POSITIVE_IOU,
+from config import (CASCADE, HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IOU, PART, PART_IOU, POSITIVE, POSITIVE_IOU,
                     SEED)
 from detection import boxes as bx
 
@@ -30,6 +31,13 @@ class Sample(NamedTuple):
     label: int
     offsets: np.ndarray     # (4,) float32
     points: np.ndarray      # (10,) float32
+
+
+def lists(work, size, name, again=False):
+    """Files of one list for the net of this size; with `again` also what that net mined for the next one."""
+    sizes = [stage.size for stage in CASCADE]
+    mined = sizes[sizes.index(size) + 1:][:1] if again and name != "landmark" else []
+    return [Path(work) / str(each) / f"{name}.txt" for each in [size, *mined]]
 
 
 def rng(step, photo, seed=SEED):

@@ -20,6 +20,7 @@ except ImportError:      # Windows: nothing keeps a second run out there
 from config import DATA, FORMAT, MODEL, SEED
 from detection.errors import UserError, told
 from detection.whole import whole
+from preprocess import places
 
 
 def parser(docstring):
@@ -32,8 +33,11 @@ def parser(docstring):
                        help="lists, TFRecords and checkpoints, in a folder a size (default: the data folder)")
     group.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     group = result.add_argument_group("how it runs")
-    group.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
-                       help="processes (default: one a core; the result does not depend on it)")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
+                        help="processes (default: one a core; the result does not depend on it)")
+    either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
+                        help="go through the photos on this Ray cluster instead; its nodes see the same folders")
     group.add_argument("--seed", type=int, default=SEED, help=f"of every random draw (default: {SEED})")
     group.add_argument("--force", action="store_true", help="do it again, though it is done")
     return result
@@ -43,7 +47,11 @@ def run(main, arguments):
     """Runs main(parsed arguments); a problem the user can mend becomes one line and exit code 2."""
     args = arguments.parse_args()
     args.work = args.work or args.data
-    if args.workers < 1:
+    if isinstance(args.workers, str):
+        for name, value in vars(args).items():
+            if isinstance(value, Path):
+                setattr(args, name, value.absolute())      # nodes of a cluster stand in folders of their own
+    elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
     told(main, args)
 
@@ -77,6 +85,13 @@ def count_lines(path):
 LOCK = "lock"
 
 
+def _keys(inputs):
+    """Yields (name, path): the file's name, with its folder's where two have the same."""
+    names = [Path(path).name for path in inputs]
+    for name, path in zip(names, inputs):
+        yield (name if names.count(name) == 1 else f"{Path(path).parent.name}/{name}"), path
+
+
 class Step:
     """One step in `folder`. inputs: files it depends on. options: all else that changes its result."""
 
@@ -85,14 +100,14 @@ class Step:
         self.force = force
         self.manifest = self.folder / f"{name}.json"
         self.parts = self.folder / f".{name}.parts"
-        self.depends = {"format": FORMAT, "inputs": {Path(p).name: digest(p) for p in inputs},
+        self.depends = {"format": FORMAT, "inputs": {key: digest(p) for key, p in _keys(inputs)},
                         "options": json.loads(json.dumps(options))}
 
     def report(self):
         """The manifest's report if the step is done with just these inputs and options, else None."""
         manifest = read_manifest(self.manifest)
-        if manifest and not self.force and manifest.get("depends") == self.depends and all(
-                _size(self.folder / name) == size for name, size in manifest["outputs"].items()):
+        if manifest and not self.force and manifest.get("depends") == self.depends and \
+                not places.changed(self.folder, manifest["outputs"]):
             return manifest["report"]
         return None
 
@@ -147,7 +162,7 @@ class Step:
     def _discard(self, manifest):
         """Removes what an earlier run wrote."""
         for name in manifest["outputs"] if manifest else []:
-            (self.folder / name).unlink(missing_ok=True)
+            places.remove(places.join(self.folder, name))
         self.manifest.unlink(missing_ok=True)
 
     def part(self, name):
@@ -155,19 +170,19 @@ class Step:
         return self.parts / name
 
     def finish(self, outputs, report):
-        """Moves the finished parts of these names into the folder, then writes the manifest."""
+        """Moves the finished parts of these names into the folder, then writes the manifest.
+
+        An output whose name is an address (preprocess/places.py) is there already.
+        """
         for name in outputs:
-            if self.part(name).exists():
+            if not places.is_address(name) and self.part(name).exists():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(self.part(name), self.folder / name)
-        sizes = {name: _size(self.folder / name) for name in outputs}
-        write_json(self.manifest, {"depends": self.depends, "outputs": sizes, "report": report})
+        sizes = {name: places.size(places.join(self.folder, name)) for name in outputs}
+        write_json(self.part("manifest"), {"depends": self.depends, "outputs": sizes, "report": report})
+        os.replace(self.part("manifest"), self.manifest)     # so that whatever a kill leaves, it leaves among the parts
         shutil.rmtree(self.parts, ignore_errors=True)
         return report
-
-
-def _size(path):
-    return path.stat().st_size if path.exists() else None
 
 
 def read_json(path):

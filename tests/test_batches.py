@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from config import KINDS, ONET, PNET, RNET
-from detection import boxes as bx
 from detection.errors import UserError
 from preprocess import records
 from preprocess.step import write_json
@@ -100,36 +99,6 @@ def test_batches_follow_from_seed_epoch_and_position(stored):
         np.testing.assert_array_equal(a, b)
     for other in (dict(seed=2, epoch=2), dict(seed=1, epoch=3)):
         assert (first[0][2] != contents(stored, **other)[0][2]).any()
-
-
-def test_mirroring_moves_pixels_and_targets_alike():
-    """A bright rectangle stays within its target box, a bright spot under its point."""
-    image = np.zeros((1, 48, 48, 3), np.float32)
-    image[0, 10:30, 5:20] = 100
-    box = np.array([[5 / 48, 10 / 48, 20 / 48 - 1, 30 / 48 - 1]], np.float32)
-    points = np.array([[5 / 48, 10 / 48, 20 / 48, 10 / 48, 0.3, 0.4, 5 / 48, 30 / 48, 20 / 48, 30 / 48]], np.float32)
-    mirrored, offsets, relative = (t.numpy() for t in batches.mirror(image, box, points, tf.constant([True])))
-    crop = np.array([[0, 0, 48, 48]], np.float32)
-    x1, y1, x2, y2 = np.round(bx.decode(offsets, crop)[0]).astype(int)
-    assert (mirrored[0, y1:y2, x1:x2] == 100).all() and mirrored.sum() == image.sum()
-    np.testing.assert_allclose(bx.decode_points(relative, crop)[0, 0], [x1, y1], atol=1e-4)      # left eye, upper left
-    np.testing.assert_allclose(bx.decode_points(relative, crop)[0, 4], [x2, y2], atol=1e-4)
-    for one, same in zip(batches.mirror(image, box, points, tf.constant([False])), (image, box, points)):
-        np.testing.assert_array_equal(one, same)
-
-
-def test_jitter_acts_within_bounds_and_differs_from_image_to_image(rng):
-    images = tf.constant(np.repeat(rng.integers(0, 256, (1, 24, 24, 3)), 64, axis=0), tf.float32)
-    out = batches.jitter(images, tf.constant([1, 2])).numpy()
-    assert out.min() >= 0 and out.max() <= 255
-    change = np.abs(out - images.numpy()).mean(axis=(1, 2, 3))
-    assert (change > 1).mean() > 0.9 and len(np.unique(change.round(3))) > 50
-    assert abs(out.mean() - images.numpy().mean()) < 10
-
-
-def test_half_of_the_samples_are_mirrored():
-    flips = batches.coin(tf.constant([1, 2]), 10_000).numpy()
-    assert 0.47 < flips.mean() < 0.53
 
 
 def test_validation_shows_all_held_out_samples_as_they_are_composed_like_training(stored):

@@ -115,6 +115,14 @@ def test_windows_are_square_whole_pixels_near_the_square(rng):
     assert np.abs(windows - bx.square(boxes)).max() <= 1.5
 
 
+def test_large_windows_lie_on_even_pixels_and_on_fours(rng):
+    corner, side = rng.uniform(-50, 900, (300, 2)), rng.uniform(20, 500, (300, 1))
+    boxes = np.hstack([corner, corner + side]).astype(np.float32)
+    windows = bx.windows(boxes)
+    assert (windows[side[:, 0] >= 96] % 2 == 0).all() and (windows[side[:, 0] >= 192] % 4 == 0).all()
+    assert (np.abs(windows - boxes) <= np.maximum(side / 48, 1) + 1e-3).all()
+
+
 def test_empty_in_gives_empty_out():
     none = bx.empty(0, 4)
     some = np.ones((3, 4), np.float32)

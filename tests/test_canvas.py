@@ -62,7 +62,8 @@ def level_by_level(detector, image):
 def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, height, width, factor, strip):
     monkeypatch.setattr(canvas, "CANVAS_STRIP", strip)
     canvas.plan.cache_clear()
-    image = images.resize(rng.integers(0, 256, (max(height // 3, 1), max(width // 3, 1), 3), dtype=np.uint8), width, height)
+    coarse = rng.integers(0, 256, (max(height // 3, 1), max(width // 3, 1), 3), dtype=np.uint8)
+    image = images.resize(coarse, width, height)
     detector = Detector(pnet, thresholds=(0.6,), factor=factor, stages=1)
     found = detector.propose(image)
     boxes, scores = level_by_level(detector, image)

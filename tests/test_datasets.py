@@ -15,7 +15,8 @@ WIDTH, HEIGHT = 120, 90
 def voc(folder):
     for name, boxes in BOXES.items():
         things = "".join(f"<object><name>{'face' if i == 0 else 'mask'}</name><difficult>{i}</difficult><bndbox>"
-                         f"<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
+                         f"<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>"
+                         "</object>"
                          for i, (x1, y1, x2, y2) in enumerate(boxes))
         path = folder / "annotations" / f"{name}.xml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,8 +43,9 @@ def coco(folder):
 
 def wider(folder):
     (folder / "annotations.txt").write_text("".join(
-        f"{name}.png\n{len(boxes)}\n" + ("".join(f"{x1} {y1} {x2 - x1} {y2 - y1} 0 0 0 {i} 0 0\n" for i, (x1, y1, x2, y2)
-                                                in enumerate(boxes)) or "0 0 0 0 0 0 0 0 0 0\n")
+        f"{name}.png\n{len(boxes)}\n" + ("".join(
+            f"{x1} {y1} {x2 - x1} {y2 - y1} 0 0 0 {i} 0 0\n" for i, (x1, y1, x2, y2) in enumerate(boxes))
+            or "0 0 0 0 0 0 0 0 0 0\n")
         for name, boxes in BOXES.items()), encoding="utf-8")
 
 

@@ -40,6 +40,34 @@ def test_crop_at_its_own_size_is_exact(photograph):
     np.testing.assert_array_equal(crop, photograph[20:44, 10:34])
 
 
+def test_halvings_are_averages_with_black_beyond_the_edge(photograph):
+    image, half, quarter = images.halvings(photograph[:, :117])
+    assert (image.shape, half.shape, quarter.shape) == ((92, 120, 3), (46, 60, 3), (23, 30, 3))
+    np.testing.assert_array_equal(image[:90, :117], photograph[:, :117])
+    assert not image[90:].any() and not image[:, 117:].any()
+    for source, small in ((image, half), (half, quarter)):
+        means = source.reshape(len(small), 2, -1, 2, 3).mean(axis=(1, 3))
+        np.testing.assert_allclose(small, means, atol=0.5)
+
+
+def test_a_crop_of_halvings_is_the_crop_but_for_rounding(photograph):
+    image = cv2.resize(photograph, (640, 480))
+    boxes = np.array([[-4, 8, 92, 104], [-40, -16, 200, 224], [100, 60, 500, 460], [101, 60, 501, 460], [3, 5, 30, 32]])
+    halved = images.crop_halved(images.halvings(image), boxes, 24)
+    np.testing.assert_allclose(halved.astype(int), images.crop(image, boxes, 24), atol=2)
+    np.testing.assert_array_equal(halved[3:], images.crop(image, boxes[3:], 24))      # not on even pixels, or small
+
+
+def test_shrinking_from_a_half_is_near_the_average_of_all_pixels(photograph):
+    image = cv2.resize(photograph, (640, 480))
+    halved = images.halvings(image)
+    np.testing.assert_array_equal(images.shrink(halved, 384, 288), images.resize(image, 384, 288))
+    for width, height in ((106, 80), (97, 73), (24, 18)):
+        shrunk = images.shrink(halved, width, height)
+        assert shrunk.shape == (height, width, 3)
+        assert np.abs(shrunk.astype(int) - images.resize(image, width, height)).mean() < 1
+
+
 def test_no_crops():
     assert images.crop(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)), 12).shape == (0, 12, 12, 3)
 

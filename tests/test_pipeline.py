@@ -7,7 +7,7 @@ from config import CASCADE
 from detection import weights
 from train import nets
 
-SHORT = {12: (30, 384, 0.05), 24: (10, 192, 0.02), 48: (10, 96, 0.01)}    # epochs, batch size, learning rate
+SHORT = {12: (12, 384), 24: (4, 192), 48: (4, 192)}    # epochs, batch size
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +17,8 @@ def trained(sample, script, tmp_path_factory):
     where = ["--data", sample, "--work", work, "--model", work / "model"]
 
     def train(size):
-        epochs, batch, rate = SHORT[size]
-        script("train/train.py", size, *where, "--graph", work / "graph", "--epochs", epochs, "--batch-size", batch,
-               "--learning-rate", rate, "--decay-at", 0.7, 0.9)
+        epochs, batch = SHORT[size]
+        script("train/train.py", size, *where, "--graph", work / "graph", "--epochs", epochs, "--batch-size", batch)
 
     script("preprocess/gen_12net_data.py", *where)
     script("preprocess/gen_landmark_aug.py", 12, *where)

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import ROOT
 
-FOLDERS = ("", "detection", "preprocess", "train", "data")
+FOLDERS = ("", "detection", "preprocess", "train", "data", "bench", "docs")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
 LAYERS = {"detection": {"preprocess", "train"}, "preprocess": {"train"}}
 
@@ -17,6 +17,12 @@ def test_import_arrows_go_one_way(folder, forbidden):
     for path in (ROOT / folder).glob("*.py"):
         used = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
         assert not used & forbidden, path
+
+
+def test_lines_fit():
+    for path in [*SOURCES, *(ROOT / "tests").glob("*.py")]:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert len(line) <= 120, f"{path}:{number}"
 
 
 def test_detecting_loads_no_tensorflow():

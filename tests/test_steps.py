@@ -1,4 +1,5 @@
 """The scripts as processes, on drawn photos: same bytes whoever works, killed and run again, wrong arguments."""
+import json
 import os
 import shutil
 import signal
@@ -70,6 +71,29 @@ def test_a_finished_step_is_skipped_and_a_stale_one_is_rebuilt(done, sample, scr
     assert "have changed" in script("preprocess/gen_tfrecords.py", 12, "--data", sample, "--work", work).stdout
 
 
+def test_a_second_round_adds_what_was_mined(done, sample, script, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(done, work)
+    for size, copies in ((24, 2), (48, 3)):
+        for kind in ("positive", "part", "negative"):
+            (work / str(size)).mkdir(exist_ok=True)
+            lines = (work / "12" / f"{kind}.txt").read_text().splitlines(keepends=True)[:30 * copies]
+            (work / str(size) / f"{kind}.txt").write_text("".join(lines))
+    shutil.copy(work / "12" / "landmark.txt", work / "24" / "landmark.txt")
+    before = len((work / "12" / "negative.txt").read_text().splitlines())
+    where = ("--data", sample, "--work", work)
+    assert f"negative: {before + 60:,} " not in script("preprocess/gen_imglist_pnet.py", *where).stdout
+    assert f" of {before + 60:,} samples" in script("preprocess/gen_imglist_pnet.py", *where, "--again").stdout
+    out = script("preprocess/gen_tfrecords.py", 24, *where, "--again").stdout
+    counts = records_of(work, 24)
+    assert counts["negative-train"] + counts["negative-validation"] == 60 + 90, out
+    assert "is for 24" in script("preprocess/gen_tfrecords.py", 12, *where, "--again", code=2).stderr
+
+
+def records_of(work, size):
+    return json.loads((work / str(size) / "records.json").read_text())["report"]["counts"]
+
+
 @pytest.mark.parametrize("folder, path", [("preprocess", "gen_12net_data.py"), ("train", "train.py")])
 def test_scripts_run_from_inside_their_folder(folder, path, sample, tmp_path):
     args = [] if folder == "preprocess" else ["12"]
@@ -137,6 +161,18 @@ def test_training_killed_and_run_again_ends_in_the_same_weights(done, sample, sc
     for part in ("work", "model"):
         assert contents(tmp_path / "killed" / part) == contents(tmp_path / "whole" / part)
     assert "done already" in script(*command("killed")).stdout
+
+
+def test_shards_behind_an_address_are_the_same_and_train_the_same_net(done, sample, script, tmp_path):
+    work, place = tmp_path / "work", tmp_path / "bucket"
+    shutil.copytree(done, work)
+    script("preprocess/gen_tfrecords.py", 12, "--data", sample, "--work", work, "--records", f"file://{place}")
+    assert not list((work / "12" / "records").glob("*"))     # those of the run before, in another place
+    assert contents(place / "12") == contents(done / "12" / "records")
+    for name, folder in (("here", shutil.copytree(done, tmp_path / "here")), ("there", work)):
+        script("train/train.py", 12, "--work", folder, "--model", tmp_path / name / "model",
+               "--graph", tmp_path / "graph", "--epochs", 1)
+    assert (tmp_path / "here/model/pnet.npz").read_bytes() == (tmp_path / "there/model/pnet.npz").read_bytes()
 
 
 def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):

@@ -23,8 +23,8 @@ class Net:
 
     def __call__(self, crops):
         """uint8 (N, size, size, 3) -> a list of float32 (N, c), one a head."""
-        at_once = max(NET_PIXELS // (crops.shape[1] * crops.shape[2]), 1)
-        parts = [self._forward(crops[i:i + at_once]) for i in range(0, len(crops), at_once)]
+        step = max(NET_PIXELS // crops.shape[1] ** 2, 1)
+        parts = [self._forward(crops[i:i + step]) for i in range(0, len(crops), step)]
         if not parts:
             return [np.zeros((0, HEADS[head]), np.float32) for head in self._heads]
         return [np.concatenate(outs).reshape(len(crops), -1) for outs in zip(*parts)]

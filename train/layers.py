@@ -5,10 +5,11 @@ is a slow sum. Here the normalisation is TensorFlow's one fused operation and th
 """
 from config import NORM_EPSILON, NORM_MOMENTUM, PRELU_INIT
 from preprocess.quiet_tensorflow import keras, tf
+from train import replicas
 
 
 class Norm(keras.layers.Layer):
-    """(B, ..., C) -> the same, each channel with the mean `beta` and the deviation `gamma` over the batch.
+    """(B, ..., C) -> the same, each channel with the mean `beta` and the deviation `gamma` over the whole batch.
 
     Predicting, running averages of mean and variance take the place of the batch's.
     """
@@ -24,19 +25,29 @@ class Norm(keras.layers.Layer):
     def call(self, x, training=False):
         image = x if len(x.shape) == 4 else x[:, None, None, :]
         running = {} if training else {"mean": self.moving_mean, "variance": self.moving_variance}
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            image, self.gamma, self.beta, epsilon=NORM_EPSILON, is_training=training, **running)
+        if training and replicas.count() > 1:
+            y, mean, variance = self._shared(image)
+        else:
+            y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                image, self.gamma, self.beta, epsilon=NORM_EPSILON, is_training=training, **running)
         if training:
             for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * NORM_MOMENTUM + value * (1 - NORM_MOMENTUM))
         return y if len(x.shape) == 4 else y[:, 0, 0, :]
+
+    def _shared(self, image):
+        """What fused_batch_norm gives, where other replicas hold the other rows of the batch."""
+        mean, variance, values = replicas.moments(image)
+        y = tf.nn.batch_normalization(tf.cast(image, tf.float32), mean, variance, self.beta, self.gamma, NORM_EPSILON)
+        return tf.cast(y, image.dtype), mean, variance * values / (values - 1)
 
 
 class PReLU(keras.layers.Layer):
     """(B, ..., C) -> x where positive, alpha x elsewhere, with a learned slope alpha for each channel."""
 
     def build(self, shape):
-        self.alpha = self.add_weight(shape=shape[-1:], initializer=keras.initializers.Constant(PRELU_INIT), name="alpha")
+        start = keras.initializers.Constant(PRELU_INIT)
+        self.alpha = self.add_weight(shape=shape[-1:], initializer=start, name="alpha")
 
     def call(self, x):
         return prelu(x, tf.convert_to_tensor(self.alpha))

@@ -16,7 +16,7 @@ from detection import weights
 from detection.errors import UserError
 from preprocess.quiet_tensorflow import keras, tf
 from preprocess.step import write_text
-from train import batches, losses, nets
+from train import batches, losses, nets, replicas
 
 REPORTED = ("total", "face", "box", "landmark", "accuracy")
 
@@ -38,23 +38,26 @@ class Training:
     """One net in training. folder: where its checkpoint, best weights and log.csv are kept.
 
     parts: list name -> samples of it in a batch; rate, decay_at: as `schedule` takes them; initial: arrays to start
-    from instead of random ones.
+    from instead of random ones; strategy: of tf.distribute, where not on one device.
     """
 
     def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, decay_at=(),
-                 initial=None):
+                 initial=None, strategy=None):
         self.stage, self.stored, self.parts, self.seed = stage, stored, parts, seed
         self.epochs, self.rate = epochs, rate
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
-        self.graph = graph
+        self.graph, self.chief = graph, replicas.is_chief()     # the chief alone writes
+        self.strategy = strategy or tf.distribute.get_strategy()
         self.steps = batches.steps_per_epoch(stage, stored.counts, parts)
         self.has_validation = any(stored.counts[f"{name}-validation"] for name in parts)
-        self.model = nets.build(stage, seed)
+        with self.strategy.scope():
+            self.model = nets.build(stage, seed)
+            self.optimizer = keras.optimizers.SGD(schedule(rate, epochs * self.steps, decay_at), MOMENTUM,
+                                                  nesterov=True)
+            self.optimizer.build(self.model.trainable_variables)
         if initial is not None:
             nets.assign(self.model, stage, initial)
-        self.optimizer = keras.optimizers.SGD(schedule(rate, epochs * self.steps, decay_at), MOMENTUM, nesterov=True)
-        self.optimizer.build(self.model.trainable_variables)
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
         self.sound = tf.Variable(0)     # batches of the epoch so far; -1 - position of the first whose loss is no loss
@@ -73,7 +76,7 @@ class Training:
         data = batches.training(self.stored, self.parts, self.seed, epoch, self.position, self.stage.occlusion)
         saved = time.monotonic()
         with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
-                  unit=" batch", mininterval=1) as bar:
+                  unit=" batch", mininterval=1, disable=not self.chief) as bar:
             for batch in data.take(self.steps - self.position):
                 self._step(batch)
                 self.position += 1
@@ -87,15 +90,21 @@ class Training:
     @tf.function
     def _step(self, batch):
         """Batch -> one update of the weights; adds its losses to the sums."""
-        with tf.GradientTape() as tape:
-            outputs = nets.flat(self.model(batch[0], training=True))
-            values = losses.all_losses(outputs, batch, self.stage.loss_weights)
-            objective = values["total"] + losses.weight_decay(self.kernels)
-        variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(objective, variables), variables)
-        self.sums.assign_add(tf.stack([values[name] for name in REPORTED]))
-        following = tf.where(values["total"] < LOSS_LIMIT, self.sound + 1, -1 - self.sound)
+        values = self.strategy.experimental_local_results(self.strategy.run(self._update, (batch,)))[0]   # all the same
+        self.sums.assign_add(values)
+        following = tf.where(values[0] < LOSS_LIMIT, self.sound + 1, -1 - self.sound)
         self.sound.assign(tf.where(self.sound < 0, self.sound, following))
+
+    def _update(self, batch):
+        """One replica's part of a step: its rows of the batch -> one update of the weights; all the batch's losses."""
+        with tf.GradientTape() as tape:
+            outputs = nets.flat(self.model(replicas.share(batch[0]), training=True))
+            outputs = replicas.whole(outputs, tf.size(batch[1]))
+            values = losses.all_losses(outputs, batch, self.stage.loss_weights)
+            objective = values["total"] + losses.weight_decay(self.kernels) / self.strategy.num_replicas_in_sync
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(objective, variables), variables)     # adds up the replicas' gradients
+        return tf.stack([values[name] for name in REPORTED])
 
     @tf.function(reduce_retracing=True)
     def _predict(self, images):
@@ -118,14 +127,15 @@ class Training:
         row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate), **means,
                **{f"validation_{name}": value for name, value in held_out.items()}}
         judged = "validation_total" if held_out else "total"
-        if all(row[judged] < earlier[judged] for earlier in self.history):
+        if self.chief and all(row[judged] < earlier[judged] for earlier in self.history):
             weights.write_arrays(self.best, nets.arrays(self.model, self.stage))
         self.history.append(row)
         self.epoch, self.position = epoch + 1, 0
         self.sums.assign(tf.zeros_like(self.sums))
-        self._write_logs()     # before the checkpoint: a run stopped between the two writes them again
+        if self.chief:
+            self._write_logs()     # before the checkpoint: a run stopped between the two writes them again
+            print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
         self._save()
-        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
     def _write_logs(self):
         """The whole history as CSV, its last row for TensorBoard."""
@@ -162,6 +172,8 @@ class Training:
                 **{f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}, "sums": self.sums}
 
     def _save(self):
+        if not self.chief:
+            return
         arrays = {name: variable.numpy() for name, variable in self._state().items()}
         place = {"epoch": self.epoch, "position": self.position, "history": self.history}
         weights.write_arrays(self.checkpoint, {**arrays, "place": np.array(json.dumps(place))})

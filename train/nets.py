@@ -44,8 +44,8 @@ def build(stage: Stage, seed=0):
 
 
 def flat(outputs):
-    """Heads of crops of the net's own size -> float32 (B, c) each. Without it P-Net's (B, 1, 1, c) would broadcast silently
-    against (B,) labels."""
+    """Heads of crops of the net's own size -> float32 (B, c) each. Without it P-Net's (B, 1, 1, c) would broadcast
+    silently against (B,) labels."""
     return {head: keras.ops.cast(keras.ops.reshape(value, (-1, HEADS[head])), "float32")
             for head, value in outputs.items()}
 

@@ -1,0 +1,113 @@
+"""The rates that bench/scaling.py computes with, and its model against real runs.
+
+prints   rates of the steps' serial parts, and of reading batches, from processor time, so that other work matters
+         little; with --check, predicted and real seconds of two steps on the drawn sample with 1 and 2 processes
+
+    python bench/scaling_rates.py                             # half a minute
+    python bench/scaling_rates.py --check                     # a minute, where nothing else runs
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+import measure
+import scaling
+
+from config import CASCADE, PHOTOS_PER_PART
+from preprocess import gen_tfrecords, lists, step
+from preprocess.annotations import Problems
+
+
+def measure_serial(lines_total=500_000):
+    """Prints the rates of what one process does, through the steps' own code, and of reading batches."""
+    line = "WIDER_train/images/0--Parade/0_Parade_marchingband_1_849.jpg\t100 200 140 240 0 0\t1\t0.1 -0.1 0.1 0\t0 0\n"
+    with tempfile.TemporaryDirectory() as folder:
+        run = step.Step(folder, "measured", [], {})
+        run.finished()
+        photos = list(range(lines_total // 100))
+        head = json.dumps({"counts": Counter(), "problems": asdict(Problems())})
+        for i in range(0, len(photos), PHOTOS_PER_PART):
+            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + PHOTOS_PER_PART])))
+        seconds = {}
+        for name, work in (("merged", lambda: lists.write(run, None, photos, ["positive"], 1, "")),
+                           ("digested", lambda: step.digest(Path(folder) / "positive.txt")),
+                           ("scattered", lambda: gen_tfrecords.scatter(
+                               [Path(folder) / "positive.txt"], [Path(folder) / f"{i}" for i in range(64)]))):
+            start = time.process_time()
+            work()
+            seconds[name] = time.process_time() - start
+        size = (Path(folder) / "positive.txt").stat().st_size
+    print(f"lines merged a second {lines_total / seconds['merged']:,.0f}, scattered "
+          f"{lines_total / seconds['scattered']:,.0f}; bytes digested a second {size / seconds['digested']:,.0f}")
+
+
+def measure_reading(batches_read=20):
+    """Prints how many batches of 384 one machine reads and prepares a second, from records of random pixels."""
+    from preprocess import records
+    from train import batches
+    random = np.random.default_rng(0)
+    for stage in CASCADE:
+        with tempfile.TemporaryDirectory() as folder:
+            report, outputs = {"size": stage.size, "counts": {}, "shards": {}}, {}
+            for name in stage.batch:
+                crops = random.integers(0, 256, (2000, stage.size, stage.size, 3), dtype=np.uint8)
+                path = Path(folder) / "records" / f"{name}.tfrecord"
+                records.write(path, [records.encode(crop, 1, np.zeros(4), np.zeros(10)) for crop in crops])
+                report["counts"][f"{name}-train"], report["shards"][f"{name}-train"] = len(crops), [path.name]
+                outputs[f"records/{path.name}"] = path.stat().st_size
+            step.write_json(Path(folder) / "records.json", {"outputs": outputs, "report": report})
+            parts = batches.composition(stage, report["counts"], scaling.BATCH)
+            data = iter(batches.training(records.Records(folder, stage.size), parts, 0, 0, occlusion=stage.occlusion))
+            next(data)
+            start = time.process_time()      # of all threads
+            for _ in range(batches_read):
+                next(data)
+            seconds = (time.process_time() - start) / os.cpu_count()
+            print(f"{stage.name}: batches of {scaling.BATCH} read a second {batches_read / seconds:.1f}")
+
+
+def check(data):
+    """Prints predicted and real seconds of steps with 1 and 2 processes; the rate is that of 1 process."""
+    rows = []
+    for words in (["gen_12net_data.py"], ["gen_hard_example.py", "12"]):
+        real = {}
+        for processes in (1, 2):
+            with tempfile.TemporaryDirectory() as work:
+                start = time.perf_counter()
+                subprocess.run([sys.executable, scaling.ROOT / "preprocess" / words[0], *words[1:],
+                                "--data", data, "--work", work, "--workers", str(processes)],
+                               check=True, capture_output=True)
+                real[processes] = time.perf_counter() - start
+                report = next(json.loads(path.read_text())["report"] for path in Path(work).glob("*/*.json"))
+        start_up = scaling.rates()["serial"]["seconds to start a step"]
+        rate = report["photos"] / (real[1] - start_up)
+        predicted = start_up + scaling.mapped(report["photos"], rate, 2)
+        rows.append([" ".join(words), *(f"{s:.1f}" for s in (real[1], real[2], predicted)),
+                     f"{predicted / real[2] - 1:+.0%}"])
+    measure.table(["step", "1 process, s", "2, s", "2 predicted, s", "error"], rows)
+    measure.machine()
+
+
+def main(args):
+    if args.check:
+        check(args.data)
+    else:
+        measure_serial()
+        measure_reading()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="the model against real runs")
+    parser.add_argument("--data", type=Path, default=scaling.ROOT / "data" / "sample", metavar="DIR",
+                        help="photos of --check (default: the drawn sample)")
+    main(parser.parse_args())

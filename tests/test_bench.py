@@ -1,0 +1,51 @@
+"""The benchmarks run, and what they print is a table of what they were asked for."""
+import json
+
+import pytest
+
+
+def cells(text):
+    """Markdown -> the rows of its tables, without the rules below the headers."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in lines]
+    return [row for row in rows if not row[0].startswith("---")]
+
+
+def test_detection_times_each_picture_and_finds_its_face(script):
+    header, ours, *_ = cells(script("bench/detection.py", "--contestants", "ours", "--pictures", "640x480",
+                                    "--min-face", "40", "--repeats", "1").stdout)
+    assert header == ["picture", "ours"] and ours[0] == "640x480, min face 40"
+    milliseconds, faces = ours[1].split()
+    assert 0 < float(milliseconds) < 60_000 and faces == "(1)"
+
+
+def test_who_is_missing_is_left_out_with_a_sentence(script):
+    run = script("bench/detection.py", "--contestants", "ours", "YuNet", "--pictures", "640x480", "--min-face", "40",
+                 "--repeats", "1")
+    assert "YuNet: left out, its model file is named with --yunet FILE" in run.stderr
+    assert cells(run.stdout)[0] == ["picture", "ours"]
+
+
+@pytest.mark.parametrize("arguments", [("bench/start.py", "--one", "ours"),
+                                       ("bench/memory.py", "--one", "ours", "1920x1080"),
+                                       ("bench/memory.py", "--one", "ours", "sizes", "--sizes", "4")])
+def test_started_processes_give_their_figures(script, arguments):
+    figures = json.loads(script(*arguments).stdout)
+    assert figures and all(0 < figure < 300 for figure in figures)      # one face; MB, the aim for one 1920x1080
+
+
+def test_multiply_adds_by_hand():
+    """P-Net on 12 px: 10x10x27x10, 3x3x90x16, 1x144x32, 32x5; on a canvas each layer once a place."""
+    from bench import roofline
+    from config import PNET
+    alone = 100 * 27 * 10 + 9 * 90 * 16 + 144 * 32 + 32 * 5
+    assert roofline.multiply_adds(PNET, 5) == roofline.canvas_multiply_adds(PNET, (12, 12, 3)) == alone
+    assert roofline.canvas_multiply_adds(PNET, (40, 60, 3)) < 15 * 25 * alone
+
+
+def test_96_faces_are_12_by_8_portraits():
+    from bench import contestants
+    picture = contestants.picture("96 faces")
+    assert picture.shape == (1080, 1920, 3)
+    tiles = {picture[y:y + 135, x:x + 160].tobytes() for y in range(0, 1080, 135) for x in range(0, 1920, 160)}
+    assert len(tiles) == 8                                       # four heads and their mirror images

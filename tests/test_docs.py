@@ -1,0 +1,280 @@
+"""The documentation says what is there: links, commands, options, formulas, and the same in both languages."""
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from functools import lru_cache
+
+import pytest
+
+import config
+from conftest import ROOT
+
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")])
+PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md"), (ROOT / "docs/mtcnn.md", ROOT / "docs/mtcnn.zh-CN.md")]
+FIGURES = sorted((ROOT / "docs/figures").iterdir())
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FORMULA = re.compile(r"\$\$.+?\$\$", re.DOTALL)
+CODE_LINK = re.compile(r"\]\(([^)\s]+\.py)#([\w.]+)\)")
+COMMAND = re.compile(r"python ([\w./]+\.py)([^`\n]*)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+
+# Runs each script's --help in one process, so that NumPy and OpenCV load once, and without TensorFlow, which is slow to
+# load and says nothing in a --help.
+HELPS = """
+import contextlib, io, json, os, runpy, sys, unittest.mock
+for name in ("tensorflow", "keras"):
+    sys.modules[name] = unittest.mock.MagicMock()
+said, path = {}, sys.path[:]
+for script in sys.argv[1:]:
+    text, sys.argv, sys.path[:] = io.StringIO(), [script, "--help"], [os.path.dirname(script) or ".", *path]
+    try:
+        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+            runpy.run_path(script, run_name="__main__")
+        said[script] = text.getvalue()
+    except Exception as error:
+        said[script] = f"fails with {type(error).__name__}: {error}"
+print(json.dumps(said))
+"""
+
+
+# --- What the checks look at --------------------------------------------------------------------------------
+
+def outside_fences(text):
+    return FENCE.sub("", text)
+
+
+def slugs(path):
+    """Anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", outside_fences(path.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@lru_cache
+def definitions(path):
+    """"function", "Class", "Class.method" or "CONSTANT" of a Python file -> its stripped lines."""
+    text = path.read_text(encoding="utf-8")
+    lines, found = [line.strip() for line in text.splitlines()], {}
+
+    def add(nodes, prefix=""):
+        for node in nodes:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            for name in [getattr(node, "name", None), *(target.id for target in targets if hasattr(target, "id"))]:
+                if name:
+                    found[prefix + name] = set(lines[node.lineno - 1:node.end_lineno])
+            if isinstance(node, ast.ClassDef):
+                add(node.body, f"{node.name}.")
+
+    add(ast.parse(text).body)
+    return found
+
+
+def commands(text):
+    """Python commands in a text: (script, the rest of the line, with shell variables filled in)."""
+    values = dict(re.findall(r'^(\w+)="(.*)"$', text, re.MULTILINE))
+    for script, rest in COMMAND.findall(text.replace("\\\n", " ")):
+        yield script, re.sub(r"\$(\w+)", lambda name: values.get(name[1], name[0]), rest)
+
+
+@pytest.fixture(scope="module")
+def helps():
+    """Script -> its --help, of every script that the documentation names; "run.sh" -> that of run.sh."""
+    named = {script for path in DOCS for script, _ in commands(path.read_text(encoding="utf-8"))}
+    scripts = sorted(script for script in named if (ROOT / script).is_file())
+    said = json.loads(subprocess.run([sys.executable, "-c", HELPS, *scripts], cwd=ROOT, capture_output=True, text=True,
+                                     check=True).stdout)
+    said["run.sh"] = subprocess.run(["bash", "run.sh", "--help"], cwd=ROOT, capture_output=True, text=True).stdout
+    return said
+
+
+# --- The checks: a text and where it stands -> what is wrong with it ------------------------------------------
+
+def bad_links(text, folder):
+    for target in re.findall(r"\]\(([^)\s]+)\)", outside_fences(text)):
+        place, _, anchor = target.partition("#")
+        path = folder / place
+        if re.match(r"[a-z]+:", target):
+            continue
+        if place and not path.exists():
+            yield f"{target}: there is no such file"
+        elif anchor and path.suffix == ".py" and anchor not in definitions(path):
+            yield f"{target}: {place} defines no {anchor}"
+        elif anchor and path.suffix == ".md" and anchor not in slugs(path):
+            yield f"{target}: {place} has no such heading"
+        elif anchor and path.suffix not in (".py", ".md"):
+            yield f"{target}: an anchor into neither Python nor Markdown"
+
+
+def bad_commands(text, helps):
+    for script, rest in commands(text):
+        if script not in helps:
+            yield f"{script}: there is no such script"
+            continue
+        if not helps[script].startswith("usage: "):
+            yield f"{script} --help {helps[script]}"
+            continue
+        known = set(OPTION.findall(helps[script]))
+        for option in OPTION.findall(rest):
+            if option not in known:
+                yield f"{script} has no option {option}"
+        size = re.match(r" (\d+)\b", rest)
+        if size and not re.search(rf"\{{[^}}]*\b{size[1]}\b[^}}]*\}}", helps[script]):
+            yield f"{script} does not take {size[1]}"
+
+
+def bad_formulas(text, folder):
+    """A formula without the function that computes it, and quoted code that is not in that function."""
+    starts = [match.end() for match in FORMULA.finditer(text)]
+    for start, end in zip(starts, [*starts[1:], len(text)]):
+        if not CODE_LINK.search(text[start:end]):
+            yield f"{text[:start].splitlines()[-1]}: no code is named"
+    for block in FENCE.finditer(text):
+        if block[1] == "python":
+            links = list(CODE_LINK.finditer(text, 0, block.start()))
+            place, name = links[-1].groups() if links else ("", "")
+            source = definitions(folder / place).get(name, set()) if place else set()
+            for line in block[2].splitlines():
+                if line.strip() not in source:
+                    yield f"{place}#{name} has no line {line.strip()}"
+
+
+def sections(text):
+    """Markdown -> [(level of the heading, what stands below it)]."""
+    parts = re.split(r"^(#+) .+$", FENCE.sub(lambda block: block[0].replace("\n#", "\n "), text), flags=re.MULTILINE)
+    return list(zip(map(len, parts[1::2]), parts[2::2]))
+
+
+def traits(section):
+    """What a translation does not change in a section: name -> its items, counted."""
+    blocks = FENCE.findall(section)
+    prose = outside_fences(section)
+    tables = [line for line in prose.splitlines() if line.startswith("|")]
+    return {"code blocks": [(language, re.sub(r"\s*#.*", "", code)) for language, code in blocks],
+            "formulas": FORMULA.findall(section),
+            "figures": re.findall(r"!\[.*?\]\((.+?)\)", prose),
+            "links to code": Counter(CODE_LINK.findall(prose)),
+            "commands and names": Counter(re.findall(r"(?<!`)`([^`\n]+)`", prose)),
+            "numbers": Counter(re.findall(r"\d[\d,]*\.\d+|\d[\d,]*\d", prose)),
+            "shape of the tables": [line.count("|") for line in tables],
+            "numbers in tables": [re.findall(r"\d[\d,.]*\d|\d", line) for line in tables]}
+
+
+def differences(text, translated):
+    ours, theirs = sections(text), sections(translated)
+    if [level for level, _ in ours] != [level for level, _ in theirs]:
+        yield "not the same sections"
+        return
+    for number, ((_, section), (_, other)) in enumerate(zip(ours, theirs)):
+        here, there = traits(section), traits(other)
+        yield from (f"section {number}: {name} differ: {here[name]} and {there[name]}"
+                    for name in here if here[name] != there[name])
+
+
+# --- The documentation ----------------------------------------------------------------------------------------
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=relative)
+def test_every_link_leads_somewhere(path):
+    assert not list(bad_links(path.read_text(encoding="utf-8"), path.parent))
+
+
+@pytest.mark.parametrize("path", DOCS, ids=relative)
+def test_every_command_is_one_that_its_script_takes(path, helps):
+    assert not list(bad_commands(path.read_text(encoding="utf-8"), helps))
+
+
+@pytest.mark.parametrize("path", sum(PAIRS, ()), ids=relative)
+def test_every_option_named_alone_is_one_of_some_script(path, helps):
+    named = set(OPTION.findall(path.read_text(encoding="utf-8"))) - {"--logdir"}      # TensorBoard's
+    assert named <= set(OPTION.findall("\n".join(helps.values())))
+
+
+@pytest.mark.parametrize("path", PAIRS[1], ids=relative)
+def test_every_formula_stands_beside_the_code_that_computes_it(path):
+    assert not list(bad_formulas(path.read_text(encoding="utf-8"), path.parent))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: relative(pair[0]))
+def test_both_languages_say_the_same(pair):
+    assert not list(differences(*(path.read_text(encoding="utf-8") for path in pair)))
+
+
+def test_figures_are_small_and_used():
+    text = PAIRS[1][0].read_text(encoding="utf-8")
+    assert {path.name for path in FIGURES} == set(re.findall(r"\(figures/(.+?)\)", text))
+    assert all(path.stat().st_size < 150_000 for path in FIGURES)
+    assert sum(path.stat().st_size for path in FIGURES) < 1_000_000
+
+
+def test_the_explanation_gives_the_numbers_of_the_code():
+    text = " ".join(PAIRS[1][0].read_text(encoding="utf-8").split())
+    for said in (f"({config.PNET.mining_threshold:g} for P-Net, {config.RNET.mining_threshold:g} for R-Net)",
+                 *(f"{stage.parameters:,}" for stage in config.CASCADE),
+                 f"At most {config.MINED_NEGATIVES_PER_PHOTO} negatives a photo",
+                 f"{config.DRAWN_TRIES} tries around each face, half of them turned by up to {config.DRAWN_ROTATION:g}",
+                 f"{config.NEGATIVES_PER_PHOTO} negatives anywhere",
+                 f"{config.NEAR_NEGATIVE_TRIES} tries of negatives that touch it and {config.POSITIVE_TRIES} tries",
+                 f"IoU with a face of at least {config.POSITIVE_IOU:g}", f"IoU of at least {config.PART_IOU:g}",
+                 f"below {config.NEGATIVE_IOU:g}", f"at or above the threshold ({config.PNET.threshold:g})",
+                 f"faces under {config.MIN_TRUTH_SIZE} pixels", f"turned by {config.ROTATION:g} degrees",
+                 f"the {config.HARD_SHARE:.0%} of".replace("%", " %"), f"momentum {config.MOMENTUM:g}",
+                 f"in the first {config.WARM_UP:.0%} of the steps".replace("%", " %"),
+                 f"({config.PNET.learning_rate:g} for P-Net, {config.RNET.learning_rate:g} for R-Net, "
+                 f"{config.ONET.learning_rate:g} for O-Net)",
+                 f"{config.HELD_OUT_SHARE:.0%} of the photos".replace("%", " %"), f"factor {config.PYRAMID_FACTOR:g}",
+                 f"{config.PNET.epochs} for P-Net, {config.RNET.epochs} for R-Net and O-Net",
+                 f"within a level | IoU | {config.LEVEL_NMS:g}", f"across levels | IoU | {config.PNET.nms:g}",
+                 f"R-Net | IoU | {config.RNET.nms:g}", f"smaller box | {config.ONET.nms:g}",
+                 f"The default is {config.MIN_FACE_SIZE}. For the smallest faces of WIDER FACE the scripts",
+                 f"that measure use {config.BENCHMARK_MIN_FACE['wider']}"):
+        assert said in text, said
+
+
+def test_the_lines_of_python_in_the_readme_run():
+    from detection.images import read
+    block = next(code for language, code in FENCE.findall(PAIRS[0][0].read_text(encoding="utf-8"))
+                 if language == "python")
+    image = read(ROOT / "picture/astronaut.jpg")
+    exec(block.replace('"model"', repr(str(ROOT / "model"))), {"image": image, "images": [image, image[:300]]})
+
+
+def test_the_figure_script_still_draws(tmp_path):
+    subprocess.run([sys.executable, "docs/make_figures.py", "--only", "pyramid", "--out", tmp_path], cwd=ROOT,
+                   check=True, capture_output=True)
+    assert (tmp_path / "pyramid.jpg").is_file()
+
+
+# --- The checks themselves find what is wrong -------------------------------------------------------------------
+
+@pytest.mark.parametrize("text", ["[a](absent.md)", "[a](README.md#no-such-heading)", "[a](detection/boxes.py#absent)",
+                                  "[a](detection/cascade.py#Detector.absent)", "[a](run.sh#L3)"])
+def test_a_wrong_link_is_found(text):
+    assert list(bad_links(text, ROOT))
+    assert not list(bad_links("[a](README.md#detect) [b](detection/boxes.py#iou) [c](https://example.org)", ROOT))
+
+
+@pytest.mark.parametrize("text", ["`python absent.py`", "`python train/train.py 13`", "`python test.py --absent`",
+                                  'W="--absent"\npython test.py $W', "python train/train.py 12 \\\n --absent"])
+def test_a_wrong_command_is_found(text, helps):
+    assert list(bad_commands(text, helps))
+    assert not list(bad_commands("`python train/train.py 12 --epochs 3 --data DIR`", helps))
+
+
+@pytest.mark.parametrize("text", ["$$ a $$", "$$ a $$ $$ b $$ [c](detection/boxes.py#iou)",
+                                  "$$ a $$ [b](detection/boxes.py#iou)\n\n```python\nreturn 7\n```\n"])
+def test_a_wrong_formula_is_found(text):
+    assert list(bad_formulas(text, ROOT))
+    right = "$$ a $$ [b](detection/boxes.py#iou)\n\n```python\ncommon = intersection(a, b)\n```\n"
+    assert not list(bad_formulas(right, ROOT))
+
+
+@pytest.mark.parametrize("translated", ["# A\n", "# A\n\n# B\n\n## C\n", "# A\n\n12 `x`\n", "# A\n\n11 `y`\n",
+                                        "# A\n\n11 `x`\n\n| 1 |\n", "# A\n\n11 `x`\n\n```bash\nls\n```\n"])
+def test_a_translation_that_differs_is_found(translated):
+    assert list(differences("# A\n\n11 `x`\n", translated))
+    assert not list(differences("# A\n\n11 `x`\n", "# 甲\n\n有 11 个 `x`\n"))

@@ -1,0 +1,85 @@
+"""Samples as they could have been: mirrored, in another light, blurred, noisy, partly hidden; anew every time.
+
+All is drawn from the batch's seed. Written to touch the pixels of a batch as few times as possible: with small nets
+this can take as long as the training step.
+"""
+import numpy as np
+
+from config import (BLUR_SHARE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TILES, OCCLUSION_SIDE, PIXEL_MEAN,
+                    PIXEL_SCALE)
+from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
+from detection.images import normalise
+from preprocess.quiet_tensorflow import tf
+
+DARKEST, BRIGHTEST = normalise(0.0), normalise(255.0)
+
+
+def augment(images, labels, offsets, points, seed, occlusion=0.0):
+    """uint8 (B, s, s, 3) and targets -> normalised float32 images, mirrored in half of the cases, and their targets.
+
+    seed: two int64. occlusion: share of the images of which something is hidden.
+    """
+    seeds = tf.random.experimental.stateless_split(seed, 4)
+    images, offsets, points = mirror(images, offsets, points, coin(seeds[0], tf.shape(images)[0]))
+    images = tf.clip_by_value(degrade(relight(images, seeds[1]), seeds[2]), DARKEST, BRIGHTEST)
+    if occlusion:
+        images = occlude(images, seeds[3], occlusion)
+    return images, labels, offsets, points
+
+
+def coin(seed, count, share=0.5):
+    """(count,) bool, each true in that share of the cases."""
+    return tf.random.stateless_uniform([count], seed) < share
+
+
+def mirror(images, offsets, points, flips):
+    """Images (B, s, s, 3) with their targets mirrored where flips (B,) is true."""
+    def choose(mirrored, plain):
+        return tf.where(tf.reshape(flips, [-1] + [1] * (len(plain.shape) - 1)), mirrored, plain)
+
+    return (choose(images[:, :, ::-1], images), choose(offsets @ MIRROR_OFFSETS, offsets),
+            choose(points @ MIRROR_POINTS + MIRROR_SHIFT, points))
+
+
+def relight(images, seed):
+    """uint8 (B, s, s, 3) -> normalised, each with another brightness, contrast, saturation and tint, some in gray.
+
+    All of them are one affine map of a pixel's three values: one product with a 3 x 3 matrix an image.
+    """
+    count, size = tf.shape(images)[0], images.shape[1]
+    draws = tf.random.stateless_uniform([7, count, 1, 1], seed, -1.0, 1.0)
+    tint = tf.concat(tf.unstack(draws[4:7]), axis=2)                                           # (B, 1, 3)
+    saturation = tf.where(draws[3] < 2 * GRAY_SHARE - 1, 0.0, 1 + JITTER["saturation"] * draws[0])
+    contrast = 1 + JITTER["contrast"] * draws[1]
+    matrix = contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)                        # (B, 3, 3)
+    shift = PIXEL_MEAN * (1 - contrast) + JITTER["brightness"] * draws[2] + JITTER["tint"] * tint
+    pixels = tf.reshape(tf.cast(images, tf.float32), [count, size * size, 3])
+    return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalise(shift), [count, size, size, 3])
+
+
+def degrade(images, seed):
+    """Normalised (B, s, s, 3), some blurred over 3 x 3 pixels, some with noise: what poor cameras and JPEG do."""
+    draws = tf.random.stateless_uniform([4, tf.shape(images)[0], 1, 1, 1], seed)
+    blur = tf.where(draws[0] < BLUR_SHARE, draws[1], 0.0)
+    images += blur * (tf.nn.avg_pool2d(images, 3, 1, "SAME") - images)       # the average of what there is, at edges
+    strength = tf.where(draws[2] < NOISE_SHARE, NOISE * PIXEL_SCALE * draws[2] / NOISE_SHARE, 0.0)
+    return images + strength * tf.gather(noise(images.shape[1]), tf.cast(draws[3, :, 0, 0, 0] * NOISE_TILES, tf.int32))
+
+
+def noise(size):
+    """(NOISE_TILES, size, size, 3): normal noise, drawn once: to draw it for each batch takes longer than the rest."""
+    return tf.constant(np.random.default_rng(0).standard_normal((NOISE_TILES, size, size, 3), np.float32))
+
+
+def occlude(images, seed, share):
+    """Normalised (B, s, s, 3); in that share of them a rectangle of OCCLUSION_SIDE of the side lies at a random place,
+    in one random colour."""
+    count, size = tf.shape(images)[0], images.shape[1]
+    draws = tf.random.stateless_uniform([8, count, 1], seed)
+    side = OCCLUSION_SIDE[0] + draws[0:2] * (OCCLUSION_SIDE[1] - OCCLUSION_SIDE[0])     # (2, B, 1) of the crop's side
+    start = draws[2:4] * (1 + side) - side                                             # may begin outside
+    place = (tf.range(size, dtype=tf.float32) + 0.5) / size                            # (s,)
+    within = (place >= start) & (place < start + side)                                 # (2, B, s)
+    hidden = (within[0][:, :, None] & within[1][:, None, :] & (draws[4] < share)[:, :, None])[..., None]
+    colour = normalise(tf.transpose(draws[5:8, :, 0])[:, None, None] * 255.0)          # (B, 1, 1, 3)
+    return tf.where(hidden, colour, images)

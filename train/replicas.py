@@ -1,0 +1,111 @@
+"""One batch on several replicas, GPUs or machines: each takes its rows, and together they do what one alone would do.
+
+Every worker reads the whole batch, so all know its labels; a replica runs the net on its rows only. The losses need
+the outputs of all rows (the hardest 70 % are those of the whole batch), so the replicas exchange them.
+"""
+import json
+import os
+import zlib
+from contextlib import contextmanager
+
+from detection.errors import UserError
+from preprocess.quiet_tensorflow import tf
+
+
+def task():
+    """(type, index) of this process in TF_CONFIG: ("worker", 0) where there is none."""
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return "worker", 0
+    try:
+        cluster, own = (json.loads(text)[key] for key in ("cluster", "task"))
+        cluster[own["type"]][own["index"]]
+    except (ValueError, LookupError, TypeError):
+        raise UserError(f"TF_CONFIG: {text!r} does not name this task and the addresses of all; see docs/cluster.md") \
+            from None
+    return own["type"], own["index"]
+
+
+def is_chief():
+    """Whether this process writes checkpoints, logs and weights: the first worker, or the one of type "chief"."""
+    kind, index = task()
+    return index == 0 and (kind == "chief" or "chief" not in json.loads(os.environ.get("TF_CONFIG") or "{}").get(
+        "cluster", {}))
+
+
+def strategy():
+    """Several machines where TF_CONFIG names them, else all GPUs of this one, else its CPU or only GPU.
+
+    With several machines, it returns when all have come.
+    """
+    if os.environ.get("TF_CONFIG"):
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def require_same(strategy, value, what):
+    """UserError unless all workers hold the same JSON value."""
+    number = tf.constant(zlib.crc32(json.dumps(value).encode()), tf.int64)
+    everyone = strategy.run(tf.function(lambda: total(number)))
+    if strategy.experimental_local_results(everyone)[0] != number * strategy.num_replicas_in_sync:
+        raise UserError(f"the workers do not have the same {what}; give all the same command, and shared folders")
+
+
+@contextmanager
+def told_when_lost():
+    """Turns TensorFlow's errors about a worker that is gone into a UserError."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
+            tf.errors.DeadlineExceededError):
+        if not os.environ.get("TF_CONFIG"):
+            raise
+        raise UserError("a worker of this training is gone; start the same command on all of them again: they go on at "
+                        "the last checkpoint") from None
+
+
+def count():
+    """Replicas that share a batch."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def total(values):
+    """Tensors -> their sums over the replicas. Differentiable: the gradient of a sum over all is the sum of all's."""
+    return tf.distribute.get_replica_context().all_reduce("SUM", values)
+
+
+def moments(x):
+    """x (b, H, W, C) of each replica -> mean (C,), variance (C,) over all of them, float32; values in each channel."""
+    x = tf.cast(x, tf.float32)
+    values = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+    sums = total(tf.concat([tf.reduce_sum(x, [0, 1, 2]), [values]], 0))
+    mean, values = sums[:-1] / sums[-1], tf.stop_gradient(sums[-1])
+    return mean, total(tf.reduce_sum(tf.square(x - mean), [0, 1, 2])) / values, values
+
+
+def rows(batch_size):
+    """Numbers (b,) of this replica's rows of a batch: every n-th, so that each kind of sample is shared evenly."""
+    context = tf.distribute.get_replica_context()
+    return tf.range(context.replica_id_in_sync_group, batch_size, context.num_replicas_in_sync)
+
+
+def share(values):
+    """values (B, ...) -> this replica's rows (b, ...)."""
+    if count() == 1:
+        return values
+    return tf.gather(values, rows(tf.shape(values)[0]))
+
+
+def whole(outputs, batch_size):
+    """Head -> this replica's rows (b, c); returns head -> the rows of all replicas (B, c), in the batch's order.
+
+    To a gradient tape only this replica's rows are variable; the optimizer adds the gradients of all replicas.
+    """
+    if count() == 1:
+        return outputs
+    own = {head: tf.scatter_nd(rows(batch_size)[:, None], value, [batch_size, value.shape[1]])
+           for head, value in outputs.items()}
+    everyone = total(own)
+    return {head: own[head] + tf.stop_gradient(everyone[head] - own[head]) for head in own}
