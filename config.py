@@ -94,6 +94,7 @@ PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [
 
 # --- Detection ------------------------------------------------------------------------------------------
 
+MAX_PIXELS = 1 << 28                # of a picture file, unless OPENCV_IO_MAX_IMAGE_PIXELS says otherwise: [ours], 0.8 GB
 MIN_FACE_SIZE = 20                  # px: [paper]
 PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
@@ -129,6 +130,7 @@ DRAWN_TRIES = 10                    # steps 6 and 10, a face, with the law of st
 DRAWN_ROTATION = 15.0               # degrees, both ways, of half of them: [ours]
 
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
+MAX_CROP = 4                        # times the photo's longer side; a crop beyond it comes from a wrong list: [ours]
 BAD_SHARE = 0.05                    # of lines or photos that may be skipped before a step gives up: [ours]
 HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
 SHORT_SHARE = 0.25                  # of its fair share, below which a kind of sample is called short: [ours]
@@ -152,4 +154,5 @@ NOISE = 10.0                        # grey levels, the standard deviation at mos
 NOISE_TILES = 256                   # different patterns of it: [ours]
 OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
+LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

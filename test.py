@@ -20,6 +20,7 @@ from tqdm import tqdm
 from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
 from detection import Detector, UserError, sources
 from detection.draw import status
+from detection.errors import told
 from detection.images import read
 from detection.results import Results, frame_label, save
 from detection.video_file import VideoFile
@@ -142,11 +143,4 @@ def parse():
 
 
 if __name__ == "__main__":     # also keeps this file harmless to those who import the standard library's `test`
-    try:
-        sys.exit(2 if main(parse()) else 0)
-    except UserError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; what was done is kept", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(2 if told(main, parse(), stopped="stopped; what was done is kept") else 0)

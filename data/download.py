@@ -80,9 +80,9 @@ def sha256(path):
 
 
 def fetch(archive, out, keep):
-    """Loads, checks and unpacks one archive; returns the record of it."""
+    """Loads, checks and unpacks one archive; returns the record of it. The archive itself stays."""
     path, home = obtain(archive, out)
-    record = {"from": home, "size": path.stat().st_size, "sha256": sha256(path)}
+    record = {"from": home, "size": path.stat().st_size, "sha256": sha256(path), "kept": keep}
     try:
         record["files"], left_out = unpack(path, out, tuple(archive.holds))
     except Damaged as problem:
@@ -95,20 +95,39 @@ def fetch(archive, out, keep):
             raise Problem(f"{path}: holds no {name}; is it the right file? Remove it and run this again")
         if count not in (None, record["holds"][name]):
             print(f"note: {name} holds {record['holds'][name]:,} photographs, {count:,} are known")
-    if not keep:
-        path.unlink()
     return record
+
+
+def read_journal(path):
+    """Name of an archive -> what was received."""
+    try:
+        records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if isinstance(records, dict):
+            return records
+    except ValueError:
+        pass
+    raise Problem(f"{path}: is damaged; remove it and run this again, what is there is not loaded anew")
+
+
+def write_journal(path, records):
+    """Whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def main(args, archives=ARCHIVES):
     chosen = [archives[name] for name in args.only or archives]
     args.out.mkdir(parents=True, exist_ok=True)
     journal, failed = args.out / "download.json", []
-    records = json.loads(journal.read_text()) if journal.exists() else {}
-    missing = [archive for archive in chosen if not there(archive, args.out, records.get(archive.name))]
+    records = read_journal(journal)
+    missing = [archive for archive in chosen if not there(archive, args.out, records.get(archive.name))
+               or (args.out / archive.name).exists() and archive.name not in records]     # stopped in its last moment
     for archive in chosen:
         if archive not in missing:
             print(f"{archive.name}: all of it is in {args.out} already")
+            if not records.get(archive.name, {}).get("kept", True):
+                (args.out / archive.name).unlink(missing_ok=True)
     need = sum(2 * (archive.size or 0) for archive in missing)
     if shutil.disk_usage(args.out).free < need:
         raise Problem(f"{args.out}: {need / 1e9:.1f} GB are needed there, archives and photographs; make room or name "
@@ -118,7 +137,9 @@ def main(args, archives=ARCHIVES):
     for archive in missing:
         try:
             records[archive.name] = fetch(archive, args.out, args.keep)
-            journal.write_text(json.dumps(records, indent=1) + "\n")
+            write_journal(journal, records)
+            if not args.keep:
+                (args.out / archive.name).unlink()
         except Problem as problem:
             failed.append(str(problem))
     if failed:

@@ -19,14 +19,18 @@ middle, x grows to the right, y downwards, z towards the viewer. Colours are BGR
 import argparse
 import json
 import os
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from detection.errors import told  # noqa: E402
+from preprocess import workers  # noqa: E402
 
 VERSION = 1                                    # of the drawings; a change makes older samples stale
 KINDS = {"train": 0, "val": 1, "landmark": 2}  # of pictures -> the second number of their seeds
@@ -624,13 +628,12 @@ def draw(job, out, seed):
     return path, annotation
 
 
-def draw_all(jobs, out, seed, workers):
+def draw_all(jobs, out, seed, processes):
     """Pictures (kind, index), drawn by so many processes -> {kind: [(path below `out`, annotation)]}."""
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        results = pool.map(partial(draw, out=out, seed=seed), jobs, chunksize=4)
-        drawn = {kind: [] for kind in KINDS}
-        for result, (kind, _) in zip(tqdm(results, "drawing", len(jobs), unit="picture"), jobs):
-            drawn[kind].append(result)
+    drawn = {kind: [] for kind in KINDS}
+    results = workers.run(partial(draw, out=out, seed=seed), jobs, processes, "drawing", [1] * len(jobs), "picture")
+    for result, (kind, _) in zip(results, jobs):
+        drawn[kind].append(result)
     return drawn
 
 
@@ -711,7 +714,4 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N",
                         help="processes (default: one a core; the result does not depend on it)")
     parser.add_argument("--force", action="store_true", help="draw it again, though it is there")
-    try:
-        main(parser.parse_args())
-    except OSError as error:
-        parser.error(f"{error.filename}: {error.strerror}.")
+    told(main, parser.parse_args())

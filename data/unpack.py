@@ -1,6 +1,8 @@
 """Unpacks a zip archive from elsewhere, trusting nothing in it. Standard library alone."""
+import errno
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -32,8 +34,12 @@ def unpack(archive, out, wanted):
                                   "the link, or name another folder with --out")
             for info, target in targets:
                 _extract(zipped, info, target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, LookupError, RuntimeError, ValueError, struct.error, zlib.error) as error:
         raise Damaged(f"{archive}: is damaged ({error})") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:       # it points to before its own beginning
+            raise
+        raise Damaged(f"{archive}: is damaged ({error.strerror})") from None
     return len(targets), len(entries) - len(targets)
 
 

@@ -1,5 +1,11 @@
 """The library: finds faces with the three nets. Needs NumPy and OpenCV alone, knows nothing of training."""
-from detection.cascade import Detector, Faces
-from detection.errors import UserError
+import os
+
+from config import MAX_PIXELS
+
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))     # read when OpenCV loads
+
+from detection.cascade import Detector, Faces  # noqa: E402
+from detection.errors import UserError  # noqa: E402
 
 __all__ = ["Detector", "Faces", "UserError"]

@@ -13,9 +13,16 @@ def read(path):
     """The image in file `path`: uint8 (H, W, 3). UserError where there is none or it does not decode."""
     try:
         data = np.fromfile(path, np.uint8)   # not cv2.imread, which cannot open every file name on every system
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name and the permissions") from None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, ValueError) as error:           # ValueError: no file can have this name
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); check the name and the "
+                        "permissions") from None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise UserError(f"{path}: has more pixels than is safe to decode; shrink it, or set the environment "
+                            "variable OPENCV_IO_MAX_IMAGE_PIXELS to more if you trust it") from None
+        image = None
     if image is None:
         raise UserError(f"{path}: is not an image that OpenCV can decode; convert it to JPEG or PNG, or remove it")
     return image
@@ -26,7 +33,17 @@ def check(image):
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
             or image.shape[2] != 3 or image.size == 0:
         found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"an image must be a uint8 array (height, width, 3) in BGR order, not {found}")
+        raise ValueError(f"an image must be a uint8 array (height, width, 3) in BGR order, not {found}{_way(image)}")
+
+
+def _way(image):
+    """How such an array becomes an image, where that is known."""
+    if not isinstance(image, np.ndarray) or not image.size:
+        return ""
+    if image.dtype.kind == "f":
+        return "; pixels in 0..1 become one by (255 * image).round().astype(np.uint8)"
+    code = "GRAY2BGR" if image.ndim == 2 else "BGRA2BGR" if image.ndim == 3 and image.shape[2] == 4 else None
+    return f"; cv2.cvtColor(image, cv2.COLOR_{code}) makes one of it" if code and image.dtype == np.uint8 else ""
 
 
 def normalise(pixels):

@@ -12,6 +12,8 @@ from config import HEADS, Conv, Dense, Pool, Stage
 from detection.errors import UserError
 from detection.whole import whole
 
+SLACK = 1 << 20      # bytes of a file of arrays that are not in its arrays: names, shapes, what a checkpoint adds
+
 
 def trunk(stage: Stage):
     """Yields (name, layer, shape of its input without the batch) for each layer; ends with ("heads", None, shape)."""
@@ -59,10 +61,9 @@ def read(path, stage: Stage):
         raise UserError(f"{path}: no such weights; train them with `python train/train.py {stage.size}`, "
                         "or name the folder that holds them")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: is not a complete weights file ({error}); train or copy it again") from None
+        arrays = read_arrays(path, sum(4 * int(np.prod(shape)) for shape in shapes(stage).values()))
+    except ValueError as error:
+        raise UserError(f"{path}: is not a weights file of {stage.name} ({error}); train or copy it again") from None
     check(path, arrays, stage)
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
@@ -75,9 +76,22 @@ def check(path, arrays, stage: Stage):
         name = next(n for n in [*wanted, *found] if found.get(n) != wanted.get(n))
         raise UserError(f"{path}: does not hold {stage.name} for {stage.size} px crops ({name} should be "
                         f"{wanted.get(name, 'absent')}, is {found.get(name, 'absent')}); give it the right file")
-    bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    bad = [name for name, array in arrays.items() if array.dtype.kind not in "fiu" or not np.isfinite(array).all()]
     if bad:
         raise UserError(f"{path}: {bad[0]} holds numbers that are not finite; train or copy it again")
+
+
+def read_arrays(path, size):
+    """Name -> array, from the .npz file `path`. ValueError where that is none, is damaged, or far larger than `size`,
+    the bytes that its arrays should have; nothing in the file is executed."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            if sum(entry.file_size for entry in file.infolist()) > 4 * size + SLACK:
+                raise ValueError(f"it holds far more than {size:,} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:        # whatever a damaged file makes zipfile, zlib and NumPy raise
+        raise ValueError(str(error).split("\n")[0] or type(error).__name__) from None
 
 
 def write_arrays(path, arrays):

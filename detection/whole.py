@@ -4,6 +4,8 @@ import socket
 from contextlib import contextmanager
 from pathlib import Path
 
+from detection.errors import UserError
+
 OWN = f"{socket.gethostname()}-{os.getpid()}"      # two processes, on two machines even, share no temporary name
 
 
@@ -12,15 +14,20 @@ def whole(path):
     """Yields a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     The bytes are on the disk before the name is, so that not even a power cut leaves half a file. Makes the folder.
+    UserError where the disk is full or refuses.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{OWN}.tmp")
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); make room or mend the permissions, "
+                        "then run this again") from None

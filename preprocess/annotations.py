@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from config import BAD_SHARE
 from detection import boxes as bx
 from detection.errors import UserError
+from preprocess.samples import require_below
 
 
 WIDER_TRAIN = ("wider_face_split/wider_face_train_bbx_gt.txt", "wider_face_train.txt")    # official, one-line
@@ -43,7 +45,7 @@ class Problems:
     def add(self, message):
         self.count += 1
         if len(self.examples) < 10:
-            self.examples.append(message)
+            self.examples.append(message.encode("utf-8", "backslashreplace").decode())     # names need not be UTF-8
 
     def extend(self, other):
         self.examples = (self.examples + other.examples)[:10]
@@ -97,7 +99,7 @@ def read_wider(path, images) -> list[Photo]:
     """
     lines = text_lines(path)
     first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
-    parse = _official if _is_name(first) or second.isdigit() else _one_line
+    parse = _official if _is_name(first) or _is_count(second) else _one_line
     return collect(path, parse(lines, images))
 
 
@@ -131,8 +133,9 @@ def collect(path, entries):
     total = 0
     for number, entry in entries:
         total += 1
-        if isinstance(entry, BadLine):
-            problems.add(f"{path}:{number}: {entry}")
+        reason = entry if isinstance(entry, BadLine) else _unfit(entry.path)
+        if reason:
+            problems.add(f"{path}:{number}: {reason}")
         elif entry.path in seen:
             problems.add(f"{path}:{number}: {entry.path} was already listed in line {seen[entry.path]}")
         else:
@@ -156,7 +159,7 @@ def _official(lines, images):
         i += 1
         try:
             path = _photo_path(images, name)
-            if i >= len(lines) or not lines[i][1].isdigit():
+            if i >= len(lines) or not _is_count(lines[i][1]):
                 raise BadLine(f"after the photo {name} the number of its faces is expected")
             count = int(lines[i][1])
             rows = lines[i + 1:i + 1 + max(count, 1)]
@@ -185,14 +188,19 @@ def _is_name(text):
     return bool(re.search(r"\.(jpe?g|png|bmp|webp)$", text, re.IGNORECASE))
 
 
-_NAME_AND_NUMBERS = re.compile(r"(.*?)((?:\s+[-+.\deE]+)*)$")
+def _is_count(text):
+    return text.isascii() and text.isdigit() and len(text) < 7
+
+
+_NUMBER = re.compile(r"[-+.\deE]+")
 
 
 def _one_line(lines, images):
     """`<event/name without .jpg> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`; the name may hold spaces."""
     for number, line in lines:
-        name, values = _NAME_AND_NUMBERS.match(line).groups()
-        values = values.split()
+        tokens = line.split()
+        count = sum(1 for _ in takewhile(_NUMBER.fullmatch, tokens[:0:-1]))
+        name, values = line.rsplit(maxsplit=count)[0], tokens[len(tokens) - count:]
         try:
             if len(values) % 4:
                 raise BadLine(f"{len(values)} numbers are not a whole number of boxes x1 y1 x2 y2")
@@ -229,10 +237,10 @@ def _mtfl_lines(lines):
 
 def _photo_path(folder, name):
     """A photo's path below the data folder, with slashes; BadLine where it would leave its folder."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part]
-    if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
-        raise BadLine(f"the photo's name {name} leads out of the data folder")
-    return "/".join(([folder] if folder else []) + parts)
+    reason = _unfit(name)
+    if reason:
+        raise BadLine(reason)
+    return "/".join(([folder] if folder else []) + [part for part in name.replace("\\", "/").split("/") if part])
 
 
 def numbers(text, count):
@@ -246,6 +254,25 @@ def numbers(text, count):
     if not all(math.isfinite(v) and abs(v) < 1e6 for v in values):
         raise BadLine(f"`{text[:60]}` holds a number that cannot be a position")
     return values
+
+
+def _unfit(path):
+    """Why this photo's path cannot be in a list, or None."""
+    try:
+        require_below(path)
+    except ValueError as error:
+        return str(error)
+
+
+def require_inside(photo: Photo, width, height):
+    """UserError unless the centre of every face that counts lies in the photo, px, and none is far larger than it:
+    else the photo is another one than was annotated, or its boxes are of another form."""
+    boxes = photo.boxes[~photo.invalid]
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    bad = ((centre < 0) | (centre > (width, height))).any(axis=1) | (bx.longer_side(boxes) > 2 * max(width, height))
+    if bad.any():
+        raise UserError(f"{photo.path}: the face x1 y1 x2 y2 = {' '.join(f'{v:g}' for v in boxes[bad][0])} does not lie "
+                        f"in this photo of {width} x {height} px; check the photo and the form of the boxes")
 
 
 def split(photo: Photo, min_size):

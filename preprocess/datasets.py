@@ -75,7 +75,7 @@ def _about(path):
     if path.is_file():
         try:
             said = json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: is not JSON ({error}); data/README.md shows one") from None
         if not isinstance(said, dict) or said.keys() - result.keys() or not (
                 isinstance(said.get("complete", True), bool) and isinstance(said.get("classes", []), list)):
@@ -107,17 +107,25 @@ def _voc(folder, photos, classes):
             if name not in photos:
                 raise BadLine(f"there is no photo {name} in images/")
             boxes, invalid = [], []
-            for thing in ElementTree.parse(path).iter("object"):
+            for thing in _xml(path).iter("object"):
                 if classes is None or thing.findtext("name", "").strip() in classes:
                     corners = [thing.findtext(f"bndbox/{key}", "") for key in ("xmin", "ymin", "xmax", "ymax")]
                     x1, y1, x2, y2 = annotations.numbers(" ".join(corners), 4)
                     boxes.append((x1 - 1, y1 - 1, x2, y2))
                     invalid.append(thing.findtext("difficult", "0").strip() == "1")
             yield path.name, _photo(photos[name], boxes, invalid)
-        except ElementTree.ParseError as error:
-            yield path.name, BadLine(f"is not XML ({error})")
         except BadLine as error:
             yield path.name, error
+        except (ElementTree.ParseError, ValueError, LookupError) as error:      # the latter two: of its encoding
+            yield path.name, BadLine(f"is not XML ({error})")
+
+
+def _xml(path):
+    """The root of an XML file. BadLine where it defines entities, of which a few lines can grow to gigabytes."""
+    text = path.read_bytes()
+    if b"<!DOCTYPE" in text.replace(b"\0", b""):       # in UTF-16 with zeros between
+        raise BadLine("holds a DOCTYPE, which no annotation needs; remove it")
+    return ElementTree.fromstring(text)
 
 
 def _yolo(folder, photos, classes):
@@ -147,13 +155,13 @@ def _coco(path, photos, classes):
     try:
         said = json.loads(path.read_text(encoding="utf-8-sig"))
         names = {kind["id"]: kind["name"] for kind in said.get("categories", [])}
-        of_photo = {image["id"]: (image["file_name"], [], []) for image in said["images"]}
+        of_photo = {image["id"]: (str(image["file_name"]), [], []) for image in said["images"]}
         for thing in said["annotations"]:
             if classes is None or names.get(thing["category_id"]) in classes:
                 _, boxes, invalid = of_photo[thing["image_id"]]
                 boxes.append(" ".join(map(str, thing["bbox"])))
                 invalid.append(bool(thing.get("iscrowd", 0)))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not a COCO annotation file ({type(error).__name__}: {error})") from None
     for name, boxes, invalid in of_photo.values():
         try:

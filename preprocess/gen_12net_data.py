@@ -74,6 +74,7 @@ class Draw:
 
     def __call__(self, photo):
         height, width = images.read(self.data / photo.path).shape[:2]
+        annotations.require_inside(photo, width, height)
         rng = samples.rng("12net", photo.path, self.seed)
         truth, ignored = annotations.split(photo, MIN_TRUTH_SIZE)
 

@@ -40,11 +40,13 @@ class Draw:
     seed: int
 
     def __call__(self, photo):
+        image = images.read(self.data / photo.path)
+        annotations.require_inside(photo, image.shape[1], image.shape[0])
         truth, ignored = annotations.split(photo, MIN_TRUTH_SIZE)
         drawn = self._drawn(photo.path, truth, ignored)
         if not photo.complete:
             return drawn, {"only drawn": 1}
-        found = cascade_so_far.detector(*self.cascade).detect(images.read(self.data / photo.path))     # best first
+        found = cascade_so_far.detector(*self.cascade).detect(image)      # best first
         crops = bx.windows(found.boxes)
         labels, faces = samples.label(crops, truth, ignored)
         wanted = labels != samples.NO_LABEL

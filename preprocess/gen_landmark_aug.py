@@ -28,6 +28,7 @@ class Draw:
 
     def __call__(self, photo):
         height, width = images.read(self.data / photo.path).shape[:2]
+        annotations.require_inside(photo, width, height)
         rng = samples.rng(f"landmark{self.size}", photo.path, self.seed)
         lines = []
         for face, points in zip(photo.boxes, photo.points):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
+from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
 from detection import images  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from preprocess import places, samples, step, workers  # noqa: E402
@@ -38,7 +38,10 @@ class Task:
 
 
 def cut(image, sample, size):
-    """The pixels of one sample: uint8 (size, size, 3)."""
+    """The pixels of one sample: uint8 (size, size, 3). ValueError for a crop that is empty or far larger than the photo."""
+    x1, y1, x2, y2 = sample.crop.tolist()
+    if not 0 < min(x2 - x1, y2 - y1) <= max(x2 - x1, y2 - y1) <= MAX_CROP * max(image.shape):
+        raise ValueError(f"its crop is empty, or far larger than the photo of {image.shape[1]} x {image.shape[0]} px")
     if sample.rotation:
         crop = images.rotated_crop(image, sample.crop, size, sample.rotation)
     else:
@@ -65,9 +68,13 @@ def write_group(task):
             continue
         split = SPLITS[samples.held_out(photo)]
         for name, line in by_photo[photo]:
-            sample = samples.parse(line)
-            encoded[name, split].append(records.encode(cut(image, sample, task.size), sample.label, sample.offsets,
-                                                       sample.points))
+            try:
+                sample = samples.parse(line)
+                pixels = cut(image, sample, task.size)
+            except ValueError as error:
+                raise UserError(f"{name}.txt: `{line[:80].strip()}` is not a sample ({error}); write the list again "
+                                "with --force") from None
+            encoded[name, split].append(records.encode(pixels, sample.label, sample.offsets, sample.points))
     for (name, split), path in task.outputs.items():
         order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))
         records.write(path, (encoded[name, split][i] for i in order))
@@ -111,7 +118,7 @@ def write_records(run, lists, place, args):
         pass
     counts, problems, photos, incomplete = Counter(), Problems(), 0, []
     for task in tasks:
-        done = step.read_manifest(task.done)
+        done = step.read_json(task.done)
         counts.update(done["counts"])
         problems.extend(Problems(**done["problems"]))
         photos += done["photos"]

@@ -3,6 +3,7 @@
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
 image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
 """
+from contextlib import contextmanager
 from pathlib import Path
 
 from detection.errors import UserError
@@ -28,16 +29,20 @@ def encode(image, label, offsets, points) -> bytes:
 def decode(serialised, size):
     """Records (B,) -> images uint8 (B, size, size, 3), labels int64 (B,), offsets (B, 4), points (B, 10)."""
     values = tf.io.parse_example(serialised, SCHEMA)
-    images = tf.io.decode_raw(values["image/encoded"], tf.uint8)     # fails where a record has another size
+    images = tf.ensure_shape(tf.io.decode_raw(values["image/encoded"], tf.uint8), [None, size * size * 3])
     return (tf.reshape(images, [-1, size, size, 3]), values["image/label"], values["image/roi"],
             values["image/landmark"])
 
 
 def write(path, encoded):
     """Writes serialised records to `path`, a file or an address, whole or not at all."""
-    with places.whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for record in encoded:
-            writer.write(record)
+    with places.whole(path) as temporary:
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for record in encoded:
+                    writer.write(record)
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from None
 
 
 class Records:
@@ -50,18 +55,36 @@ class Records:
         self.folder, self.size = Path(folder), size
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
-        again = f"run `python preprocess/gen_tfrecords.py {size}`"
+        self._again = again = f"run `python preprocess/gen_tfrecords.py {size}`"
         if manifest is None:
             raise UserError(f"{self.manifest}: there are no TFRecords; {again} first")
-        report = manifest["report"]
-        if report["size"] != size:
-            raise UserError(f"{self.manifest}: these records hold {report['size']} px crops, not {size} px; {again}")
-        lacking = places.changed(self.folder, manifest["outputs"])
+        try:
+            report = manifest["report"]
+            holds, self._place = report["size"], report.get("place", "records")
+            self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
+            lacking = places.changed(self.folder, manifest["outputs"])
+        except (AttributeError, KeyError, TypeError, ValueError, OSError):
+            raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
+        if holds != size:
+            raise UserError(f"{self.manifest}: these records hold {holds} px crops, not {size} px; {again}")
         if lacking:
             raise UserError(f"{places.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
-        self.counts, self._shards, self._place = report["counts"], report["shards"], report.get("place", "records")
 
     def files(self, name, split):
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
         place = places.join(self.folder, self._place)
         return [str(places.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]
+
+    @contextmanager
+    def told(self):
+        """What goes wrong inside because of a damaged shard becomes a UserError that names it."""
+        try:
+            yield
+        except tf.errors.OpError:
+            for path in (path for key in sorted(self._shards) for path in self.files(*key.rsplit("-", 1))):
+                try:
+                    for part in tf.data.TFRecordDataset(path).batch(1024):
+                        decode(part, self.size)
+                except tf.errors.OpError:
+                    raise UserError(f"{path}: this shard is damaged; {self._again} --force") from None
+            raise

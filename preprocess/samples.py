@@ -8,6 +8,8 @@ or 1. rotation: degrees counter-clockwise around the crop's centre, before the m
 full float32 precision.
 """
 import hashlib
+import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,12 +99,29 @@ def _text(values):
 def parse(line):
     """Line -> Sample. ValueError where it is not one."""
     photo, crop, label_, offsets, points = line.rstrip("\n").split("\t")
+    require_below(photo)
     *box, mirror, rotation = crop.split()
+    if not all(len(side) < 10 for side in box):
+        raise ValueError("a crop of so many pixels")
     sample = Sample(photo, np.array(box, np.int32), mirror == "1", float(rotation), int(label_),
                     np.array(offsets.split(), np.float32), np.array(points.split(), np.float32))
     if sample.crop.shape != (4,) or sample.offsets.shape != (4,) or sample.points.shape != (10,):
         raise ValueError("wrong number of values")
+    if not np.isfinite([*sample.offsets, *sample.points, sample.rotation]).all():
+        raise ValueError("a value is not finite")
+    if mirror not in ("0", "1") or label_ not in _KIND_OF_LABEL:
+        raise ValueError("no such mirror or label")
     return sample
+
+
+@lru_cache(1024)
+def require_below(path):
+    """ValueError unless `path` is one that a list can hold and that stays below the data folder."""
+    parts = path.replace("\\", "/").split("/")
+    if not path or path.startswith(("/", "\\")) or ".." in parts or ":" in path:
+        raise ValueError(f"the photo's name {path} leads out of the data folder")
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in path):
+        raise ValueError(f"the photo's name {path!r} holds a control character or is not in UTF-8; rename it")
 
 
 def kind_of(line):

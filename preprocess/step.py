@@ -3,17 +3,22 @@
 A step writes under temporary names in `<folder>/.<name>.parts` and moves its files to their places at its end;
 then it writes `<folder>/<name>.json`, the manifest: inputs with digests, options, counts. A step whose manifest
 names the same inputs and options is finished and is skipped; parts of a stopped one are used again if theirs do.
+While it works it holds a lock of the operating system on a file in the parts: a second run of it leaves at once.
 """
 import argparse
 import hashlib
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:      # Windows: nothing keeps a second run out there
+    fcntl = None
+
 from config import DATA, FORMAT, MODEL, SEED
-from detection.errors import UserError
+from detection.errors import UserError, told
 from detection.whole import whole
 from preprocess import places
 
@@ -48,18 +53,7 @@ def run(main, arguments):
                 setattr(args, name, value.absolute())      # nodes of a cluster stand in folders of their own
     elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
-    try:
-        main(args)
-    except UserError as error:
-        sys.exit(_plain(error))
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-
-
-def _plain(error):
-    print(f"error: {error}", file=sys.stderr)
-    return 2
+    told(main, args)
 
 
 def digest(path):
@@ -88,6 +82,9 @@ def count_lines(path):
         return sum(1 for _ in file)
 
 
+LOCK = "lock"
+
+
 def _keys(inputs):
     """Yields (name, path): the file's name, with its folder's where two have the same."""
     names = [Path(path).name for path in inputs]
@@ -100,38 +97,67 @@ class Step:
 
     def __init__(self, folder, name, inputs, options, force=False):
         self.folder, self.name = Path(folder), name
+        self.force = force
         self.manifest = self.folder / f"{name}.json"
         self.parts = self.folder / f".{name}.parts"
         self.depends = {"format": FORMAT, "inputs": {key: digest(p) for key, p in _keys(inputs)},
                         "options": json.loads(json.dumps(options))}
-        if force:
-            self._discard(read_manifest(self.manifest))
-            shutil.rmtree(self.parts, ignore_errors=True)
 
     def report(self):
         """The manifest's report if the step is done with just these inputs and options, else None."""
         manifest = read_manifest(self.manifest)
-        if manifest and manifest["depends"] == self.depends and not places.changed(self.folder, manifest["outputs"]):
+        if manifest and not self.force and manifest.get("depends") == self.depends and \
+                not places.changed(self.folder, manifest["outputs"]):
             return manifest["report"]
         return None
 
     def finished(self):
-        """As `report`; prints whether it is done, and clears what an earlier, different run left."""
-        manifest, report = read_manifest(self.manifest), self.report()
+        """As `report`; prints whether it is done, and clears what an earlier, different run left.
+
+        UserError where another run of this step is at work.
+        """
+        if self.report() is None:
+            self._lock()
+        report = self.report()      # once more: a run that was at work a moment ago may have finished it
         if report is not None:
             print(f"{self.manifest}: done already with these inputs and options; --force does it again")
             shutil.rmtree(self.parts, ignore_errors=True)     # a run stopped at its very last line leaves them
             return report
-        if manifest:
+        manifest = read_manifest(self.manifest)
+        if manifest and not self.force:
             print(f"{self.manifest}: its inputs or options have changed; doing it again")
-            self._discard(manifest)
+        self._discard(manifest)
         key = self.parts / "depends.json"
-        if not key.is_file() or json.loads(key.read_text()) != self.depends:
-            shutil.rmtree(self.parts, ignore_errors=True)
+        if self.force or read_json(key) != self.depends:
+            self._clear_parts()
             write_json(key, self.depends)
         else:
             print(f"{self.parts}: going on where an earlier run was stopped")
         return None
+
+    def _lock(self):
+        """Keeps other runs of this step out until this process ends, however it ends."""
+        path = self.parts / LOCK
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._held = open(path, "a")       # open, so locked, as long as this object lives
+                if fcntl:
+                    fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(self._held.fileno()), path.stat()):
+                    return
+            except BlockingIOError:
+                raise UserError(f"{self.parts}: another run of this step is at work there; wait for its end, or stop "
+                                "it first") from None
+            except FileNotFoundError:
+                pass                               # the other run ended and removed its parts in between
+
+    def _clear_parts(self):
+        for path in self.parts.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
     def _discard(self, manifest):
         """Removes what an earlier run wrote."""
@@ -155,13 +181,20 @@ class Step:
         sizes = {name: places.size(places.join(self.folder, name)) for name in outputs}
         write_json(self.part("manifest"), {"depends": self.depends, "outputs": sizes, "report": report})
         os.replace(self.part("manifest"), self.manifest)     # so that whatever a kill leaves, it leaves among the parts
-        shutil.rmtree(self.parts)
+        shutil.rmtree(self.parts, ignore_errors=True)
         return report
 
 
-def read_manifest(path):
-    """The manifest in this file, or None where there is none or it does not parse."""
+def read_json(path):
+    """What this JSON file says, or None where there is none or it does not parse."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def read_manifest(path):
+    """The manifest in this file, or None where there is none or it is not one."""
+    manifest = read_json(path)
+    whole = isinstance(manifest, dict) and isinstance(manifest.get("outputs"), dict) and "report" in manifest
+    return manifest if whole else None

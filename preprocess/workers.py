@@ -1,7 +1,12 @@
 """Maps a function over tasks with local processes or a Ray cluster. The result depends on neither."""
 import multiprocessing
+import os
+import signal
 import socket
+import threading
 from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import cv2
@@ -36,8 +41,36 @@ def _mapped(function, tasks, workers):
         yield map(function, tasks)
     else:
         context = multiprocessing.get_context("spawn")     # a fork of a process with threads can hang
-        with context.Pool(min(workers, len(tasks)), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-            yield pool.imap(function, tasks)
+        count = min(workers, len(tasks))
+        with ProcessPoolExecutor(count, context, _start) as pool:
+            with _interrupts_ignored():            # the workers inherit that: Ctrl-C is this process' matter
+                results = pool.map(function, tasks)
+            try:
+                yield results
+            except BrokenProcessPool:
+                raise UserError("a worker process was ended from outside, perhaps for lack of memory; run this again "
+                                f"with --workers {max(count // 2, 1)}: it goes on from here") from None
+
+
+def _start():
+    """What a worker does first."""
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """Ends this process when the one that started it dies, even of SIGKILL."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+@contextmanager
+def _interrupts_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

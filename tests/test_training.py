@@ -132,6 +132,12 @@ def test_learning_rate_rises_shortly_and_falls_to_nothing():
     assert (np.diff(rates[20:]) < 0).all()
 
 
+def test_a_training_of_one_single_batch_runs(tmp_path, stored):
+    stored.counts = {name: 1 if name.endswith("train") else count for name, count in stored.counts.items()}
+    run = training(stored, tmp_path / "t", epochs=1)
+    assert run.steps == 1 and len(run.run()) == 1
+
+
 def test_learns_to_tell_bright_from_dark(tmp_path, rng):
     """A task that R-Net must master in a few steps: bright crops are faces."""
     from preprocess import records

@@ -28,7 +28,8 @@ def from_pictures(paths, model):
     seen = {size: [] for size in STAGES}
     for path in paths:
         image = im.read(path)
-        seen[PNET.size] += [level[None] for _, level in im.pyramid(image, MIN_FACE_SIZE, PNET.size, PYRAMID_FACTOR)]
+        sizes = im.level_sizes(*image.shape[:2], MIN_FACE_SIZE, PNET.size, PYRAMID_FACTOR)
+        seen[PNET.size] += [im.resize(image, width, height)[None] for width, height in sizes]
         for stage, (faces,) in zip(CASCADE[1:], detector.trace([image])):
             seen[stage.size] += list(im.crop(image, bx.windows(faces.boxes), stage.size)[:, None])
     return {size: inputs if size == PNET.size else spread(inputs, SAMPLES) for size, inputs in seen.items()}
@@ -46,7 +47,8 @@ def from_records(work):
         for name in names:
             shards = tf.data.Dataset.from_tensor_slices(stored.files(*name.rsplit("-", 1)))
             records = shards.interleave(tf.data.TFRecordDataset, cycle_length=MIN_SHARDS).take(SAMPLES // len(names))
-            seen[size] += [decode(record[None], size)[0].numpy() for record in records]
+            with stored.told():
+                seen[size] += [decode(record[None], size)[0].numpy() for record in records]
     return seen
 
 

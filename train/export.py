@@ -18,6 +18,7 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE, MODEL, PICTURE, PNET, ROOT  # noqa: E402
 from detection import UserError, images, weights  # noqa: E402
+from detection.errors import told  # noqa: E402
 from detection.runtime import Net  # noqa: E402
 from train import calibration, exported, formats  # noqa: E402
 
@@ -80,17 +81,19 @@ def main(args):
                  if not path.is_dir() or file.suffix.lower() in images.EXTENSIONS]
         seen = calibration.from_pictures(files, args.model)
     for name in chosen:
-        folder = args.out / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder, parts = args.out / name, args.out / f".{name}.parts"       # whole or not at all
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True)
         for stage in CASCADE:
-            path = folder / FILES[name].format(stage.name)
+            path = parts / FILES[name].format(stage.name)
             write(name, stage, arrays[stage.name], path, args.static, seen[stage.size])
-            text = f"{path}: {size(path):,} bytes"
+            text = f"{folder / path.name}: {size(path):,} bytes"
             if name in RUNNERS and not args.static and seen[stage.size] and formats.installed(RUNTIMES.get(name)):
                 mean, largest = difference(stage, arrays[stage.name], RUNNERS[name](path), seen[stage.size])
                 text += f", scores differ by {mean:.2g} in the mean, {largest:.2g} at most"
             print(text)
+        shutil.rmtree(folder, ignore_errors=True)
+        parts.rename(folder)
 
 
 if __name__ == "__main__":
@@ -107,9 +110,4 @@ if __name__ == "__main__":
                        help="photographs with faces, files or folders (default: picture/)")
     group.add_argument("--records", type=Path, metavar="DIR", help="instead, the <work> folder of the training, with "
                        "12/records, 24/records and 48/records")
-    args = parser.parse_args()
-    try:
-        main(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    told(main, parser.parse_args(), stopped="stopped; what was written is whole")

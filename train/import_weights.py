@@ -21,6 +21,7 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE  # noqa: E402
 from detection import UserError, weights  # noqa: E402
+from detection.errors import told  # noqa: E402
 from train import layouts  # noqa: E402
 from train.formats import optional  # noqa: E402
 
@@ -122,9 +123,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="SOURCE", help="a folder, or mtcnn")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the three .npz files")
-    args = parser.parse_args()
-    try:
-        main(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    told(main, parser.parse_args(), stopped="stopped; what was written is whole")

@@ -7,12 +7,11 @@ import csv
 import io
 import json
 import time
-import zipfile
 
 import numpy as np
 from tqdm import tqdm
 
-from config import CHECKPOINT_SECONDS, DECAY, MOMENTUM, WARM_UP, Stage
+from config import CHECKPOINT_SECONDS, DECAY, LOSS_LIMIT, MOMENTUM, WARM_UP, Stage
 from detection import weights
 from detection.errors import UserError
 from preprocess.quiet_tensorflow import keras, tf
@@ -32,7 +31,7 @@ def schedule(rate, steps, decay_at=()):
             [max(round(share * steps) - 1, 0) for share in decay_at],
             [rate * DECAY ** i for i in range(len(decay_at) + 1)])
     warm_up = max(round(WARM_UP * steps), 1)
-    return keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=rate, warmup_steps=warm_up)
+    return keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm_up, 1), warmup_target=rate, warmup_steps=warm_up)
 
 
 class Training:
@@ -61,6 +60,7 @@ class Training:
             nets.assign(self.model, stage, initial)
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
+        self.sound = tf.Variable(0)     # batches of the epoch so far; -1 - position of the first whose loss is no loss
         self.epoch, self.position, self.history = 0, 0, []
         self._restore()
 
@@ -72,6 +72,7 @@ class Training:
         return self.history
 
     def _train_epoch(self, epoch):
+        self.sound.assign(self.position)
         data = batches.training(self.stored, self.parts, self.seed, epoch, self.position, self.stage.occlusion)
         saved = time.monotonic()
         with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
@@ -81,16 +82,18 @@ class Training:
                 self.position += 1
                 bar.update()
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    self._require_finite(epoch)
+                    self._require_sound(epoch)
                     self._save()
                     saved = time.monotonic()
-        self._require_finite(epoch)
+        self._require_sound(epoch)
 
     @tf.function
     def _step(self, batch):
         """Batch -> one update of the weights; adds its losses to the sums."""
-        values = self.strategy.run(self._update, (batch,))
-        self.sums.assign_add(self.strategy.experimental_local_results(values)[0])     # the same on all replicas
+        values = self.strategy.experimental_local_results(self.strategy.run(self._update, (batch,)))[0]   # all the same
+        self.sums.assign_add(values)
+        following = tf.where(values[0] < LOSS_LIMIT, self.sound + 1, -1 - self.sound)
+        self.sound.assign(tf.where(self.sound < 0, self.sound, following))
 
     def _update(self, batch):
         """One replica's part of a step: its rows of the batch -> one update of the weights; all the batch's losses."""
@@ -149,10 +152,19 @@ class Training:
                 tf.summary.write(name, tf.constant(value, tf.float32), step=len(self.history), metadata=metadata)
         writer.close()
 
-    def _require_finite(self, epoch):
-        if not np.isfinite(self.sums.numpy()).all():
-            raise UserError(f"the loss of {self.stage.name} became infinite or NaN in epoch {epoch + 1} before batch "
-                            f"{self.position}; run again with --force and a smaller --learning-rate than {self.rate:g}")
+    def _require_sound(self, epoch):
+        """UserError where a loss was NaN, infinite or above LOSS_LIMIT; the first such batch is kept beside the
+        checkpoint."""
+        sound = int(self.sound.numpy())
+        if sound >= 0:
+            return
+        position, path = -1 - sound, self.checkpoint.with_name("bad-batch.npz")
+        data = batches.training(self.stored, self.parts, self.seed, epoch, position, self.stage.occlusion)
+        batch = next(iter(data.take(1)))
+        weights.write_arrays(path, dict(zip(("images", "labels", "offsets", "points"), (t.numpy() for t in batch))))
+        raise UserError(f"the loss of {self.stage.name} became NaN, infinite or more than {LOSS_LIMIT:g} in epoch "
+                        f"{epoch + 1} at batch {position}, which is kept in {path}; run again with --force and a smaller "
+                        f"--learning-rate than {self.rate:g}, or mend its samples")
 
     def _state(self):
         """Name -> variable: all that training changes."""
@@ -170,11 +182,13 @@ class Training:
         if not self.checkpoint.is_file():
             return
         try:
-            with np.load(self.checkpoint, allow_pickle=False) as saved:
-                place = json.loads(str(saved["place"]))
-                for name, variable in self._state().items():
-                    variable.assign(saved[name])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.checkpoint}: cannot be read ({error}); start anew with --force") from None
-        self.epoch, self.position, self.history = place["epoch"], place["position"], place["history"]
+            state = self._state()
+            saved = weights.read_arrays(self.checkpoint, sum(v.numpy().nbytes for v in state.values()))
+            place = json.loads(str(saved["place"]))
+            self.epoch, self.position, self.history = place["epoch"], place["position"], place["history"]
+            for name, variable in state.items():
+                variable.assign(saved[name])
+        except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+            raise UserError(f"{self.checkpoint}: is not a checkpoint of this training ({str(error).splitlines()[0]}); "
+                            "start anew with --force") from None
         print(f"{self.checkpoint}: going on in epoch {self.epoch + 1} at batch {self.position}")

@@ -41,7 +41,8 @@ def train(run, stored, args):
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
           f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
-    return training.run()
+    with stored.told():
+        return training.run()
 
 
 def main(args):
@@ -73,6 +74,8 @@ def main(args):
     target = args.model / f"{stage.name}.npz"
     with whole(target) as temporary:
         shutil.copyfile(folder / "train" / "best.npz", temporary)
+    for left in target.parent.glob(f"{target.name}.*.tmp"):       # by a run that was killed at this very line
+        left.unlink(missing_ok=True)
     print(f"{target}: epoch {best['epoch']}, " + ", ".join(
         f"{name} {value:.4g}" for name, value in best.items() if name.startswith("validation")))
 

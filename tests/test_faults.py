@@ -1,0 +1,190 @@
+"""What happens to running steps: a second run, Ctrl-C, a worker that dies, a full disk, a folder that refuses, kills."""
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+import kills
+from conftest import ROOT
+from test_batches import make_records
+from test_steps import contents
+
+SAMPLING = "preprocess/gen_12net_data.py"
+
+
+def start(*command, **options):
+    return subprocess.Popen([sys.executable, *map(str, command)], cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, start_new_session=True, **options)
+
+
+def wait_for(happens, process, seconds=120):
+    """Waits until happens() is true while the process runs; returns what it gave."""
+    end = time.monotonic() + seconds
+    while not (found := happens()):
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.01)
+    return found
+
+
+def one_sentence(text):
+    line, = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in text, text
+    return line
+
+
+def sampling(sample, work, workers=2):
+    return [SAMPLING, "--data", sample, "--work", work, "--workers", workers]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, sample, script):
+    """The samples of step 1, drawn undisturbed."""
+    work = tmp_path_factory.mktemp("done")
+    script(*sampling(sample, work, 1))
+    return work
+
+
+def test_a_second_run_of_a_step_leaves_in_one_sentence_until_the_first_is_dead(done, sample, script, tmp_path):
+    first = start(*sampling(sample, tmp_path))
+    wait_for((tmp_path / "12" / ".12net.parts" / "depends.json").exists, first)
+    os.killpg(first.pid, signal.SIGSTOP)                       # it holds the lock, and will not end before we look
+    try:
+        error = one_sentence(script(*sampling(sample, tmp_path), code=2).stderr)
+        assert ".12net.parts: another run of this step is at work" in error
+        assert "at work" in one_sentence(script(*sampling(sample, tmp_path), "--force", code=2).stderr)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    script(*sampling(sample, tmp_path))
+    assert contents(tmp_path) == contents(done)
+
+
+def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(done, sample, script, tmp_path):
+    process = start(*sampling(sample, tmp_path))
+    wait_for(lambda: list((tmp_path / "12").glob(".12net.parts/0*.tsv")), process)      # the workers are at work
+    os.killpg(process.pid, signal.SIGINT)                      # as a terminal does: to all of them
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in error, error
+    assert error.rstrip().endswith("the same command goes on from here")
+    assert not kills.session(process.pid)
+    script(*sampling(sample, tmp_path))
+    assert contents(tmp_path) == contents(done)
+
+
+def test_ctrl_c_ends_training(tmp_path, rng):
+    make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
+    process = start("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path, "--epochs", 9999)
+    wait_for((tmp_path / "12" / ".train.parts" / "train" / "checkpoint.npz").exists, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in error, error
+    assert not kills.session(process.pid)
+
+
+def test_a_worker_that_is_killed_is_told_not_waited_for(done, sample, script, tmp_path):
+    def workers():
+        found = []
+        for pid in kills.session(process.pid):
+            try:
+                found += [pid] if b"spawn_main" in open(f"/proc/{pid}/cmdline", "rb").read() else []
+            except OSError:
+                pass
+        return found if len(found) == 2 else []
+    process = start(*sampling(sample, tmp_path))
+    os.kill(wait_for(workers, process)[0], signal.SIGKILL)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2 and "--workers 1: it goes on from here" in one_sentence(error)
+    assert not kills.session(process.pid)
+    script(*sampling(sample, tmp_path))
+    assert contents(tmp_path) == contents(done)
+
+
+@contextmanager
+def full_disk(folder, megabytes):
+    """Makes `folder` a disk of that size: a file system of its own as root, a limit on files' sizes else."""
+    folder.mkdir()
+    if os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "full",
+                                             folder], capture_output=True).returncode == 0:
+        try:
+            yield {}
+        finally:
+            subprocess.run(["umount", folder], check=True)
+    else:
+        limit = int(megabytes / 4 * (1 << 20))
+        yield {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
+
+
+def run(*command, **options):
+    process = start(*command, **options)
+    return process.communicate(timeout=300)[1], process.returncode
+
+
+def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(done, sample, script, tmp_path):
+    with full_disk(tmp_path / "full", 0.3) as options:
+        error, code = run(*sampling(sample, tmp_path / "full"), **options)
+        assert code == 2 and "make room" in one_sentence(error), error
+        assert not list((tmp_path / "full").rglob("*.tmp"))
+        shutil.copytree(tmp_path / "full", tmp_path / "roomy")
+    script(*sampling(sample, tmp_path / "roomy"))
+    assert contents(tmp_path / "roomy") == contents(done)
+
+
+@pytest.mark.parametrize("command", [
+    ["train/train.py", 12, "--work", "READY", "--model", "FULL/model", "--graph", "READY/graph", "--epochs", 1],
+    ["train/train.py", 12, "--work", "FULL", "--model", "READY/m", "--graph", "READY/graph", "--epochs", 1],
+    ["train/export.py", "onnx", "--out", "FULL"], ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
+    ids=["weights", "checkpoint", "export", "pictures"])
+def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
+    ready = tmp_path / "ready"
+    make_records(ready / "12", 12, {"imglist": 400}, rng)
+    with full_disk(tmp_path / "full", 0.015) as options:
+        if "FULL" in command and "--work" in command and "READY" not in command:
+            (tmp_path / "full" / "12").mkdir()
+            (tmp_path / "full" / "12" / "records.json").write_bytes((ready / "12" / "records.json").read_bytes())
+            (tmp_path / "full" / "12" / "records").symlink_to(ready / "12" / "records")
+        filled = [str(a).replace("READY", str(ready)).replace("FULL", str(tmp_path / "full")) for a in command]
+        error, code = run(*filled, **options)
+        assert code == 2 and str(tmp_path / "full") in one_sentence(error), error
+        assert not [p for p in (tmp_path / "full").rglob("*.tmp")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and not hasattr(os, "chmod"), reason="needs a folder that refuses")
+def test_a_folder_that_refuses_is_named(done, sample, script, tmp_path):
+    refusing = tmp_path / "refusing"
+    shutil.copytree(done, refusing)
+    if os.geteuid() == 0:
+        if subprocess.run(["mount", "--bind", refusing, refusing], capture_output=True).returncode or \
+                subprocess.run(["mount", "-o", "remount,ro,bind", refusing], capture_output=True).returncode:
+            pytest.skip("root, and no mounts here: no folder refuses")
+    else:
+        for folder in (refusing, refusing / "12"):
+            folder.chmod(0o500)
+    try:
+        assert "done already" in script(*sampling(sample, refusing)).stdout           # nothing to be written
+        assert str(refusing) in one_sentence(script(*sampling(sample, refusing), "--seed", 1, code=2).stderr)
+        assert str(refusing) in one_sentence(script("train/export.py", "onnx", "--out", refusing, code=2).stderr)
+        assert str(refusing) in one_sentence(script("test.py", "picture/tesla.jpg", "--output", refusing, code=2).stderr)
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", refusing], check=True)
+        else:
+            for folder in (refusing, refusing / "12"):
+                folder.chmod(0o700)
+
+
+def test_four_workers_write_the_same_bytes_as_one(done, sample, script, tmp_path):
+    script(*sampling(sample, tmp_path, 4))
+    assert contents(tmp_path) == contents(done)
+
+
+def test_kills_at_random_moments_lose_nothing():
+    """The short form of tests/kills.py."""
+    result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), photos=60)
+    assert result["kills"] >= 10
+    assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result
