@@ -94,7 +94,7 @@ PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [
 
 # --- Detection ------------------------------------------------------------------------------------------
 
-MAX_PIXELS = 1 << 28                # of a picture file, unless OPENCV_IO_MAX_IMAGE_PIXELS says otherwise: [ours], 0.8 GB
+MAX_PIXELS = 1 << 28                # of a picture file, unless OPENCV_IO_MAX_IMAGE_PIXELS says so: [ours], 0.8 GB
 MIN_FACE_SIZE = 20                  # px: [paper]
 PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map

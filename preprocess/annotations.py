@@ -271,7 +271,8 @@ def require_inside(photo: Photo, width, height):
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     bad = ((centre < 0) | (centre > (width, height))).any(axis=1) | (bx.longer_side(boxes) > 2 * max(width, height))
     if bad.any():
-        raise UserError(f"{photo.path}: the face x1 y1 x2 y2 = {' '.join(f'{v:g}' for v in boxes[bad][0])} does not lie "
+        face = " ".join(f"{v:g}" for v in boxes[bad][0])
+        raise UserError(f"{photo.path}: the face x1 y1 x2 y2 = {face} does not lie "
                         f"in this photo of {width} x {height} px; check the photo and the form of the boxes")
 
 

@@ -31,7 +31,8 @@ def schedule(rate, steps, decay_at=()):
             [max(round(share * steps) - 1, 0) for share in decay_at],
             [rate * DECAY ** i for i in range(len(decay_at) + 1)])
     warm_up = max(round(WARM_UP * steps), 1)
-    return keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm_up, 1), warmup_target=rate, warmup_steps=warm_up)
+    falling = max(steps - warm_up, 1)
+    return keras.optimizers.schedules.CosineDecay(0.0, falling, warmup_target=rate, warmup_steps=warm_up)
 
 
 class Training:
@@ -163,8 +164,8 @@ class Training:
         batch = next(iter(data.take(1)))
         weights.write_arrays(path, dict(zip(("images", "labels", "offsets", "points"), (t.numpy() for t in batch))))
         raise UserError(f"the loss of {self.stage.name} became NaN, infinite or more than {LOSS_LIMIT:g} in epoch "
-                        f"{epoch + 1} at batch {position}, which is kept in {path}; run again with --force and a smaller "
-                        f"--learning-rate than {self.rate:g}, or mend its samples")
+                        f"{epoch + 1} at batch {position}, which is kept in {path}; run again with --force and a "
+                        f"smaller --learning-rate than {self.rate:g}, or mend its samples")
 
     def _state(self):
         """Name -> variable: all that training changes."""
