@@ -5,6 +5,7 @@ prints   hours of each step, storage, and milliseconds of a training step, as ma
 
     python bench/scaling.py                             # 1 s; bench/scaling_rates.py measures and checks
 """
+import argparse
 import heapq
 import json
 import sys
@@ -123,4 +124,5 @@ def tables():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     tables()

@@ -38,7 +38,7 @@ class Task:
 
 
 def cut(image, sample, size):
-    """The pixels of one sample: uint8 (size, size, 3). ValueError for an empty crop or one far larger than the photo."""
+    """One sample: uint8 (size, size, 3). ValueError for an empty crop or one much larger than the photo."""
     x1, y1, x2, y2 = sample.crop.tolist()
     if not 0 < min(x2 - x1, y2 - y1) <= max(x2 - x1, y2 - y1) <= MAX_CROP * max(image.shape):
         raise ValueError(f"its crop is empty, or far larger than the photo of {image.shape[1]} x {image.shape[0]} px")
