@@ -196,7 +196,8 @@ def serve(folder):
 def stages(base, chosen, photos):
     """Yields the chosen stages, each with what it starts from made first."""
     data, ready = base / "sample", base / "ready"
-    run("data/make_sample.py", "--out", data, "--photos", photos, "--landmark-photos", photos, "--val-photos", 1)
+    if chosen - {"export", "download"}:
+        run("data/make_sample.py", "--out", data, "--photos", photos, "--landmark-photos", photos, "--val-photos", 1)
     where = ["--data", data, "--workers", 2]
     work = [*where, "--work", "FOLDER"]
     yield Stage("sampling", ["preprocess/gen_12net_data.py", *work])
