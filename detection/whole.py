@@ -1,12 +1,12 @@
 """Files that are written whole or not at all."""
 import os
-import socket
+import platform
 from contextlib import contextmanager
 from pathlib import Path
 
 from detection.errors import UserError
 
-OWN = f"{socket.gethostname()}-{os.getpid()}"      # two processes, on two machines even, share no temporary name
+OWN = f"{platform.node()}-{os.getpid()}"      # two processes, on two machines even, share no temporary name
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Puts the project's root on the path, and runs its scripts as a user does."""
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+signal.signal(signal.SIGINT, signal.default_int_handler)     # what runs in the background may inherit it ignored
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

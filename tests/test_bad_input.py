@@ -307,7 +307,8 @@ def test_a_damaged_manifest_is_as_good_as_none(tmp_path, content):
 
 def bomb(path):
     """A compressed array of 4 GB in a file of 4 MB."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped, zipped.open("conv1/weights.npy", "w", True) as file:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped, zipped.open("conv1/weights.npy", "w",
+                                                                             force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (1 << 28,)})
         for _ in range(1 << 10):
             file.write(bytes(1 << 20))
@@ -385,6 +386,7 @@ FORBIDDEN = {"eval", "exec", "compile", "__import__", "pickle.load", "pickle.loa
              "marshal.load", "shelve.open", "os.system", "os.popen", "yaml.load", "torch.load", "joblib.load",
              "tempfile.mktemp", "keras.models.load_model", "keras.saving.load_model"}
 NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib"}
+ASKED = {"transfer.py", "workers.py"}      # data/download.py; --ray ADDRESS
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -396,4 +398,4 @@ def test_nothing_from_a_file_is_executed_and_nothing_goes_to_the_network_unasked
                 assert not (keyword.arg in ("allow_pickle", "shell") and getattr(keyword.value, "value", 1)), ast.unparse(node)
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
             [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not {name.split(".")[0] for name in names} & NETWORK or path.name == "transfer.py", names
+        assert not {name.split(".")[0] for name in names} & NETWORK or path.name in ASKED, names

@@ -49,7 +49,7 @@ def module(stage: Stage, arrays, static=None):
     """
     from preprocess.quiet_tensorflow import tf
     from train import nets
-    model = nets.build(stage)
+    model = nets.build(stage, folded=True)
     nets.assign(model, stage, arrays)
     values = [value.numpy() for value in model.trainable_variables]     # constants: TFLite 2.21 loses variables
     height, width, crops = static or (None, None, None)

@@ -11,8 +11,10 @@ from preprocess.quiet_tensorflow import keras
 from train import layers
 
 
-def build(stage: Stage, seed=0):
+def build(stage: Stage, seed=0, folded=False):
     """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 10)}.
+
+    folded: without normalisations, with biases in their place: the net that detects, for export.
 
     P-Net takes any height and width and gives maps (B, h, w, c); `flat` turns those of 12 px crops into (B, c).
     """
@@ -34,12 +36,15 @@ def build(stage: Stage, seed=0):
             x = keras.layers.MaxPooling2D(layer.kernel, layer.stride, padding, name=name)(x)
             continue
         if isinstance(layer, Conv):
-            x = keras.layers.Conv2D(layer.channels, layer.kernel, use_bias=False, kernel_initializer=start(name),
+            x = keras.layers.Conv2D(layer.channels, layer.kernel, use_bias=folded, kernel_initializer=start(name),
                                     name=name)(x)
         else:
             x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(shape) == 3 else x
-            x = keras.layers.Dense(layer.units, use_bias=False, kernel_initializer=start(name), name=name)(x)
-        x = layers.PReLU(name=f"{name}_prelu")(layers.Norm(name=f"{name}_norm")(x))
+            x = keras.layers.Dense(layer.units, use_bias=folded, kernel_initializer=start(name), name=name)(x)
+        if folded:       # in Keras' own form, which converters know
+            x = keras.layers.PReLU(shared_axes=[1, 2] if len(x.shape) == 4 else None, name=f"{name}_prelu")(x)
+        else:
+            x = layers.PReLU(name=f"{name}_prelu")(layers.Norm(name=f"{name}_norm")(x))
     if len(shape) == 3:
         heads = {head: keras.layers.Conv2D(n, 1, name=head, **small(head))(x) for head, n in HEADS.items()}
     else:
@@ -96,6 +101,8 @@ def assign(model, stage: Stage, values):
             target = model.get_layer(layer).kernel
         elif part == "alphas":
             target = model.get_layer(f"{layer}_prelu").alpha
+        elif model.get_layer(layer).use_bias:
+            target = model.get_layer(layer).bias
         else:
             norm = model.get_layer(f"{layer}_norm")
             norm.gamma.assign(np.ones(norm.gamma.shape))
