@@ -86,7 +86,12 @@ def main(args):
         parts.mkdir(parents=True)
         for stage in CASCADE:
             path = parts / FILES[name].format(stage.name)
-            write(name, stage, arrays[stage.name], path, args.static, seen[stage.size])
+            try:
+                write(name, stage, arrays[stage.name], path, args.static, seen[stage.size])
+            except OSError as error:
+                shutil.rmtree(parts, ignore_errors=True)
+                raise UserError(f"{folder}: cannot be written ({error.strerror or error}); make room or name another "
+                                "--out") from None
             text = f"{folder / path.name}: {size(path):,} bytes"
             if name in RUNNERS and not args.static and seen[stage.size] and formats.installed(RUNTIMES.get(name)):
                 mean, largest = difference(stage, arrays[stage.name], RUNNERS[name](path), seen[stage.size])
