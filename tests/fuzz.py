@@ -285,7 +285,7 @@ def main(inputs, names=NAMES, seed=0, keep=None):
                 for number in range(-(-inputs // len(names))):
                     data, start = mutate(rng, seeds), time.monotonic()
                     if number % 100 == 0:       # a hang below Python, which no alarm ends
-                        faulthandler.dump_traceback_later(100 * LIMIT_SECONDS, exit=True)
+                        faulthandler.dump_traceback_later(100 * LIMIT_SECONDS, exit=True, file=sys.__stderr__)
                     problem = allowed(target, data)
                     slowest = max(slowest, time.monotonic() - start)
                     if problem:
