@@ -127,9 +127,9 @@ def test_learning_rate_falls_at_the_ancestors_epochs():
 def test_learning_rate_rises_shortly_and_falls_to_nothing():
     rate = loop.schedule(0.002, 1000)
     rates = np.array([float(rate(step)) for step in range(1000)])
-    assert rates[0] == 0 and rates.argmax() == 20 and rates[-1] < 1e-6
-    np.testing.assert_allclose(rates[[20, 510]], [0.002, 0.001], rtol=1e-3)
-    assert (np.diff(rates[20:]) < 0).all()
+    assert rates[0] == 0 and rates.argmax() == 50 and rates[-1] < 1e-6
+    np.testing.assert_allclose(rates[[50, 525]], [0.002, 0.001], rtol=1e-3)
+    assert (np.diff(rates[50:]) < 0).all()
 
 
 def test_a_training_of_one_single_batch_runs(tmp_path, stored):
