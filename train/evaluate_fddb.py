@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import BENCHMARK_MIN_FACE, ONET, OUTPUT  # noqa: E402
+from config import ONET  # noqa: E402
 from detection import UserError, images  # noqa: E402
 from preprocess import annotations, cascade_so_far, step, workers  # noqa: E402
 from train import benchmark, curves, metrics  # noqa: E402
@@ -113,8 +113,5 @@ if __name__ == "__main__":
     group.add_argument("--folds", type=Path, metavar="DIR", help="of the lists (default: <data>/FDDB/FDDB-folds)")
     group.add_argument("--images", type=Path, metavar="DIR", help="of the photos (default: <data>/FDDB/originalPics)")
     group.add_argument("--results", type=Path, metavar="DIR", help="score fold-*-out.txt there; detect nothing")
-    cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE["fddb"])
-    group.add_argument("--out", type=Path, default=OUTPUT / "fddb", metavar="DIR",
-                       help="detections and curves (default: output/fddb)")
-    group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
+    benchmark.add_arguments(group, "fddb", "detections and curves")
     step.run(main, arguments)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import BENCHMARK_MIN_FACE, ONET, OUTPUT  # noqa: E402
+from config import ONET  # noqa: E402
 from detection import Faces, UserError  # noqa: E402
 from preprocess import annotations, cascade_so_far, step  # noqa: E402
 from train import benchmark, curves, metrics  # noqa: E402
@@ -89,8 +89,5 @@ if __name__ == "__main__":
     group.add_argument("--annotations", type=Path, metavar="FILE", help="instead of <data>/testImageList.txt")
     group.add_argument("--results", type=Path, metavar="FILE",
                        help="score these faces, the JSON of test.py, named as in the list; detect nothing")
-    cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE["landmarks"])
-    group.add_argument("--out", type=Path, default=OUTPUT / "landmarks", metavar="DIR",
-                       help="the curve (default: output/landmarks)")
-    group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
+    benchmark.add_arguments(group, "landmarks", "the curve")
     step.run(main, arguments)

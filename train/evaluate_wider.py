@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import BENCHMARK_MIN_FACE, ONET, OUTPUT  # noqa: E402
+from config import ONET  # noqa: E402
 from detection import UserError  # noqa: E402
 from preprocess import annotations, cascade_so_far, step  # noqa: E402
 from train import benchmark, curves, metrics  # noqa: E402
@@ -122,8 +122,5 @@ if __name__ == "__main__":
     which.add_argument("--all", action="store_true", help="all photos of val, also those that are not there")
     which.add_argument("--list", type=Path, metavar="FILE", help="these photos: event/photo.jpg, one a line")
     group.add_argument("--results", type=Path, metavar="DIR", help="score the result files there; detect nothing")
-    cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE["wider"])
-    group.add_argument("--out", type=Path, default=OUTPUT / "wider", metavar="DIR",
-                       help="result files and curves (default: output/wider)")
-    group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
+    benchmark.add_arguments(group, "wider", "result files and curves")
     step.run(main, arguments)
