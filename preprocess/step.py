@@ -22,6 +22,8 @@ from detection.errors import UserError, told
 from detection.whole import whole
 from preprocess import places
 
+LOCK = "lock"     # name of the file among the parts
+
 
 def parser(docstring):
     """A parser with the options that every step has; the docstring is the help text."""
@@ -80,9 +82,6 @@ def count_lines(path):
     """Number of lines in a file."""
     with open(path, "rb") as file:
         return sum(1 for _ in file)
-
-
-LOCK = "lock"
 
 
 def _keys(inputs):
