@@ -91,6 +91,22 @@ def _norm(model, layer):
     return gain, beta - mean * gain
 
 
+def settle(model, images):
+    """After `assign`: gives each normalisation the mean and deviation that the images (B, s, s, 3) have there.
+
+    It predicts what it did, and now does the same while training, where a normalisation uses the batch's own mean and
+    deviation. Without this, weights to start from would be lost with the first batch.
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, layers.Norm)]
+    for norm, values in zip(norms, keras.Model(model.inputs, [norm.input for norm in norms])(images)):
+        values = np.asarray(keras.ops.cast(values, "float32"), np.float64).reshape(-1, values.shape[-1])     # (N, C)
+        mean, variance = values.mean(axis=0), values.var(axis=0)
+        norm.gamma.assign(np.sqrt(variance + NORM_EPSILON))
+        norm.beta.assign(norm.beta.numpy() + mean)
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
+
+
 def assign(model, stage: Stage, values):
     """Puts arrays of that form into the model. Its normalisations then let all through as it is, but for the bias."""
     for name in shapes(stage):
