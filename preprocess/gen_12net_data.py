@@ -36,8 +36,12 @@ def pushed_in(crops, width, height):
 
 
 def draw_sides(rng, width, height, count):
-    """Sides of negatives (N,): U{12 .. half the photo's shorter side}, 12 in a photo under 24 px."""
-    return rng.integers(PNET.size, max(min(width, height) // 2, PNET.size), count, endpoint=True)
+    """Sides of negatives (N,): 12 px to half the photo's shorter side, each octave as often; 12 in a photo under 24 px.
+
+    The ancestors draw all sides alike, which are mostly large ones, while P-Net meets mostly small windows.
+    """
+    largest = max(min(width, height) // 2, PNET.size)
+    return np.floor(np.exp(rng.uniform(np.log(PNET.size), np.log(largest + 1), count))).astype(int)
 
 
 def background(rng, width, height):
