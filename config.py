@@ -82,7 +82,7 @@ ONET = Stage(
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.2,
+    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.06,
     precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
@@ -147,9 +147,9 @@ MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
-JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.3,   # grey levels; shares: [ours], near [A]'s
-          "tint": 12.0}                                             # grey levels, of each channel: [ours]
-GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.1, 0.2, 0.3     # of the samples: [ours]
+JITTER = {"brightness": 12.0, "contrast": 0.12, "saturation": 0.12,   # grey levels; shares: [ours], near [A]'s
+          "tint": 5.0}                                             # grey levels, of each channel: [ours]
+GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.04, 0.08, 0.1     # of the samples: [ours]
 NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
 NOISE_TILES = 256                   # different patterns of it: [ours]
 OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
