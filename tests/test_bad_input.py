@@ -71,6 +71,37 @@ def test_gray_alpha_16_bit_and_mislabelled_photos_are_read_as_colour(tmp_path, f
         np.testing.assert_array_equal(images.read(tmp_path / name), wanted, err_msg=name)
 
 
+def cmyk_jpeg(*inks):
+    """A JPEG of 8 x 8 px in one colour of four inks 0..255, inverted as Photoshop writes them: a baseline file by hand.
+
+    Each component is one block with nothing but its mean, in units of a grey level.
+    """
+    def segment(marker, content):
+        return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+    bits = ""
+    for ink in inks:
+        level = 255 - ink - 128
+        size = abs(level).bit_length()
+        value = level if level >= 0 else level + (1 << size) - 1
+        bits += f"{size:04b}" + (f"{value:0{size}b}" if size else "") + "0"       # mean, then the end of the block
+    bits += "1" * (-len(bits) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    components = b"".join(bytes([i, 0x11, 0]) for i in range(1, 5))
+    return (b"\xff\xd8" + segment(0xEE, b"Adobe\0\x64\0\0\0\0\0") + segment(0xDB, b"\0" + b"\x08" * 64)
+            + segment(0xC0, struct.pack(">BHHB", 8, 8, 8, 4) + components)
+            + segment(0xC4, b"\x00" + bytes([0, 0, 0, 9] + [0] * 12) + bytes(range(9)))
+            + segment(0xC4, b"\x10" + bytes([1] + [0] * 15) + b"\0")
+            + segment(0xDA, b"\4" + b"".join(bytes([i, 0]) for i in range(1, 5)) + b"\0\x3f\0") + data + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("inks, colour", [((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (0, 0, 255)),
+                                          ((255, 0, 0, 0), (255, 255, 0)), ((0, 0, 0, 200), (55, 55, 55))])
+def test_a_photo_in_four_inks_is_read_as_colour(tmp_path, inks, colour):
+    (tmp_path / "cmyk.jpg").write_bytes(cmyk_jpeg(*inks))
+    np.testing.assert_allclose(images.read(tmp_path / "cmyk.jpg"), np.full((8, 8, 3), colour), atol=3)
+
+
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded_and_the_user_can_raise_the_limit(tmp_path):
     """In processes of their own, as OpenCV reads the limit when it loads; the first may hold 2 GB, the bomb takes 6."""
     (tmp_path / "bomb.png").write_bytes(png_of(45000, 45000))

@@ -139,13 +139,27 @@ def stored(tmp_path_factory):
     return folder
 
 
+ON_DEVICES = """
+import runpy, sys
+import tensorflow as tf
+from train import replicas
+count = int(sys.argv.pop(1))
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
+                                           [tf.config.LogicalDeviceConfiguration()] * count)
+replicas.strategy = lambda: tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""      # the processor as several devices, in the place of several GPUs
+
+
 @pytest.fixture
 def training(start, stored):
-    """training(folder) -> one process; training(folder, 2) -> chief and worker."""
-    def run(folder, count=1):
+    """training(folder) -> one process; training(folder, 2) -> chief and worker; devices: of one process."""
+    def run(folder, count=1, devices=1):
         if not folder.exists():
             shutil.copytree(stored, folder)
-        words = [sys.executable, "train/train.py", 24, "--work", folder, "--model", folder / "model", "--graph",
+        program = ["train/train.py"] if devices == 1 else ["-c", ON_DEVICES, devices, "train/train.py"]
+        words = [sys.executable, *program, 24, "--work", folder, "--model", folder / "model", "--graph",
                  folder / "graph", "--epochs", 4, "--batch-size", 60, "--learning-rate", 0.0001]
         if count == 1:
             return start(words, TF_NUM_INTRAOP_THREADS="1")
@@ -162,14 +176,15 @@ def log(folder):
                          for row in csv.DictReader(file)])
 
 
-def test_two_workers_give_the_loss_curve_of_one_though_one_is_killed(training, tmp_path):
-    alone = training(tmp_path / "alone")
+def test_two_workers_or_devices_give_the_loss_curve_of_one_though_one_is_killed(training, tmp_path):
+    alone, mirrored = training(tmp_path / "alone"), training(tmp_path / "mirrored", devices=2)
     chief, worker = training(tmp_path / "two", 2)
-    for process in (alone, chief, worker):
+    for process in (alone, mirrored, chief, worker):
         assert finished(process) == 0, process.log.read_text()
-    one, two = log(tmp_path / "alone"), log(tmp_path / "two")
-    np.testing.assert_allclose(two[0], one[0], rtol=2e-4)
-    np.testing.assert_allclose(two, one, rtol=0.02)     # rounding errors grow as they do with another processor
+    one = log(tmp_path / "alone")
+    for several in (log(tmp_path / "two"), log(tmp_path / "mirrored")):
+        np.testing.assert_allclose(several[0], one[0], rtol=2e-4)
+        np.testing.assert_allclose(several, one, rtol=0.02)     # rounding errors grow as with another processor
 
     chief, worker = training(tmp_path / "killed", 2)
     until(lambda: (tmp_path / "killed/24/.train.parts/train/log.csv").exists(), chief)
