@@ -20,7 +20,8 @@ def options(args, field):
     thresholds = args.thresholds or [getattr(stage, field) for stage in CASCADE[:stages]]
     if len(thresholds) != stages:
         raise UserError(f"--thresholds takes {stages} numbers for {args.size}, one a net, not {len(thresholds)}")
-    chosen = (args.model, args.min_face, tuple(thresholds), stages)
+    exported = getattr(args, "exported", None)
+    chosen = (exported or args.model, args.min_face, tuple(thresholds), stages, bool(exported))
     try:
         detector(*chosen)
     except ValueError as error:
@@ -29,6 +30,9 @@ def options(args, field):
 
 
 @lru_cache(maxsize=1)
-def detector(model, min_face, thresholds, stages):
-    """The detector of this process, made when it is first asked for."""
+def detector(model, min_face, thresholds, stages, exported=False):
+    """The detector of this process, made when it is first asked for. exported: `model` holds files of train/export.py."""
+    if exported:
+        from train.exported import load     # slow to load, so only where it is needed
+        model = load(model)
     return Detector(model, min_face, thresholds, stages=stages)

@@ -18,6 +18,8 @@ from preprocess import annotations, cascade_so_far, workers
 def add_arguments(group, name, written):
     """Adds the detector's options, --out and --json to an argparse group. written: what goes to <out>, in words."""
     cascade_so_far.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE[name])
+    group.add_argument("--exported", type=Path, metavar="DIR",
+                       help="run the nets that train/export.py wrote there (SavedModel, TFLite, ONNX), not model/'s")
     group.add_argument("--out", type=Path, default=OUTPUT / name, metavar="DIR",
                        help=f"{written} (default: output/{name})")
     group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")

@@ -39,7 +39,6 @@ def savedmodel(path):
     from preprocess.quiet_tensorflow import tf
     loaded = tf.saved_model.load(str(path))
 
-
     def run(x):
         return {head: out.numpy() for head, out in loaded.signatures["serving_default"](input=tf.constant(x)).items()}
     return run

@@ -72,8 +72,11 @@ def count():
 
 
 def total(values):
-    """Tensors -> their sums over the replicas. Differentiable: the gradient of a sum over all is the sum of all's."""
-    return tf.distribute.get_replica_context().all_reduce("SUM", values)
+    """Tensors -> their sums over the replicas. Differentiable: the gradient of a sum over all is the sum of all's.
+
+    A tensor that is one object for all replicas, such as a constant, MirroredStrategy would not add up: hence identity.
+    """
+    return tf.distribute.get_replica_context().all_reduce("SUM", tf.nest.map_structure(tf.identity, values))
 
 
 def moments(x):
