@@ -228,3 +228,16 @@ def test_a_step_that_gave_up_takes_the_mended_photos(done, sample, script, tmp_p
             (tmp_path / "away").rename(data / "WIDER_train")
         script(name, *args, *where)
     assert contents(work) == contents(done)
+
+
+def test_recall_on_a_set_of_ones_own_is_that_on_the_same_photos_of_wider_face(sample, script, tmp_path, rng):
+    model, own = random_model(tmp_path, rng), tmp_path / "data" / "sets" / "own"
+    own.mkdir(parents=True)
+    (own / "images").symlink_to(sample / "WIDER_val" / "images")
+    (own / "annotations.txt").symlink_to(sample / "wider_face_split" / "wider_face_val_bbx_gt.txt")
+    options = ["--model", model, "--every", 5, "--thresholds", 0.2]
+    script("train/evaluate.py", 12, "--data", sample, "--json", tmp_path / "wider.json", *options)
+    script("train/evaluate.py", 12, "--data", tmp_path / "data", "--set", "own", "--json", tmp_path / "own.json", *options)
+    assert (tmp_path / "own.json").read_text() == (tmp_path / "wider.json").read_text()
+    error = script("train/evaluate.py", 12, "--data", tmp_path / "data", "--set", "other", "--model", model, code=2).stderr
+    assert "other" in error and error.count("\n") == 1

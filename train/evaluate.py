@@ -1,6 +1,7 @@
 """How many faces survive each net: recall after P-Net (12), after R-Net too (24), after the whole cascade (48).
 
-reads    the WIDER FACE val photos and annotations below <data>, or those that --annotations and --images name;
+reads    the WIDER FACE val photos and annotations below <data>, or those that --annotations and --images name, or with
+         --set the photos of one of your own sets in <data>/sets (preprocess/datasets.py);
          <model>/pnet.npz, rnet.npz, onet.npz up to the size asked for
 writes   a table a net, and the same numbers to --json FILE
 
@@ -17,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE, LOW_RECALL, MIN_FACE_SIZE, MIN_MEASURED_SIZE, STAGES  # noqa: E402
 from detection import UserError, boxes as bx, images  # noqa: E402
-from preprocess import annotations, cascade_so_far, step, workers  # noqa: E402
+from preprocess import annotations, cascade_so_far, datasets, step, workers  # noqa: E402
 
 IOUS = (0.5, 0.65, 0.75)
 SIZES = (0, 20, 40, 80, 160, np.inf)        # px of the shorter side; the bounds of the table's rows
@@ -79,8 +80,12 @@ def advise(results):
 
 def main(args):
     cascade = cascade_so_far.options(args, "threshold")
-    source = args.annotations or annotations.find(args.data, *annotations.WIDER_VAL)
-    photos = annotations.read_wider(source, args.images)[::args.every]
+    if args.set:
+        source = args.data / datasets.SETS / args.set
+        photos = datasets.read_set(args.data, source)[::args.every]
+    else:
+        source = args.annotations or annotations.find(args.data, *annotations.WIDER_VAL)
+        photos = annotations.read_wider(source, args.images)[::args.every]
     print(f"{source}: {annotations.summary(photos, args.min_truth)}")
     measure = Measure(args.data, cascade, args.min_truth)
     measured, problems = [], annotations.Problems()
@@ -103,7 +108,9 @@ if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the last net to run, px")
     group = arguments.add_argument_group("measuring")
-    group.add_argument("--annotations", type=Path, metavar="FILE", help="instead of WIDER FACE val's, in either form")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--annotations", type=Path, metavar="FILE", help="instead of WIDER FACE val's, in either form")
+    which.add_argument("--set", metavar="NAME", help=f"the photos of <data>/{datasets.SETS}/NAME, in any of their forms")
     group.add_argument("--images", default=annotations.WIDER_VAL_IMAGES, metavar="FOLDER",
                        help=f"of the photos, below <data> (default: {annotations.WIDER_VAL_IMAGES})")
     cascade_so_far.add_arguments(group, "threshold", MIN_FACE_SIZE)
