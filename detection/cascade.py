@@ -3,7 +3,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from config import CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR
+from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR,
+                    VOTE_IOU)
 from detection import boxes as bx
 from detection import canvas
 from detection import images as im
@@ -18,7 +19,8 @@ class Faces:
     """What was found in one image, best first.
 
     boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px:
-    left eye, right eye, nose, left and right mouth corner as seen. After P-Net and R-Net landmarks are (0, 5, 2).
+    left eye, right eye, nose, left and right mouth corner as seen. After P-Net and R-Net landmarks are (0, 5, 2). The
+    last score is the geometric mean of R-Net's and O-Net's, which ranks faces better than O-Net's alone.
     """
     boxes: np.ndarray = field(default_factory=lambda: bx.empty(0, 4))
     scores: np.ndarray = field(default_factory=lambda: bx.empty(0))
@@ -110,10 +112,15 @@ class Detector:
         return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces in found]
 
     def _output(self, halved, proposals) -> list[Faces]:
-        """O-Net on R-Net's boxes: boxes corrected, points, NMS by the overlap with the smaller box."""
-        found = self._run(2, halved, proposals)
-        return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[2].nms, bx.minimum_overlap))
-                for faces in found]
+        """O-Net on R-Net's boxes: boxes corrected, points, NMS by the overlap with the smaller box, box voting."""
+        return [self._elect(faces) for faces in self._run(2, halved, proposals)]
+
+    def _elect(self, found):
+        """Faces with their neighbours -> one a face, its box and points voted by them."""
+        keep = bx.nms(found.boxes, found.scores, CASCADE[2].nms, bx.minimum_overlap)
+        boxes, landmarks = (bx.vote(values, found.boxes, found.scores, keep, VOTE_IOU)
+                            for values in (found.boxes, found.landmarks))
+        return Faces(boxes, found.scores[keep], landmarks)
 
     def _run(self, index, halved, proposals):
         """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected."""
@@ -126,4 +133,5 @@ class Detector:
         face, offsets, *points = (np.concatenate(heads) for heads in zip(*parts))      # (N, 2), (N, 4), [(N, 10)]
         keep = np.nonzero(face[:, 1] >= self.thresholds[index])[0]
         landmarks = bx.decode_points(points[0][keep], windows[keep]) if points else bx.empty(0, 5, 2)
-        return Faces(bx.decode(offsets[keep], windows[keep]), face[keep, 1], landmarks)
+        scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if points else face[keep, 1]
+        return Faces(bx.decode(offsets[keep], windows[keep]), scores, landmarks)
