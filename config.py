@@ -55,6 +55,7 @@ class Stage:
     mining_threshold: float         # of the face score, when this net mines for the next
     benchmark_threshold: float      # of the face score, on the public benchmarks
     occlusion: float = 0.0          # share of the training samples of which a part is hidden
+    light: float = 1.0              # strength of the change of light and colour of the training samples
     precision: str = "float32"      # of training; see model/README.md
 
 
@@ -69,20 +70,20 @@ PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
     batch={"imglist": 384}, epochs=14, learning_rate=0.1, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5)
+    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5, light=0.375)
 RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.05,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.7, nms=0.7, mining_threshold=0.03, benchmark_threshold=0.5, occlusion=0.15)
+    threshold=0.7, nms=0.7, mining_threshold=0.03, benchmark_threshold=0.5, occlusion=0.1)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=8, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.06,
+    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.1,
     precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
@@ -148,9 +149,9 @@ MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
-JITTER = {"brightness": 12.0, "contrast": 0.12, "saturation": 0.12,   # grey levels; shares: [ours], near [A]'s
-          "tint": 5.0}                                             # grey levels, of each channel: [ours]
-GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.04, 0.08, 0.1     # of the samples: [ours]
+JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.8,   # grey levels; shares: [ours], near [A]'s
+          "tint": 24.0}                                            # grey levels, of each channel: [ours]
+GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.2, 0.08, 0.1     # of the samples: [ours]
 NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
 NOISE_TILES = 256                   # different patterns of it: [ours]
 OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]

@@ -2,7 +2,7 @@
 import numpy as np
 import tensorflow as tf
 
-from config import NOISE
+from config import BLUR_SHARE, GRAY_SHARE, NOISE, NOISE_SHARE
 from detection import boxes as bx
 from detection.images import normalise
 from train import augment
@@ -42,7 +42,8 @@ def test_light_differs_from_image_to_image_and_not_on_average(rng):
     assert (change > 1).mean() > 0.95 and len(np.unique(change.round(3))) > 350
     assert abs(out.mean() - images.mean()) < 3
     grays = np.ptp(out - out[:, :1, :1], axis=3).max(axis=(1, 2)) < 0.01       # the tint is the same all over an image
-    assert 0.05 < grays.mean() < 0.15
+    assert 0.6 * GRAY_SHARE < grays.mean() < 1.4 * GRAY_SHARE
+    assert abs(pixels(augment.relight(tf.constant(images), SEED, 0.0)) - images).max() < 0.01
 
 
 def test_some_are_blurred_and_some_noisy(rng):
@@ -50,9 +51,10 @@ def test_some_are_blurred_and_some_noisy(rng):
     out = np.asarray(augment.degrade(tf.constant(images), SEED))
     detail = np.abs(np.diff(out, axis=2)).mean(axis=(1, 2, 3)) / np.abs(np.diff(images[0], axis=1)).mean()
     untouched = (out == images).all(axis=(1, 2, 3))
-    assert 0.45 < untouched.mean() < 0.67 and 0.1 < (detail < 0.98).mean() < 0.3
+    plain = (1 - BLUR_SHARE) * (1 - NOISE_SHARE)
+    assert abs(untouched.mean() - plain) < 0.06 and 0.4 * BLUR_SHARE < (detail < 0.98).mean() < 1.5 * BLUR_SHARE
     flat = np.asarray(augment.degrade(tf.zeros((400, 24, 24, 3)), SEED)) * 128
-    assert 0.2 < (flat.std(axis=(1, 2, 3)) > 0).mean() < 0.4 and flat.std(axis=(1, 2, 3)).max() < NOISE * 1.1
+    assert abs((flat.std(axis=(1, 2, 3)) > 0).mean() - NOISE_SHARE) < 0.06 and flat.std(axis=(1, 2, 3)).max() < NOISE * 1.1
 
 
 def test_a_share_is_partly_hidden_by_one_rectangle():

@@ -107,7 +107,7 @@ def test_starts_from_given_weights(tmp_path, stored):
 def test_weights_to_start_from_survive_the_first_batch(tmp_path, stored):
     """A normalisation uses the batch's own statistics while training, and still gives what the weights give."""
     run = training(stored, tmp_path / "t", initial=nets.arrays(nets.build(RNET, 77), RNET))
-    images = run._batch(0, 0)[0]
+    images = next(iter(run._batches(0, 0)))[0]
     predicting, learning = (nets.flat(run.model(images, training=mode)) for mode in (False, True))
     for head, values in predicting.items():
         np.testing.assert_allclose(learning[head], values, rtol=1e-3, atol=1e-4)

@@ -14,14 +14,14 @@ from preprocess.quiet_tensorflow import tf
 DARKEST, BRIGHTEST = normalise(0.0), normalise(255.0)
 
 
-def augment(images, labels, offsets, points, seed, occlusion=0.0):
+def augment(images, labels, offsets, points, seed, occlusion=0.0, light=1.0):
     """uint8 (B, s, s, 3) and targets -> normalised float32 images, mirrored in half of the cases, and their targets.
 
-    seed: two int64. occlusion: share of the images of which something is hidden.
+    seed: two int64. occlusion: share of the images of which something is hidden. light: strength of `relight`.
     """
     seeds = tf.random.experimental.stateless_split(seed, 4)
     images, offsets, points = mirror(images, offsets, points, coin(seeds[0], tf.shape(images)[0]))
-    images = tf.clip_by_value(degrade(relight(images, seeds[1]), seeds[2]), DARKEST, BRIGHTEST)
+    images = tf.clip_by_value(degrade(relight(images, seeds[1], light), seeds[2]), DARKEST, BRIGHTEST)
     if occlusion:
         images = occlude(images, seeds[3], occlusion)
     return images, labels, offsets, points
@@ -41,18 +41,21 @@ def mirror(images, offsets, points, flips):
             choose(points @ MIRROR_POINTS + MIRROR_SHIFT, points))
 
 
-def relight(images, seed):
+def relight(images, seed, strength=1.0):
     """uint8 (B, s, s, 3) -> normalised, each with another brightness, contrast, saturation and tint, some in gray.
 
-    All of them are one affine map of a pixel's three values: one product with a 3 x 3 matrix an image.
+    All of them are one affine map of a pixel's three values: one product with a 3 x 3 matrix an image. strength: of
+    JITTER and GRAY_SHARE.
     """
     count, size = tf.shape(images)[0], images.shape[1]
     draws = tf.random.stateless_uniform([7, count, 1, 1], seed, -1.0, 1.0)
-    tint = tf.concat(tf.unstack(draws[4:7]), axis=2)                                           # (B, 1, 3)
-    saturation = tf.where(draws[3] < 2 * GRAY_SHARE - 1, 0.0, 1 + JITTER["saturation"] * draws[0])
-    contrast = 1 + JITTER["contrast"] * draws[1]
+    saturation, contrast, brightness = (strength * JITTER[name] * draws[i] for i, name in enumerate(
+        ("saturation", "contrast", "brightness")))                                             # (B, 1, 1)
+    tint = strength * JITTER["tint"] * tf.concat(tf.unstack(draws[4:7]), axis=2)               # (B, 1, 3)
+    gray = (draws[3] + 1) / 2 < strength * GRAY_SHARE
+    saturation, contrast = tf.where(gray, 0.0, 1 + saturation), 1 + contrast
     matrix = contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)                        # (B, 3, 3)
-    shift = PIXEL_MEAN * (1 - contrast) + JITTER["brightness"] * draws[2] + JITTER["tint"] * tint
+    shift = PIXEL_MEAN * (1 - contrast) + brightness + tint
     pixels = tf.reshape(tf.cast(images, tf.float32), [count, size * size, 3])
     return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalise(shift), [count, size, size, 3])
 

@@ -59,7 +59,7 @@ class Training:
             self.optimizer.build(self.model.trainable_variables)
         if initial is not None:
             nets.assign(self.model, stage, initial)
-            nets.settle(self.model, self._batch(0, 0)[0])
+            nets.settle(self.model, next(iter(self._batches(0, 0)))[0])
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
         self.sound = tf.Variable(0)     # batches of the epoch so far; -1 - position of the first whose loss is no loss
@@ -75,7 +75,7 @@ class Training:
 
     def _train_epoch(self, epoch):
         self.sound.assign(self.position)
-        data = batches.training(self.stored, self.parts, self.seed, epoch, self.position, self.stage.occlusion)
+        data = self._batches(epoch, self.position)
         saved = time.monotonic()
         with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
                   unit=" batch", mininterval=1, disable=not self.chief) as bar:
@@ -154,9 +154,10 @@ class Training:
                 tf.summary.write(name, tf.constant(value, tf.float32), step=len(self.history), metadata=metadata)
         writer.close()
 
-    def _batch(self, epoch, position):
-        """One batch of training."""
-        return next(iter(batches.training(self.stored, self.parts, self.seed, epoch, position, self.stage.occlusion)))
+    def _batches(self, epoch, position):
+        """Batches of training from a position on."""
+        return batches.training(self.stored, self.parts, self.seed, epoch, position, self.stage.occlusion,
+                                self.stage.light)
 
     def _require_sound(self, epoch):
         """UserError where a loss was NaN, infinite or above LOSS_LIMIT; the first such batch is kept beside the
@@ -165,7 +166,7 @@ class Training:
         if sound >= 0:
             return
         position, path = -1 - sound, self.checkpoint.with_name("bad-batch.npz")
-        batch = self._batch(epoch, position)
+        batch = next(iter(self._batches(epoch, position)))
         weights.write_arrays(path, dict(zip(("images", "labels", "offsets", "points"), (t.numpy() for t in batch))))
         raise UserError(f"the loss of {self.stage.name} became NaN, infinite or more than {LOSS_LIMIT:g} in epoch "
                         f"{epoch + 1} at batch {position}, which is kept in {path}; run again with --force and a "
