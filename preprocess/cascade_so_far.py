@@ -20,8 +20,7 @@ def options(args, field):
     thresholds = args.thresholds or [getattr(stage, field) for stage in CASCADE[:stages]]
     if len(thresholds) != stages:
         raise UserError(f"--thresholds takes {stages} numbers for {args.size}, one a net, not {len(thresholds)}")
-    exported = getattr(args, "exported", None)
-    chosen = (exported or args.model, args.min_face, tuple(thresholds), stages, bool(exported))
+    chosen = (args.model, args.min_face, tuple(thresholds), stages)
     try:
         detector(*chosen)
     except ValueError as error:
@@ -30,9 +29,6 @@ def options(args, field):
 
 
 @lru_cache(maxsize=1)
-def detector(model, min_face, thresholds, stages, exported=False):
-    """The detector of this process, made when it is first asked for. exported: `model` holds files of train/export.py."""
-    if exported:
-        from train.exported import load     # slow to load, so only where it is needed
-        model = load(model)
-    return Detector(model, min_face, thresholds, stages=stages)
+def detector(model, min_face, thresholds, stages, load=None):
+    """The detector of this process, made when it is first asked for. load: folder -> nets, where it holds no .npz."""
+    return Detector(load(model) if load else model, min_face, thresholds, stages=stages)

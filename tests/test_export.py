@@ -197,7 +197,7 @@ def test_a_picture_without_proposals_cannot_calibrate():
 def test_the_script_writes_and_reads_back(script, tmp_path, picture):
     out = script("train/export.py", "tflite", "--out", tmp_path, "--pictures", PICTURE / "astronaut.jpg").stdout
     assert out.count("bytes, scores differ by") == 3
-    found = cascade_so_far.detector(tmp_path / "tflite", MIN_FACE_SIZE, None, 3, exported=True).detect(picture)
+    found = cascade_so_far.detector(tmp_path / "tflite", MIN_FACE_SIZE, None, 3, exported.load).detect(picture)
     np.testing.assert_allclose(found.boxes, Detector().detect(picture).boxes, atol=0.01)
     error = script("train/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and error.count("\n") == 1

@@ -25,6 +25,15 @@ def add_arguments(group, name, written):
     group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
 
 
+def options(args):
+    """Parsed arguments -> the cascade that `detect` runs."""
+    model, *others = cascade_so_far.options(args, "benchmark_threshold")
+    if args.exported:
+        from train import exported     # slow to load, so only where it is needed
+        return args.exported, *others, exported.load
+    return model, *others
+
+
 def require(*modules):
     """UserError where one of these is not installed."""
     missing = [name for name in modules if find_spec(name) is None]
@@ -48,7 +57,7 @@ class Detect:
 def detect(folder, names, cascade, processes, source):
     """Yields the Faces of each photo, none for one that cannot be read; these are named and counted at the end.
 
-    folder: of the photos. names: below it. cascade: from cascade_so_far.options. source: of the names, for messages.
+    folder: of the photos. names: below it. cascade: from `options`. source: of the names, for messages.
     """
     problems = annotations.Problems()
     for found in workers.run(Detect(folder, cascade), names, processes, "detect", [1] * len(names), "photo"):

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from config import ONET  # noqa: E402
 from detection import UserError, images  # noqa: E402
-from preprocess import annotations, cascade_so_far, step, workers  # noqa: E402
+from preprocess import annotations, step, workers  # noqa: E402
 from train import benchmark, curves, metrics  # noqa: E402
 
 AT = (100, 1000, 2000)      # false positives at which the rate is told
@@ -50,7 +50,7 @@ def read_folds(folder):
 
 def detect(folds, args):
     """Writes the official result file of each fold to <out>."""
-    cascade = cascade_so_far.options(args, "benchmark_threshold")
+    cascade = benchmark.options(args)
     names = [name for photos in folds.values() for name in photos]
     found = benchmark.detect(args.images, [f"{name}.jpg" for name in names], cascade, args.workers, args.images)
     texts = {name: benchmark.result_text(name, faces) for name, faces in zip(names, found, strict=True)}

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 
 from config import ONET  # noqa: E402
 from detection import Faces, UserError  # noqa: E402
-from preprocess import annotations, cascade_so_far, step  # noqa: E402
+from preprocess import annotations, step  # noqa: E402
 from train import benchmark, curves, metrics  # noqa: E402
 
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
@@ -28,7 +28,7 @@ CURVE_END = 0.25    # likewise: where the curve ends
 def found_in(photos, source, args):
     """The Faces of each photo, from --results or the detector."""
     if not args.results:
-        cascade = cascade_so_far.options(args, "benchmark_threshold")
+        cascade = benchmark.options(args)
         return list(benchmark.detect(args.data, [photo.path for photo in photos], cascade, args.workers, source))
     faces, problems = benchmark.read_faces(args.results), annotations.Problems()
     for photo in photos:

@@ -19,7 +19,7 @@ import numpy as np  # noqa: E402
 
 from config import ONET  # noqa: E402
 from detection import UserError  # noqa: E402
-from preprocess import annotations, cascade_so_far, step  # noqa: E402
+from preprocess import annotations, step  # noqa: E402
 from train import benchmark, curves, metrics  # noqa: E402
 from train.wider_truth import SETS, read_truth  # noqa: E402
 
@@ -53,7 +53,7 @@ def source(args, name):
 
 def detect(names, args):
     """Writes the official result files of these photos to <out>."""
-    cascade = cascade_so_far.options(args, "benchmark_threshold")
+    cascade = benchmark.options(args)
     found = benchmark.detect(args.images, [f"{name}.jpg" for name in names], cascade, args.workers, args.images)
     for name, faces in zip(names, found, strict=True):
         step.write_text(args.out / f"{name}.txt", benchmark.result_text(name.split("/")[1], faces))
