@@ -45,7 +45,7 @@ class Stage:
     size: int                       # side of its input, px
     name: str                       # its weights are model/<name>.npz
     layers: tuple                   # the trunk; the heads follow
-    parameters: int
+    parameters: int                 # with five points
     batch: dict                     # record set -> samples of it in one batch
     epochs: int
     learning_rate: float            # of SGD, at its highest
@@ -59,7 +59,11 @@ class Stage:
     precision: str = "float32"      # of training; see model/README.md
 
 
-HEADS = {"face": 2, "box": 4, "landmark": 10}   # outputs a window: [paper]
+FACIAL_POINTS = ("left eye", "right eye", "nose", "left mouth", "right mouth")      # as seen; mouth: corners: [paper]
+POINTS = FACIAL_POINTS              # what the nets find, in the order of lists and results; others: docs/mtcnn.md
+MIRROR_ORDER = (1, 0, 2, 4, 3)      # which of POINTS, counted from 0, each becomes in a mirror
+
+HEADS = {"face": 2, "box": 4, "landmark": 2 * len(POINTS)}      # outputs a window: [paper]
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]
 KINDS = {"positive": POSITIVE, "part": PART, "negative": NEGATIVE, "landmark": LANDMARK}
 

@@ -2,6 +2,9 @@
 import cv2
 import numpy as np
 
+from config import FACIAL_POINTS, POINTS
+from detection.errors import UserError
+
 SIZE = 112   # px, the side of an aligned face
 
 # Left eye, right eye, nose, left and right mouth corner (x, y) px in a 112 x 112 picture: the template on which
@@ -9,6 +12,13 @@ SIZE = 112   # px, the side of an aligned face
 # python-package/insightface/utils/face_align.py, `arcface_src`; Deng et al., "ArcFace", CVPR 2019.
 TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366],
                      [41.5493, 92.3655], [70.7299, 92.2041]], np.float32)
+
+
+def require_facial_points(what):
+    """UserError where the nets find other points than a face's five, for which `what` is made."""
+    if POINTS != FACIAL_POINTS:
+        raise UserError(f"{what}: is made for the five points of a face, and POINTS in config.py names others; do "
+                        "without it, or put those five back")
 
 
 def similarity(source, target):
@@ -31,6 +41,7 @@ def similarity(source, target):
 
 def align(image, landmarks):
     """uint8 (H, W, 3), landmarks (N, 5, 2) px -> uint8 (N, 112, 112, 3), black outside the image."""
+    require_facial_points("aligning faces")
     faces = np.empty((len(landmarks), SIZE, SIZE, 3), np.uint8)
     for face, points in zip(faces, landmarks):
         # Ours are measured from the image's corner, OpenCV's and the template's from the first pixel's centre.

@@ -1,23 +1,30 @@
 """All box arithmetic.
 
 Convention: boxes are float32 (N, 4): x1 y1 x2 y2 in pixels, right and bottom edge exclusive, so the width is
-x2 - x1 without "+ 1". Points are (N, 5, 2): left eye, right eye, nose, left and right mouth corner, as seen in
-the picture. Empty in gives empty out.
+x2 - x1 without "+ 1". Points are (N, P, 2), the POINTS of config.py: left eye, right eye, nose, left and right mouth
+corner, as seen in the picture. Empty in gives empty out.
 
 Offsets and relative points are what the nets learn: a box's corners measured from a crop's corners, points
 measured from its upper left corner, both in units of the crop's width and height.
 """
 import numpy as np
 
+from config import MIRROR_ORDER, POINTS
+from detection.errors import UserError
+
 # A mirror turns (dx1, dy1, dx2, dy2) into (-dx2, dy1, -dx1, dy2); `offsets @ MIRROR_OFFSETS` does so for NumPy
 # arrays and for tensors.
 MIRROR_OFFSETS = np.array([[0, 0, -1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], np.float32)
 
+_swaps = set(enumerate(MIRROR_ORDER))
+if len(POINTS) != len(MIRROR_ORDER) or _swaps != {(b, a) for a, b in _swaps}:
+    raise UserError("config.py: MIRROR_ORDER must hold a number for each of POINTS, counted from 0: two that change "
+                    "places in a mirror name each other, the others themselves")
+
 # A mirror turns relative x into 1 - x and swaps the eyes and the mouth corners;
-# `points @ MIRROR_POINTS + MIRROR_SHIFT` does so for rows of ten numbers x1 y1 ... x5 y5.
-MIRROR_ORDER = (1, 0, 2, 4, 3)
-MIRROR_POINTS = np.kron(np.eye(5)[list(MIRROR_ORDER)], np.diag([-1, 1])).astype(np.float32)
-MIRROR_SHIFT = np.tile(np.array([1, 0], np.float32), 5)
+# `points @ MIRROR_POINTS + MIRROR_SHIFT` does so for rows x1 y1 ... xP yP.
+MIRROR_POINTS = np.kron(np.eye(len(POINTS))[list(MIRROR_ORDER)], np.diag([-1, 1])).astype(np.float32)
+MIRROR_SHIFT = np.tile(np.array([1, 0], np.float32), len(POINTS))
 
 
 def empty(*shape):
@@ -152,14 +159,14 @@ def decode(offsets, crops):
 
 
 def encode_points(points, crops):
-    """Points (N, 5, 2) as seen from their crops (N, 4) -> relative points (N, 10). Inverse of `decode_points`."""
+    """Points (N, P, 2) as seen from their crops (N, 4) -> relative points (N, 2P). Inverse of `decode_points`."""
     relative = (points - crops[:, None, :2]) / _sides(crops)[:, None]
-    return relative.reshape(-1, 10).astype(np.float32)
+    return relative.reshape(len(crops), 2 * len(POINTS)).astype(np.float32)
 
 
 def decode_points(relative, crops):
-    """Relative points (N, 10) of crops (N, 4) -> points (N, 5, 2)."""
-    points = relative.reshape(-1, 5, 2) * _sides(crops)[:, None] + crops[:, None, :2]
+    """Relative points (N, 2P) of crops (N, 4) -> points (N, P, 2)."""
+    points = relative.reshape(len(crops), len(POINTS), 2) * _sides(crops)[:, None] + crops[:, None, :2]
     return points.astype(np.float32)
 
 

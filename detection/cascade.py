@@ -1,9 +1,9 @@
-"""The detector: P-Net proposes windows, R-Net refines them, O-Net decides and finds the five points."""
+"""The detector: P-Net proposes windows, R-Net refines them, O-Net decides and finds the points."""
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, PYRAMID_FACTOR,
+from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, PYRAMID_FACTOR,
                     VOTE_IOU)
 from detection import boxes as bx
 from detection import canvas
@@ -19,12 +19,13 @@ class Faces:
     """What was found in one image, best first.
 
     boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px:
-    left eye, right eye, nose, left and right mouth corner as seen. After P-Net and R-Net landmarks are (0, 5, 2). The
-    last score is the geometric mean of R-Net's and O-Net's, which ranks faces better than O-Net's alone.
+    left eye, right eye, nose, left and right mouth corner as seen, or the POINTS of config.py if they are others. After
+    P-Net and R-Net landmarks are (0, 5, 2). The last score is the geometric mean of R-Net's and O-Net's, which ranks
+    faces better than O-Net's alone.
     """
     boxes: np.ndarray = field(default_factory=lambda: bx.empty(0, 4))
     scores: np.ndarray = field(default_factory=lambda: bx.empty(0))
-    landmarks: np.ndarray = field(default_factory=lambda: bx.empty(0, 5, 2))
+    landmarks: np.ndarray = field(default_factory=lambda: bx.empty(0, len(POINTS), 2))
 
     def __len__(self):
         return len(self.boxes)
@@ -130,8 +131,8 @@ class Detector:
         windows, size = bx.windows(proposals.boxes), CASCADE[index].size
         parts = [self.nets[index](im.crop_halved(halved, windows[i:i + CROPS], size))
                  for i in range(0, max(len(windows), 1), CROPS)]
-        face, offsets, *points = (np.concatenate(heads) for heads in zip(*parts))      # (N, 2), (N, 4), [(N, 10)]
+        face, offsets, *points = (np.concatenate(heads) for heads in zip(*parts))      # (N, 2), (N, 4), [(N, 2P)]
         keep = np.nonzero(face[:, 1] >= self.thresholds[index])[0]
-        landmarks = bx.decode_points(points[0][keep], windows[keep]) if points else bx.empty(0, 5, 2)
+        landmarks = bx.decode_points(points[0][keep], windows[keep]) if points else bx.empty(0, len(POINTS), 2)
         scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if points else face[keep, 1]
         return Faces(bx.decode(offsets[keep], windows[keep]), scores, landmarks)

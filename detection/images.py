@@ -123,7 +123,7 @@ def crop_halved(halved, boxes, size):
 
 
 def rotate_points(points, box, degrees):
-    """Points (5, 2) px -> where they are after a turn, counter-clockwise, around the centre of box (4,)."""
+    """Points (P, 2) px -> where they are after a turn, counter-clockwise, around the centre of box (4,)."""
     turn = cv2.getRotationMatrix2D(_centre(box), degrees, 1.0)   # (2, 3)
     return (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
 

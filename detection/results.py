@@ -7,14 +7,14 @@ from pathlib import Path
 
 import cv2
 
-from detection.align import align
+from config import POINTS
+from detection.align import align, require_facial_points
 from detection.cascade import Faces
 from detection.draw import blur, draw, explain
 from detection.errors import UserError
 
-POINT_NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 CSV_HEADER = ("file", "frame", "score", "x1", "y1", "x2", "y2",
-              *(f"{name}_{axis}" for name in POINT_NAMES for axis in "xy"))
+              *(f"{name.replace(' ', '_')}_{axis}" for name in POINTS for axis in "xy"))
 
 
 class Results:
@@ -41,6 +41,8 @@ class Results:
 
     def check(self, sources):
         """UserError, before any work is done, where results cannot be written or would replace a source."""
+        if self.crops:
+            require_facial_points("--crops")
         for folder in {self.output if self.makes_pictures or self.explained else None, self.crops} - {None}:
             check_folder(folder)
         for file in {self.json_file, self.csv_file} - {None}:
@@ -91,7 +93,7 @@ class Results:
     def write_tables(self):
         """Writes JSON and CSV.
 
-        JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * 5]}]}, px, best first;
+        JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first;
         the key of a video's frame is "<relative path>#<frame>". CSV: one line a face, columns CSV_HEADER, px.
         """
         if self.json_file:

@@ -3,12 +3,13 @@
 Names are the TensorFlow 1 ancestors' (`conv1/weights`, `conv1/biases`, `conv1/alphas`, ...), as are the layouts:
 convolutions (k, k, in, out), dense layers (in, out) on features flattened in (height, width, channel) order.
 """
+import math
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from config import HEADS, Conv, Dense, Pool, Stage
+from config import HEADS, POINTS, Conv, Dense, Pool, Stage
 from detection.errors import UserError
 from detection.whole import whole
 
@@ -54,6 +55,11 @@ def shapes(stage: Stage):
     return arrays
 
 
+def parameters(stage: Stage):
+    """How many numbers the net has: those that config.py counts for five points, more or fewer for other points."""
+    return sum(math.prod(shape) for shape in shapes(stage).values())
+
+
 def read(path, stage: Stage):
     """Name -> float32 array, from file `path`. UserError unless it is exactly this stage's set of arrays."""
     path = Path(path)
@@ -61,7 +67,7 @@ def read(path, stage: Stage):
         raise UserError(f"{path}: no such weights; train them with `python train/train.py {stage.size}`, "
                         "or name the folder that holds them")
     try:
-        arrays = read_arrays(path, sum(4 * int(np.prod(shape)) for shape in shapes(stage).values()))
+        arrays = read_arrays(path, 4 * parameters(stage))
     except ValueError as error:
         raise UserError(f"{path}: is not a weights file of {stage.name} ({error}); train or copy it again") from None
     check(path, arrays, stage)
@@ -74,8 +80,9 @@ def check(path, arrays, stage: Stage):
     found = {name: array.shape for name, array in arrays.items()}
     if found != wanted:
         name = next(n for n in [*wanted, *found] if found.get(n) != wanted.get(n))
-        raise UserError(f"{path}: does not hold {stage.name} for {stage.size} px crops ({name} should be "
-                        f"{wanted.get(name, 'absent')}, is {found.get(name, 'absent')}); give it the right file")
+        raise UserError(f"{path}: does not hold {stage.name} for {stage.size} px crops and {len(POINTS)} points "
+                        f"({name} should be {wanted.get(name, 'absent')}, is {found.get(name, 'absent')}); give it the "
+                        "right file")
     bad = [name for name, array in arrays.items() if array.dtype.kind not in "fiu" or not np.isfinite(array).all()]
     if bad:
         raise UserError(f"{path}: {bad[0]} holds numbers that are not finite; train or copy it again")

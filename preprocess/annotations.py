@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from config import BAD_SHARE
+from config import BAD_SHARE, POINTS
 from detection import boxes as bx
+from detection.align import require_facial_points
 from detection.errors import UserError
 from preprocess.samples import require_below
 
@@ -27,12 +28,12 @@ LANDMARK_TRAIN, LANDMARK_TEST, MTFL_TEST = "trainImageList.txt", "testImageList.
 @dataclass(frozen=True)
 class Photo:
     """One annotated photo. path: below the data folder. boxes (N, 4) px; invalid (N,) bool: neither truth nor
-    background; points (N, 5, 2) px, or (0, 5, 2) where there are none; complete: every face in it has a box, so that
+    background; points (N, P, 2) px, or (0, P, 2) where there are none; complete: every face in it has a box, so that
     the rest is background."""
     path: str
     boxes: np.ndarray
     invalid: np.ndarray
-    points: np.ndarray = field(default_factory=lambda: bx.empty(0, 5, 2))
+    points: np.ndarray = field(default_factory=lambda: bx.empty(0, len(POINTS), 2))
     complete: bool = True
 
 
@@ -104,7 +105,7 @@ def read_wider(path, images) -> list[Photo]:
 
 
 def read_landmarks(path) -> list[Photo]:
-    """`lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM` and five points x y a line -> photos with one face each."""
+    """`lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM` and x y of each of POINTS a line -> photos with one face each."""
     return collect(path, _landmark_lines(text_lines(path)))
 
 
@@ -113,6 +114,7 @@ def read_mtfl(path) -> list[Photo]:
 
     The file counts pixels from 1. The box is that of the five points, much tighter than the face.
     """
+    require_facial_points(path)
     return collect(path, _mtfl_lines(text_lines(path)))
 
 
@@ -212,14 +214,17 @@ def _one_line(lines, images):
 
 
 def _landmark_lines(lines):
+    count = 4 + 2 * len(POINTS)
     for number, line in lines:
-        name, *values = line.rsplit(maxsplit=14)
+        name, *values = line.rsplit(maxsplit=count)
         try:
-            left, right, top, bottom, *points = numbers(" ".join(values), 14)
+            if len(values) == count and _NUMBER.fullmatch(name.split()[-1]):
+                raise BadLine(f"more than {count} numbers, while config.py names {len(POINTS)} points")
+            left, right, top, bottom, *points = numbers(" ".join(values), count)
             if right <= left or bottom <= top:
                 raise BadLine(f"the box {left:g} {right:g} {top:g} {bottom:g} (left right top bottom) is empty")
             yield number, Photo(_photo_path("", name), np.array([[left, top, right, bottom]], np.float32),
-                                np.zeros(1, bool), np.array(points, np.float32).reshape(1, 5, 2))
+                                np.zeros(1, bool), np.array(points, np.float32).reshape(1, -1, 2))
         except BadLine as error:
             yield number, error
 

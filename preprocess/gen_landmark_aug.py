@@ -1,4 +1,4 @@
-"""Steps 2, 7 and 11: crops of faces with five points -> landmark samples for the net of this size.
+"""Steps 2, 7 and 11: crops of faces with known points -> landmark samples for the net of this size.
 
 reads    <data>/trainImageList.txt and the photos that it names, in <data>/lfw_5590 and <data>/net_7876
 writes   <work>/<size>/landmark.txt and the manifest landmark<size>.json
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import LANDMARK, LANDMARK_MIN_FACE, LANDMARK_TRIES, POSITIVE_IOU, ROTATION, STAGES  # noqa: E402
+from config import LANDMARK, LANDMARK_MIN_FACE, LANDMARK_TRIES, POINTS, POSITIVE_IOU, ROTATION, STAGES  # noqa: E402
 from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
 from preprocess import annotations, lists, samples, step  # noqa: E402
@@ -42,7 +42,7 @@ class Draw:
 
 
 def variants(rng, photo, crop, points):
-    """Lines of one crop (4,) and its points (5, 2): as it is and, by a coin flip each, mirrored, turned one way, turned
+    """Lines of one crop (4,) and its points (P, 2): as it is and, by a coin flip each, mirrored, turned one way, turned
     the other way, and the turned ones also mirrored. A variant with a point outside the crop is left out."""
     flips = rng.random(5) < 0.5
     wanted = {(0.0, False): True, (0.0, True): flips[0],
@@ -64,7 +64,7 @@ def main(args):
     report = run.finished()
     if report is None:
         photos = annotations.read_landmarks(source)
-        print(f"{source}: {len(photos)} photos with one face and five points")
+        print(f"{source}: {len(photos)} photos with one face and {len(POINTS)} points")
         report = lists.write(run, Draw(args.data, args.size, args.seed), photos, ["landmark"], args.workers, source)
     lists.announce(report, ["landmark"], run.folder)
 

@@ -1,24 +1,25 @@
 """The TFRecord schema of a sample: encode and decode side by side; and where a stage's records are.
 
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
-image/landmark: ten numbers x1 y1 ... x5 y5; the keys are the ancestors'.
+image/landmark: x1 y1 ... xP yP; the keys are the ancestors'.
 """
 from contextlib import contextmanager
 from pathlib import Path
 
+from config import HEADS
 from detection.errors import UserError
 from preprocess import places
 from preprocess.quiet_tensorflow import tf
-from preprocess.step import read_manifest
+from preprocess.step import OTHER_POINTS, read_manifest
 
 SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/label": tf.io.FixedLenFeature([], tf.int64),
           "image/roi": tf.io.FixedLenFeature([4], tf.float32),
-          "image/landmark": tf.io.FixedLenFeature([10], tf.float32)}
+          "image/landmark": tf.io.FixedLenFeature([HEADS["landmark"]], tf.float32)}
 
 
 def encode(image, label, offsets, points) -> bytes:
-    """uint8 (size, size, 3), int, (4,), (10,) -> one serialised record."""
+    """uint8 (size, size, 3), int, (4,), (2P,) -> one serialised record."""
     values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
               "image/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
               "image/roi": tf.train.Feature(float_list=tf.train.FloatList(value=offsets)),
@@ -27,7 +28,7 @@ def encode(image, label, offsets, points) -> bytes:
 
 
 def decode(serialised, size):
-    """Records (B,) -> images uint8 (B, size, size, 3), labels int64 (B,), offsets (B, 4), points (B, 10)."""
+    """Records (B,) -> images uint8 (B, size, size, 3), labels int64 (B,), offsets (B, 4), points (B, 2P)."""
     values = tf.io.parse_example(serialised, SCHEMA)
     images = tf.ensure_shape(tf.io.decode_raw(values["image/encoded"], tf.uint8), [None, size * size * 3])
     return (tf.reshape(images, [-1, size, size, 3]), values["image/label"], values["image/roi"],
@@ -48,7 +49,7 @@ def write(path, encoded):
 class Records:
     """The records of one stage, as <work>/<size>/records.json tells of them.
 
-    counts: "<list>-<split>" -> samples. UserError where they are missing, of another size, or lack a shard.
+    counts: "<list>-<split>" -> samples. UserError where missing, of another size, of other points, or short of a shard.
     """
 
     def __init__(self, folder, size):
@@ -62,11 +63,15 @@ class Records:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
             self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
+            points = manifest.get("depends", {}).get("points")
             lacking = places.changed(self.folder, manifest["outputs"])
         except (AttributeError, KeyError, TypeError, ValueError, OSError):
             raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
         if holds != size:
             raise UserError(f"{self.manifest}: these records hold {holds} px crops, not {size} px; {again}")
+        if points != OTHER_POINTS.get("points"):
+            raise UserError(f"{self.manifest}: these records hold other points than config.py names; do all steps "
+                            "again, from the first one on")
         if lacking:
             raise UserError(f"{places.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
 

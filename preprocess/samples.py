@@ -1,6 +1,6 @@
 """One sample = one line of text: which part of which photo, and what a net should say of it.
 
-    photo <TAB> x1 y1 x2 y2 mirror rotation <TAB> label <TAB> dx1 dy1 dx2 dy2 <TAB> x1 y1 ... x5 y5
+    photo <TAB> x1 y1 x2 y2 mirror rotation <TAB> label <TAB> dx1 dy1 dx2 dy2 <TAB> x1 y1 ... xP yP
 
 photo: path below the data folder. x1..y2: the crop in whole px, which may leave the photo (black there). mirror: 0
 or 1. rotation: degrees counter-clockwise around the crop's centre, before the mirror. label: 1 positive, -1 part,
@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from config import (CASCADE, HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IOU, PART, PART_IOU, POSITIVE, POSITIVE_IOU,
-                    SEED)
+from config import (CASCADE, HEADS, HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IOU, PART, PART_IOU, POINTS, POSITIVE,
+                    POSITIVE_IOU, SEED)
 from detection import boxes as bx
 
 NO_LABEL = 9    # too near to a face for a negative, too far for a part; or over a face that does not count
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
     rotation: float         # degrees
     label: int
     offsets: np.ndarray     # (4,) float32
-    points: np.ndarray      # (10,) float32
+    points: np.ndarray      # (2P,) float32
 
 
 def lists(work, size, name, again=False):
@@ -81,7 +81,7 @@ def box_lines(photo, crops, labels, faces, rotations=None):
     A negative's offsets are zeros, like the points of all three.
     """
     offsets = np.where((labels == NEGATIVE)[:, None], 0, bx.encode(faces, crops))
-    return lines(photo, crops, labels, offsets, np.zeros((len(crops), 10)), rotations=rotations)
+    return lines(photo, crops, labels, offsets, np.zeros((len(crops), HEADS["landmark"])), rotations=rotations)
 
 
 def lines(photo, crops, labels, offsets, points, mirror=False, rotations=None):
@@ -105,8 +105,10 @@ def parse(line):
         raise ValueError("a crop of so many pixels")
     sample = Sample(photo, np.array(box, np.int32), mirror == "1", float(rotation), int(label_),
                     np.array(offsets.split(), np.float32), np.array(points.split(), np.float32))
-    if sample.crop.shape != (4,) or sample.offsets.shape != (4,) or sample.points.shape != (10,):
+    if sample.crop.shape != (4,) or sample.offsets.shape != (4,):
         raise ValueError("wrong number of values")
+    if sample.points.shape != (HEADS["landmark"],):
+        raise ValueError(f"{len(sample.points)} numbers for {len(POINTS)} points")
     if not np.isfinite([*sample.offsets, *sample.points, sample.rotation]).all():
         raise ValueError("a value is not finite")
     if mirror not in ("0", "1") or label_ not in _KIND_OF_LABEL:

@@ -17,12 +17,14 @@ try:
 except ImportError:      # Windows: nothing keeps a second run out there
     fcntl = None
 
-from config import DATA, FORMAT, MODEL, SEED
+from config import DATA, FACIAL_POINTS, FORMAT, MIRROR_ORDER, MODEL, POINTS, SEED
 from detection.errors import UserError, told
 from detection.whole import whole
 from preprocess import places
 
 LOCK = "lock"     # name of the file among the parts
+# In the manifests of every step where they are not the five: lists and records of other points are stale.
+OTHER_POINTS = {} if POINTS == FACIAL_POINTS else {"points": [list(POINTS), list(MIRROR_ORDER)]}
 
 
 def parser(docstring):
@@ -100,7 +102,7 @@ class Step:
         self.manifest = self.folder / f"{name}.json"
         self.parts = self.folder / f".{name}.parts"
         self.depends = {"format": FORMAT, "inputs": {key: digest(p) for key, p in _keys(inputs)},
-                        "options": json.loads(json.dumps(options))}
+                        "options": json.loads(json.dumps(options)), **OTHER_POINTS}
 
     def report(self):
         """The manifest's report if the step is done with just these inputs and options, else None."""

@@ -86,6 +86,14 @@ def test_nothing_usable_is_an_error(tmp_path, text):
         annotations.read_landmarks(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("count, message", [(13, "13 numbers where 14"), (16, "more than 14 numbers")])
+def test_a_line_with_fewer_or_more_numbers_than_its_points_need_is_named(tmp_path, capsys, count, message):
+    good = "".join(f"net 7876\\{i}.jpg 0 9 0 9 1 1 2 2 3 3 4 4 5 5\n" for i in range(60))
+    path = write(tmp_path, good + f"bad.jpg 0 9{' 1' * (count - 2)}\n")
+    assert len(annotations.read_landmarks(path)) == 60
+    assert f"{path}:61: {message}" in capsys.readouterr().out
+
+
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(UserError, match="nothing.txt"):
         annotations.read_wider(tmp_path / "nothing.txt", "i")

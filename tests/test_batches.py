@@ -5,7 +5,7 @@ import tensorflow as tf
 from config import KINDS, ONET, PNET, RNET
 from detection.errors import UserError
 from preprocess import records
-from preprocess.step import write_json
+from preprocess.step import read_json, write_json
 from train import batches
 
 
@@ -47,11 +47,14 @@ def test_a_record_gives_the_sample_back(rng):
     np.testing.assert_array_equal(back[3][0], points.astype(np.float32))
 
 
-def test_records_of_another_size_are_refused(tmp_path, stored):
+def test_records_of_another_size_or_other_points_are_refused(tmp_path, stored):
     with pytest.raises(UserError, match="24 px crops, not 48"):
         records.Records(tmp_path, 48)
     with pytest.raises(UserError, match="gen_tfrecords.py 12"):
         records.Records(tmp_path / "nowhere", 12)
+    write_json(tmp_path / "records.json", {**read_json(tmp_path / "records.json"), "depends": {"points": [[], []]}})
+    with pytest.raises(UserError, match="other points"):
+        records.Records(tmp_path, 24)
     with pytest.raises(tf.errors.InvalidArgumentError):
         records.decode(tf.constant([records.encode(np.zeros((24, 24, 3), np.uint8), 0, np.zeros(4), np.zeros(10))]), 20)
 

@@ -71,7 +71,7 @@ def no_photos(data):
 
 def same_eyes(data):
     (data / "testing.txt").write_text("a.jpg" + " 7" * 10 + " 1 1 1 1\n")
-    return ["--mtfl"], "both eyes of a.jpg are at the same place"
+    return ["--mtfl"], "left eye and right eye of a.jpg are at the same place"
 
 
 def broken_json(data):
@@ -81,7 +81,7 @@ def broken_json(data):
 
 def no_points(data):
     (data / "faces.json").write_text('{"lfw/a.jpg": [{"box": [0, 0, 9, 9], "score": 1}]}')
-    return ["--results", data / "faces.json"], "faces.json: does not hold box, score and five landmarks"
+    return ["--results", data / "faces.json"], "faces.json: does not hold box, score and 5 landmarks"
 
 
 def other_photos(data):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config import BENCHMARK_MIN_FACE, OUTPUT
+from config import BENCHMARK_MIN_FACE, OUTPUT, POINTS
 from detection import Faces, UserError, images
 from preprocess import annotations, cascade_so_far, workers
 
@@ -110,12 +110,12 @@ def read_faces(path):
         photos = json.loads(Path(path).read_text(encoding="utf-8"))
         return {name: Faces(np.array([f["box"] for f in faces], np.float32).reshape(-1, 4),
                             np.array([f["score"] for f in faces], np.float32),
-                            np.array([f["landmarks"] for f in faces], np.float32).reshape(-1, 5, 2))
+                            np.array([f["landmarks"] for f in faces], np.float32).reshape(len(faces), len(POINTS), 2))
                 for name, faces in photos.items()}
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); write it with `test.py --json`") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: does not hold box, score and five landmarks of every face ({error}); write it with "
-                        "`test.py --json`") from None
+        raise UserError(f"{path}: does not hold box, score and {len(POINTS)} landmarks of every face ({error}); write "
+                        "it with `test.py --json`") from None

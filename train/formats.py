@@ -11,6 +11,7 @@ import numpy as np
 
 from config import HEADS, PNET, Stage
 from detection import onnx_graph
+from detection.align import require_facial_points
 from detection.errors import UserError
 from train import layouts
 
@@ -37,7 +38,9 @@ def installed(package):
 
 
 def require(name):
-    """UserError unless all packages that writing format `name` needs are installed."""
+    """UserError unless all packages that writing format `name` needs are installed, and our points are theirs."""
+    if name in PACKAGES:
+        require_facial_points(f"the format {name}")
     for package in PACKAGES.get(name, ()):
         optional(package, f"the format {name}")
 

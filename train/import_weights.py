@@ -21,6 +21,7 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE  # noqa: E402
 from detection import UserError, weights  # noqa: E402
+from detection.align import require_facial_points  # noqa: E402
 from detection.errors import told  # noqa: E402
 from train import layouts  # noqa: E402
 from train.formats import optional  # noqa: E402
@@ -99,6 +100,7 @@ def from_mtcnn(folder):
 
 
 def main(args):
+    require_facial_points(args.source)
     folder = Path(args.source)
     if args.source == "mtcnn" and not folder.exists():
         package = importlib.util.find_spec("mtcnn")

@@ -34,7 +34,7 @@ def box(offsets, labels, targets):
 
 
 def landmark(points, labels, targets):
-    """points, targets (B, 10), labels (B,) -> mean over landmark samples of the squared error's sum."""
+    """points, targets (B, 2P), labels (B,) -> mean over landmark samples of the squared error's sum."""
     return masked_mean(tf.reduce_sum(tf.square(points - targets), axis=1), mask(labels, LANDMARK))
 
 

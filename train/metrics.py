@@ -76,17 +76,17 @@ def average_precision(precision, recall):
     return float(np.sum(steps * precision))
 
 
-# --- Landmarks: error as a share of the distance between the eyes ---------------------------------------
+# --- Landmarks: error as a share of the distance between the eyes, the first two points -------------------
 
 def eye_distance(points):
-    """Points (N, 5, 2) -> (N,) px from the left eye's centre to the right one's."""
+    """Points (N, P, 2) -> (N,) px from the first to the second: from the left eye's centre to the right one's."""
     return np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
 
 
 def detection_of(points, boxes, scores):
-    """True points of one face (5, 2), detections (N, 4), (N,) -> which one is it, or -1 for none.
+    """True points of one face (P, 2), detections (N, 4), (N,) -> which one is it, or -1 for none.
 
-    Of the boxes that hold the mean of the five points, that of the highest score: the points found play no part,
+    Of the boxes that hold the mean of its points, that of the highest score: the points found play no part,
     so a detection is not chosen for being right.
     """
     x, y = points.mean(axis=0)
@@ -95,7 +95,7 @@ def detection_of(points, boxes, scores):
 
 
 def landmark_errors(points, truth):
-    """Points found and true ones (N, 5, 2) -> (N, 5): their distance as a share of that between the true eyes."""
+    """Points found and true ones (N, P, 2) -> (N, P): their distance as a share of that between the true eyes."""
     return np.linalg.norm(points - truth, axis=2) / eye_distance(truth)[:, None]
 
 

@@ -12,7 +12,7 @@ from train import layers
 
 
 def build(stage: Stage, seed=0, folded=False):
-    """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 10)}.
+    """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 2P)}.
 
     folded: without normalisations, with biases in their place: the net that detects, for export.
 

@@ -39,8 +39,8 @@ def train(run, stored, args):
     training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
                              args.graph / str(args.size), args.decay_at, initial, strategy)
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
-    print(f"{stage.name}: {stage.parameters:,} parameters, {training.steps} batches of {sum(parts.values())} an epoch "
-          f"({', '.join(f'{n} {name}' for name, n in parts.items())})")
+    print(f"{stage.name}: {weights.parameters(stage):,} parameters, {training.steps} batches of "
+          f"{sum(parts.values())} an epoch ({', '.join(f'{n} {name}' for name, n in parts.items())})")
     with stored.told():
         return training.run()
 
