@@ -66,7 +66,8 @@ def measure_reading(batches_read=20):
                 outputs[f"records/{path.name}"] = path.stat().st_size
             step.write_json(Path(folder) / "records.json", {"outputs": outputs, "report": report})
             parts = batches.composition(stage, report["counts"], scaling.BATCH)
-            data = iter(batches.training(records.Records(folder, stage.size), parts, 0, 0, 0, stage.occlusion, stage.light))
+            stored = records.Records(folder, stage.size)
+            data = iter(batches.training(stored, parts, 0, 0, 0, stage.occlusion, stage.light))
             next(data)
             start = time.process_time()      # of all threads
             for _ in range(batches_read):
