@@ -152,7 +152,9 @@ def warn_if_short(name, counts, stage):
     """Warns of a kind that has far fewer samples than its share of the batch asks for."""
     total = sum(counts[f"{other}-train"] for other in stage.batch)
     fair = total * stage.batch[name] / sum(stage.batch.values())
-    if counts[f"{name}-train"] < SHORT_SHARE * fair:
+    if not counts[f"{name}-train"]:
+        print(f"warning: there is no {name} sample; {stage.name} will not learn from that kind")
+    elif counts[f"{name}-train"] < SHORT_SHARE * fair:
         print(f"warning: only {counts[f'{name}-train']:,} {name} samples where a balanced set of this size has "
               f"{fair:,.0f}; they will be repeated often. Add photos, or mine with a net that recalls more")
 
