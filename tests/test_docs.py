@@ -13,7 +13,8 @@ import config
 from conftest import ROOT
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")])
-PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md"), (ROOT / "docs/mtcnn.md", ROOT / "docs/mtcnn.zh-CN.md")]
+PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md"), (ROOT / "docs/mtcnn.md", ROOT / "docs/mtcnn.zh-CN.md"),
+         (ROOT / "docs/own-data.md", ROOT / "docs/own-data.zh-CN.md")]
 FIGURES = sorted((ROOT / "docs/figures").iterdir())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$\$.+?\$\$", re.DOTALL)
