@@ -101,7 +101,7 @@ def test_two_files_are_never_written_to_one_place(tmp_path):
 
 
 def test_json_csv_crops_and_sheets_tell_the_same(tmp_path):
-    detect(PICTURES / "brothers.jpg", PICTURES / "tesla.jpg", "--models", ROOT / "model", "--min-face", 40, "--no-draw",
+    detect(PICTURES / "brothers.jpg", PICTURES / "tesla.jpg", "--models", ROOT / "model", *FAST, "--no-draw",
            "--json", tmp_path / "deep/f.json", "--csv", tmp_path / "f.csv", "--crops", tmp_path / "crops", "--explain",
            "--output", tmp_path / "out")
     found = json.loads((tmp_path / "deep/f.json").read_text())

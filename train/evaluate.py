@@ -110,7 +110,7 @@ if __name__ == "__main__":
     group = arguments.add_argument_group("measuring")
     which = group.add_mutually_exclusive_group()
     which.add_argument("--annotations", type=Path, metavar="FILE", help="instead of WIDER FACE val's, in either form")
-    which.add_argument("--set", metavar="NAME", help=f"the photos of <data>/{datasets.SETS}/NAME, in any of their forms")
+    which.add_argument("--set", metavar="NAME", help=f"the photos of <data>/{datasets.SETS}/NAME, in any form")
     group.add_argument("--images", default=annotations.WIDER_VAL_IMAGES, metavar="FOLDER",
                        help=f"of the photos, below <data> (default: {annotations.WIDER_VAL_IMAGES})")
     cascade_so_far.add_arguments(group, "threshold", MIN_FACE_SIZE)
