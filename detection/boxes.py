@@ -120,19 +120,22 @@ def grid_nms(rows, columns, scores, near):
 def vote(values, boxes, scores, kept, threshold, block=128):
     """Box voting: values (N, ...) of boxes (N, 4) with scores (N,), indices that `nms` kept (K,) -> (K, ...).
 
-    Each is the mean, weighted by score, of the values of all boxes that overlap the kept one by an IoU of `threshold`
-    or more, itself among them: their errors differ. Source: Gidaris and Komodakis, "Object Detection via a
-    Multi-region and Semantic Segmentation-aware CNN Model", ICCV 2015. Works on `block` kept boxes at a time.
+    Each is the mean, weighted by score, of the values of its voters: itself, and the boxes that overlap it more than
+    any other kept one, by an IoU of `threshold` or more. Their errors differ. Source: Gidaris and Komodakis, "Object
+    Detection via a Multi-region and Semantic Segmentation-aware CNN Model", ICCV 2015. Takes `block` boxes at a time.
     """
     if not len(kept):
         return values[kept]
-    voted = []
-    for head in np.split(kept, range(block, len(kept), block)):
-        near = iou(boxes[head], boxes) >= threshold                                            # (block, N)
-        near[np.arange(len(head)), head] = True                 # also where a box without area overlaps nothing
-        weights = near * np.maximum(scores, 1e-6)
-        voted.append(np.tensordot(weights / weights.sum(axis=1, keepdims=True), values, 1).astype(np.float32))
-    return np.concatenate(voted)
+    choice, votes = np.zeros(len(boxes), int), np.zeros(len(boxes))
+    for i in range(0, len(boxes), block):
+        overlap = iou(boxes[i:i + block], boxes[kept])                                          # (block, K)
+        choice[i:i + block] = overlap.argmax(axis=1)
+        votes[i:i + block] = overlap.max(axis=1) >= threshold
+    choice[kept], votes[kept] = np.arange(len(kept)), 1
+    votes *= np.maximum(scores, 1e-6)
+    voted = np.zeros((len(kept), *values.shape[1:]))
+    np.add.at(voted, choice, (values.T * (votes / np.bincount(choice, votes)[choice])).T)
+    return voted.astype(np.float32)
 
 
 def overlapping_cells(side, stride, threshold):

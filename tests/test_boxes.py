@@ -19,6 +19,8 @@ def test_neighbours_vote_by_their_scores_and_others_do_not():
                                    [0.75 * points[0] + 0.25 * points[1], points[2]])
     np.testing.assert_array_equal(bx.vote(boxes, boxes, scores, kept, 0.7), boxes[kept])
     np.testing.assert_array_equal(bx.vote(boxes, boxes, 0 * scores, kept, 0.7), boxes[kept])
+    both = np.array([0, 1])         # kept though they are neighbours: they stay two, and do not become one box twice
+    np.testing.assert_array_equal(bx.vote(boxes, boxes, scores, both, 0.5), boxes[both])
     inside_out = boxes[:, [2, 3, 0, 1]]
     np.testing.assert_array_equal(bx.vote(inside_out, inside_out, scores, kept, 0.5), inside_out[kept])
 
