@@ -120,7 +120,7 @@ MIN_TRUTH_SIZE = 12                 # px, the longer side; a smaller face is nei
 MIN_MEASURED_SIZE = 20              # px, the shorter side; of the faces that recall is measured on: [ours]
 
 NEGATIVES_PER_PHOTO = 200           # step 1: [ours]; 50 [A], [L], with five times the photos
-NEGATIVE_ROUNDS = 20                # step 1: rounds of 50 draws after which a crowded photo stays short: [ours]
+NEGATIVE_ROUNDS = 20                # step 1: rounds of as many draws after which a crowded photo stays short: [ours]
 NEAR_NEGATIVE_TRIES = 5             # step 1, a face: [A], [L]
 POSITIVE_TRIES = 60                 # step 1, a face: [ours]; 20 [A], [L]
 CROP_SIDE = (0.8, 1.25)             # of min(w, h) and of max(w, h): bounds of a positive crop's side: [A], [L]

@@ -119,9 +119,9 @@ class Detector:
     def _elect(self, found):
         """Faces with their neighbours -> one a face, its box and points voted by them."""
         keep = bx.nms(found.boxes, found.scores, CASCADE[2].nms, bx.minimum_overlap)
-        boxes, landmarks = (bx.vote(values, found.boxes, found.scores, keep, VOTE_IOU)
-                            for values in (found.boxes, found.landmarks))
-        return Faces(boxes, found.scores[keep], landmarks)
+        values = np.hstack([found.boxes, found.landmarks.reshape(len(found), 2 * len(POINTS))])
+        voted = bx.vote(values, found.boxes, found.scores, keep, VOTE_IOU)                          # (K, 4 + 2P)
+        return Faces(voted[:, :4], found.scores[keep], voted[:, 4:].reshape(-1, len(POINTS), 2))
 
     def _run(self, index, halved, proposals):
         """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected."""

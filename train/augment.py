@@ -27,9 +27,9 @@ def augment(images, labels, offsets, points, seed, occlusion=0.0, light=1.0):
     return images, labels, offsets, points
 
 
-def coin(seed, count, share=0.5):
-    """(count,) bool, each true in that share of the cases."""
-    return tf.random.stateless_uniform([count], seed) < share
+def coin(seed, count):
+    """(count,) bool, each true in half of the cases."""
+    return tf.random.stateless_uniform([count], seed) < 0.5
 
 
 def mirror(images, offsets, points, flips):
