@@ -57,7 +57,7 @@ class Training:
             self.optimizer = keras.optimizers.SGD(schedule(rate, epochs * self.steps, decay_at), MOMENTUM,
                                                   nesterov=True)
             self.optimizer.build(self.model.trainable_variables)
-        if initial is not None:
+        if initial is not None and not self.checkpoint.is_file():
             nets.assign(self.model, stage, initial)
             nets.settle(self.model, next(iter(self._batches(0, 0)))[0])
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
