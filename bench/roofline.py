@@ -34,31 +34,38 @@ def multiply_adds(stage, outputs):
     return total
 
 
+def work(stage, pixels, rng=np.random.default_rng(0)):
+    """A net's measured work: (label, uint8 input of about that many px: P-Net's (H, W, 3), the others' crops)."""
+    if stage is PNET:
+        image = rng.integers(0, 256, (pixels // 512, 512, 3), dtype=np.uint8)
+        return f"{stage.name}, canvas of {image.shape[1]}x{image.shape[0]}", image
+    crops = rng.integers(0, 256, (pixels // stage.size ** 2, stage.size, stage.size, 3), dtype=np.uint8)
+    return f"{stage.name}, {len(crops)} crops", crops
+
+
+def run(net, pixels):
+    """One call of a net on its work."""
+    return net.maps(pixels) if pixels.ndim == 3 else net(pixels)
+
+
 def main(args):
-    rng, work, operations = np.random.default_rng(0), {}, {}
+    calls, operations = {}, {}
     for stage, heads in zip(CASCADE, HEADS_USED):
         net = Net.load(MODEL, stage, heads)
-        if stage is PNET:
-            image = rng.integers(0, 256, (args.pixels // 512, 512, 3), dtype=np.uint8)
-            name = f"{stage.name}, canvas of {image.shape[1]}x{image.shape[0]}"
-            work[name] = lambda net=net, image=image: net.maps(image)
-            operations[name] = 2 * canvas_multiply_adds(stage, image.shape)
-        else:
-            count = args.pixels // stage.size ** 2
-            crops = rng.integers(0, 256, (count, stage.size, stage.size, 3), dtype=np.uint8)
-            name = f"{stage.name}, {count} crops"
-            work[name] = lambda net=net, crops=crops: net(crops)
-            operations[name] = 2 * count * multiply_adds(stage, 15 if "landmark" in heads else 5)
+        label, pixels = work(stage, args.pixels)
+        calls[label] = lambda net=net, pixels=pixels: run(net, pixels)
+        operations[label] = 2 * (canvas_multiply_adds(stage, pixels.shape) if stage is PNET else
+                                 len(pixels) * multiply_adds(stage, 15 if "landmark" in heads else 5))
     side = 1024
-    matrix = rng.normal(size=(side, side)).astype(np.float32)
-    work[f"float32 matrix product, {side} cubed"] = lambda: matrix @ matrix
+    matrix = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
+    calls[f"float32 matrix product, {side} cubed"] = lambda: matrix @ matrix
     operations[f"float32 matrix product, {side} cubed"] = 2 * side ** 3
     rates = {name: operations[name] / np.array(measure.medians(taken)) / 1e9
-             for name, taken in measure.by_turns(work, args.repeats).items()}
-    best = rates[list(work)[-1]]
+             for name, taken in measure.by_turns(calls, args.repeats).items()}
+    best = rates[list(calls)[-1]]
     measure.table(["work", "million multiply-adds", "GFLOP/s", "GFLOP a processor second", "of the matrix product"], [
         [name, f"{operations[name] / 2e6:.0f}", *(f"{rate:.0f}" for rate in rates[name]),
-         f"{rates[name][1] / best[1]:.0%}"] for name in work])
+         f"{rates[name][1] / best[1]:.0%}"] for name in calls])
     print()
     measure.machine()
 

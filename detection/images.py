@@ -52,9 +52,17 @@ def normalise(pixels):
 
 
 def resize(image, width, height):
-    """Image -> (height, width, 3); averages what it shrinks, so that nothing aliases."""
-    shrinks = width * height < image.shape[0] * image.shape[1]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    """Image -> (height, width, 3); averages what it shrinks, so that nothing aliases.
+
+    Down to a quarter of the width it interpolates to twice the size, then averages 2 x 2: about what averaging over
+    each pixel's area gives, and several times faster in OpenCV.
+    """
+    rows, columns = image.shape[:2]
+    if width * height >= rows * columns:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    if (columns, rows) != (2 * width, 2 * height) and columns <= 4 * width and rows <= 4 * height:
+        image = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def halvings(image):
@@ -67,12 +75,9 @@ def halvings(image):
 
 
 def shrink(halved, width, height):
-    """Halvings -> (height, width, 3), from the smallest that is three times as large: no level reads all pixels.
-
-    About 1.3 grey levels (root mean square) from the average of all pixels; from twice as large it would be 2.0.
-    """
-    source = next((image for image in reversed(halved[1:]) if image.shape[0] >= 3 * height and
-                   image.shape[1] >= 3 * width), halved[0])
+    """Halvings -> (height, width, 3), from the smallest that is twice as large: no level reads all pixels."""
+    source = next((image for image in reversed(halved[1:]) if image.shape[0] >= 2 * height and
+                   image.shape[1] >= 2 * width), halved[0])
     return resize(source, width, height)
 
 
@@ -108,7 +113,7 @@ def crop(image, boxes, size):
 
 
 def crop_halved(halved, boxes, size):
-    """Halvings, boxes (N, 4) on whole pixels -> what `crop` gives, but for rounding, sooner for large boxes.
+    """Halvings, boxes (N, 4) on whole pixels -> about what `crop` gives, sooner for large boxes.
 
     The half or quarter is cut where the box lies on whole pixels of it and still has two for one of the crop's.
     """

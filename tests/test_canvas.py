@@ -68,12 +68,14 @@ def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, 
     found = detector.propose(image)
     boxes, scores = level_by_level(detector, image)
     canvas.plan.cache_clear()
-    assert len(found) == len(boxes)
     assert len(boxes) > 0 or height * width < 1000
-    np.testing.assert_allclose(np.sort(found.scores), np.sort(scores), atol=1e-5)
     if not len(boxes):
+        assert not len(found)
         return
-    nearest = np.abs(found.boxes[:, None] - boxes).max(axis=2).argmin(axis=1)
-    assert len(set(nearest)) == len(boxes)
-    np.testing.assert_allclose(found.boxes, boxes[nearest], atol=0.01)
-    np.testing.assert_allclose(found.scores, scores[nearest], atol=1e-5)
+    apart = np.abs(found.boxes[:, None] - boxes).max(axis=2)
+    nearest, same = apart.argmin(axis=1), apart.min(axis=1) < 0.01
+    assert len(set(nearest[same])) == same.sum()
+    # Scores differ in the last digits; where two neighbours' are equal but for those, NMS may keep the other one
+    exchanged = max(len(found), len(boxes)) - same.sum()
+    assert exchanged <= len(boxes) / 1000
+    np.testing.assert_allclose(found.scores[same], scores[nearest[same]], atol=1e-5)
