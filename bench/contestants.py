@@ -68,7 +68,8 @@ def import_facenet():
 
 
 def facenet_pytorch(min_face, _):
-    detector = import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(THRESHOLDS), factor=PYRAMID_FACTOR)
+    detector = import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(THRESHOLDS),
+                                      factor=PYRAMID_FACTOR)
 
     def detect(image):
         boxes, *_ = detector.detect(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), landmarks=True)

@@ -1,12 +1,14 @@
-"""Time of each net in each engine that can run it: OpenCV's dnn, which detection uses, TensorFlow, TFLite, ONNX Runtime.
+"""Time of each net in each engine that runs it: OpenCV's dnn, which detection uses, TensorFlow, TFLite, ONNX Runtime.
 
 reads    EXPORTS: the folder that train/export.py wrote, of the weights in model/
-prints   a markdown table: median ms of the work that bench/roofline.py counts; what an engine wants of its input
-         (float32, its order of axes) is part of its time
+prints   a markdown table: ms of the work that bench/roofline.py counts, the best turn's median; what an engine wants of
+         its input (float32, its order of axes) is part of its time. An engine is alone in its process, as threads of
+         one that wait for work would slow down the next; the processes take turns
 
-    python train/export.py all && python bench/engines.py output/export      # half a minute
+    python train/export.py all && python bench/engines.py output/export      # a minute
 """
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -17,29 +19,49 @@ from config import CASCADE, MODEL  # noqa: E402
 from detection import UserError  # noqa: E402
 from detection.cascade import HEADS_USED  # noqa: E402
 from detection.runtime import Net  # noqa: E402
-from train import exported  # noqa: E402
 
-FORMATS = {"savedmodel": "TensorFlow", "tflite": "TFLite", "tflite-float16": "TFLite, float16 weights",
-           "tflite-int8": "TFLite, int8", "onnx": "ONNX Runtime"}
+ENGINES = {"OpenCV dnn": None, "TensorFlow": "savedmodel", "TFLite": "tflite", "TFLite, float16": "tflite-float16",
+           "TFLite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
 
 
-def main(args):
+def one(engine, args):
+    """What a started process does: prints the median ms of each net."""
+    try:
+        nets = load(engine, args)
+    except UserError as error:
+        return print(f"{engine}: left out, {error}", file=sys.stderr)
+    found = []
+    for stage, net in zip(CASCADE, nets):
+        _, pixels = roofline.work(stage, args.pixels)
+        taken = measure.by_turns({engine: lambda: roofline.run(net, pixels)}, args.repeats)
+        found.append(1000 * measure.medians(taken[engine])[0])
+    print(json.dumps(found), flush=True)
+
+
+def load(engine, args):
+    """The three nets, to be called like runtime.Net."""
+    if not ENGINES[engine]:
+        return [Net.load(MODEL, stage, heads) for stage, heads in zip(CASCADE, HEADS_USED)]
+    from train import exported                            # TensorFlow is slow to load, so only where it is needed
     if args.bfloat16:
         from preprocess.quiet_tensorflow import tf
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
-    engines = {"OpenCV dnn": [Net.load(MODEL, stage, heads) for stage, heads in zip(CASCADE, HEADS_USED)]}
-    for name, engine in FORMATS.items():
-        try:
-            engines[engine] = exported.load(args.exports / name)
-        except UserError as error:
-            print(f"{engine}: left out, {error}", file=sys.stderr)
-    rows = []
-    for i, stage in enumerate(CASCADE):
-        label, pixels = roofline.work(stage, args.pixels)
-        taken = measure.by_turns({name: lambda net=nets[i]: roofline.run(net, pixels) for name, nets in engines.items()},
-                                 args.repeats)
-        rows.append([label, *(f"{1000 * measure.medians(taken[name])[0]:.1f}" for name in engines)])
-    measure.table(["ms", *engines], rows)
+    return exported.load(args.exports / ENGINES[engine])
+
+
+def main(args):
+    if args.one:
+        return one(args.one, args)
+    options = ["--repeats", args.repeats, "--pixels", args.pixels, *["--bfloat16"] * args.bfloat16]
+    times = {}
+    for turn in range(args.turns):
+        for engine in ENGINES if turn == 0 else list(times):
+            found, _ = measure.in_a_process(__file__, args.exports, "--one", engine, *options)
+            if found is not None:
+                times.setdefault(engine, []).append(found)
+    measure.table(["ms", *times], [
+        [roofline.work(stage, args.pixels)[0], *(f"{min(turn[i] for turn in turns):.1f}" for turns in times.values())]
+        for i, stage in enumerate(CASCADE)])
     print()
     measure.machine()
 
@@ -47,11 +69,13 @@ def main(args):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exports", type=Path, metavar="EXPORTS", help="folder of train/export.py")
-    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="turns (default: 15)")
+    parser.add_argument("--turns", type=int, default=3, metavar="N", help="processes of each (default: 3)")
+    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="calls in each (default: 15)")
     parser.add_argument("--pixels", type=int, default=1 << 17, metavar="PX", help="px of each input (default: 131072)")
     parser.add_argument("--bfloat16", action="store_true", help="let TensorFlow compute in bfloat16 where it can")
+    parser.add_argument("--one", choices=ENGINES, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main(parse())
+    sys.exit(main(parse()))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import KINDS, PNET_BASE, PNET_LANDMARKS, PNET_RATIO  # noqa: E402
+from config import KINDS, PNET, PNET_BASE, PNET_LANDMARKS, PNET_RATIO  # noqa: E402
 from preprocess import samples, step  # noqa: E402
 
 
@@ -48,7 +48,7 @@ def main(args):
     for kind, taken in report["taken"].items():
         print(f"{kind}: {taken:,} of {report['found'][kind]:,} samples")
         if not taken:
-            print(f"warning: there is no {kind} sample; P-Net will not learn from that kind")
+            samples.warn_of_none(kind, PNET)
     if report["scarcest"]:
         print(f"note: the {report['scarcest']} samples are the scarcest and limit the others; "
               "more photos with faces of 20 px and more give more")

@@ -153,7 +153,7 @@ def warn_if_short(name, counts, stage):
     total = sum(counts[f"{other}-train"] for other in stage.batch)
     fair = total * stage.batch[name] / sum(stage.batch.values())
     if not counts[f"{name}-train"]:
-        print(f"warning: there is no {name} sample; {stage.name} will not learn from that kind")
+        samples.warn_of_none(name, stage)
     elif counts[f"{name}-train"] < SHORT_SHARE * fair:
         print(f"warning: only {counts[f'{name}-train']:,} {name} samples where a balanced set of this size has "
               f"{fair:,.0f}; they will be repeated often. Add photos, or mine with a net that recalls more")

@@ -126,6 +126,11 @@ def require_below(path):
         raise ValueError(f"the photo's name {path!r} holds a control character or is not in UTF-8; rename it")
 
 
+def warn_of_none(kind, stage):
+    """Tells that a net's batches will lack a kind."""
+    print(f"warning: there is no {kind} sample; {stage.name} will not learn from that kind")
+
+
 def kind_of(line):
     """The kind of a line, without parsing all of it."""
     return _KIND_OF_LABEL[line.split("\t", 3)[2]]

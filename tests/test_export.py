@@ -201,3 +201,12 @@ def test_the_script_writes_and_reads_back(script, tmp_path, picture):
     np.testing.assert_allclose(found.boxes, Detector().detect(picture).boxes, atol=0.01)
     error = script("train/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_an_exported_net_of_other_points_is_refused():
+    def run(x):
+        return {"face": np.zeros((len(x), 2), np.float32), "box": np.zeros((len(x), 4), np.float32),
+                "landmark": np.zeros((len(x), 6), np.float32)}
+    net = exported.Net(run, layouts.USED["onet"], "onet.tflite")
+    with pytest.raises(UserError, match="onet.tflite: gives 6 numbers for landmark"):
+        net(np.zeros((2, 48, 48, 3), np.uint8))

@@ -12,10 +12,10 @@ from train.formats import optional
 
 
 class Net:
-    """Like runtime.Net. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}."""
+    """Like runtime.Net. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file that it runs."""
 
-    def __init__(self, run, heads):
-        self._run, self._heads = run, heads
+    def __init__(self, run, heads, path="an exported net"):
+        self._run, self._heads, self._path = run, heads, path
 
     def maps(self, image):
         """P-Net on one image: uint8 (H, W, 3) -> a list of maps (h, w, c), one a head."""
@@ -31,6 +31,10 @@ class Net:
 
     def _forward(self, batch):
         outputs = self._run(images.normalise(batch.astype(np.float32)))
+        for head in self._heads:
+            if outputs[head].shape[-1] != HEADS[head]:
+                raise UserError(f"{self._path}: gives {outputs[head].shape[-1]} numbers for {head} where POINTS of "
+                                f"config.py ask for {HEADS[head]}; export the net again, or put the points back")
         return [outputs[head] for head in self._heads]
 
 
@@ -73,7 +77,7 @@ def load(folder):
         for suffix, run in (("", savedmodel), (".tflite", tflite), (".onnx", onnx)):
             path = Path(folder) / (stage.name + suffix)
             if path.exists():
-                found.append(Net(run(path), layouts.USED[stage.name]))
+                found.append(Net(run(path), layouts.USED[stage.name], path))
                 break
         else:
             raise UserError(f"{folder}: holds no {stage.name} as SavedModel, .tflite or .onnx; "

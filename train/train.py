@@ -20,7 +20,7 @@ from config import GRAPH, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from detection.whole import whole  # noqa: E402
-from preprocess import step  # noqa: E402
+from preprocess import samples, step  # noqa: E402
 
 
 def train(run, stored, args):
@@ -34,7 +34,7 @@ def train(run, stored, args):
     stage = STAGES[args.size]
     parts = batches.composition(stage, stored.counts, args.batch_size)
     for name in stage.batch.keys() - parts.keys():
-        print(f"warning: no {name} samples; {stage.name} does not learn from them")
+        samples.warn_of_none(name, stage)
     initial = weights.read(args.init_from, stage) if args.init_from else None
     training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
                              args.graph / str(args.size), args.decay_at, initial, strategy)
