@@ -27,12 +27,13 @@ done
 for n in "$from" "$to"; do
   [[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge 1 ] && [ "$n" -le 14 ] || { echo "error: steps are 1 to 14, not $n" >&2; exit 2; }
 done
+[ "$from" -le "$to" ] || { echo "error: step $from comes after step $to; give --from the smaller number" >&2; exit 2; }
 
 # --- Python: a virtual environment in .venv with the pinned packages, made once a version of the requirements
 set_up() {
   local requirements=$1 stamp
   stamp=.venv/$1.$(cksum requirements*.txt | cksum | cut -d' ' -f1)
-  [ -x .venv/bin/python ] || python3 -m venv .venv || {
+  [ -x .venv/bin/pip ] || python3 -m venv .venv || {
     echo "error: python3 with venv is needed (3.10 to 3.13; on Debian: apt-get install python3-venv)" >&2; exit 2; }
   [ -e "$stamp" ] || { echo "installing $requirements into .venv ..."; .venv/bin/pip install -q -r "$requirements"; }
   touch "$stamp"

@@ -1,5 +1,6 @@
 """Promises about the project itself."""
 import re
+import shutil
 import subprocess
 import sys
 
@@ -46,9 +47,18 @@ def test_readme_names_every_step_and_every_link_is_there():
 
 
 def test_run_sh_refuses_what_it_does_not_know():
-    for args in (["--from", "15"], ["--to", "x"], ["--from"], ["train"]):
+    for args in (["--from", "15"], ["--to", "x"], ["--from"], ["train"], ["--from", "9", "--to", "6"]):
         run = subprocess.run(["bash", "run.sh", *args], cwd=ROOT, capture_output=True, text=True)
         assert run.returncode == 2 and "error: " in run.stderr, args
+
+
+def test_a_set_up_that_was_cut_short_is_made_again(tmp_path):
+    shutil.copy(ROOT / "run.sh", tmp_path)
+    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)               # python, and no pip yet
+    run = subprocess.run(["bash", "run.sh", "--from", "14"], cwd=tmp_path, capture_output=True, text=True)
+    assert "pip" not in run.stderr and (tmp_path / ".venv" / "bin" / "pip").exists()
 
 
 def test_shipped_pictures_are_found_by_the_shipped_weights(script, tmp_path):
