@@ -17,7 +17,7 @@ def read(path):
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); check the name and the "
                         "permissions") from None
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size and not _png_is_cut(data) else None
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
             raise UserError(f"{path}: has more pixels than is safe to decode; shrink it, or set the environment "
@@ -26,6 +26,19 @@ def read(path):
     if image is None:
         raise UserError(f"{path}: is not an image that OpenCV can decode; convert it to JPEG or PNG, or remove it")
     return image
+
+
+def _png_is_cut(data):
+    """Whether uint8 (N,) is a PNG with a chunk that claims more bytes than follow; OpenCV would reserve up to 4 GB.
+
+    Chunks: length 4, type 4, data, checksum 4. Source: W3C, "Portable Network Graphics", section 5.
+    """
+    data, position = memoryview(data), 8
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return False
+    while position + 12 <= len(data) and data[position + 4:position + 8] != b"IEND":
+        position += 12 + int.from_bytes(data[position:position + 4], "big")
+    return position + 12 > len(data)
 
 
 def check(image):

@@ -118,6 +118,18 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded_and_the_us
     assert "(1000, 1000, 3)" in read("large.png", OPENCV_IO_MAX_IMAGE_PIXELS="1000000")
 
 
+def test_a_png_that_claims_more_bytes_than_it_has_is_refused_before_they_are_reserved(tmp_path):
+    good = encoded(np.zeros((8, 8, 3), np.uint8), ".png")
+    at = good.index(b"IDAT") - 4
+    (tmp_path / "claims.png").write_bytes(good[:at] + b"\xff\xff\xff\xf0" + good[at + 4:])
+    code = ("import sys; from detection import images, UserError; from bench import measure\n"
+            "try: images.read(sys.argv[1])\nexcept UserError as e: print(e)\n"
+            "print(measure.resident(peak=True))")
+    said, megabytes = subprocess.run([sys.executable, "-c", code, tmp_path / "claims.png"], cwd=ROOT, check=True,
+                                     capture_output=True, text=True).stdout.splitlines()
+    assert "claims.png: is not an image" in said and float(megabytes) < 500
+
+
 def test_one_pixel_and_very_thin_pictures_have_no_face(tmp_path, script):
     for name, shape in (("one.png", (1, 1, 3)), ("row.png", (1, 40000, 3)), ("strip.png", (40000, 30, 3))):
         (tmp_path / name).write_bytes(encoded(np.zeros(shape, np.uint8), ".png"))
