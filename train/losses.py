@@ -21,11 +21,14 @@ def face(logits, labels):
     """logits (B, 2), labels (B,) -> mean cross-entropy of the hardest HARD_SHARE of positives and negatives."""
     counts = mask(labels, POSITIVE, NEGATIVE)
     target = tf.cast(labels == POSITIVE, tf.int32)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits) * counts     # (B,)
-    hard = tf.cast(tf.reduce_sum(counts) * HARD_SHARE, tf.int32)
-    hardest = tf.sort(losses, direction="DESCENDING")
+    return hardest(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), counts)
+
+
+def hardest(losses, weights):
+    """Mean of the highest HARD_SHARE of losses (B,), none negative, where weights (B,) are 1; 0 where none is."""
+    hard = tf.cast(tf.reduce_sum(weights) * HARD_SHARE, tf.int32)
     chosen = tf.cast(tf.range(tf.size(losses)) < hard, tf.float32)
-    return masked_mean(hardest, chosen)
+    return masked_mean(tf.sort(losses * weights, direction="DESCENDING"), chosen)
 
 
 def box(offsets, labels, targets):

@@ -1,0 +1,205 @@
+"""What is each part of the recipe worth? Trains one net with one thing changed at a time, measures each on WIDER FACE.
+
+reads    <work>/<size>/records; the two other nets in <model>; what train/evaluate_wider.py reads in <data>
+writes   <out>/<size>-<change>-<seed>/: weights and wider.json; prints the mean AP of each change as a markdown table
+
+A training that is done is not done again, so changes and seeds may be added. Changes that undo a repair of the ancestors'
+defects say so. One after the other: trainings side by side would take turns on the same cores.
+
+    python train/ablation.py 24 --data DATA --work WORK --epochs 2 --seeds 0 1
+"""
+import dataclasses
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+
+import config  # noqa: E402
+from preprocess import step  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def stage(**fields):
+    """A change of the net's own settings."""
+    def change(size):
+        config.STAGES[size] = dataclasses.replace(config.STAGES[size], **fields)
+    return change
+
+
+def constants(**values):
+    """A change of numbers of config.py."""
+    def change(size):
+        for name, value in values.items():
+            assert hasattr(config, name), name
+            setattr(config, name, value)
+    return change
+
+
+def options(*words):
+    """A change of the command line of train/train.py."""
+    return lambda size: list(map(str, words))
+
+
+def offsets_not_mirrored(size):
+    """Defect of both ancestors: the picture is mirrored, the target is not."""
+    from detection import boxes
+    boxes.MIRROR_OFFSETS = np.eye(4, dtype=np.float32)
+
+
+def jpeg_crops(size):
+    """Defect of both ancestors: crops are kept as JPEG, targets with two decimals."""
+    from preprocess import records
+    from preprocess.quiet_tensorflow import tf
+    decode = records.decode
+
+    def worse(serialised, side):
+        images, labels, offsets, points = decode(serialised, side)
+        images = tf.map_fn(lambda image: tf.image.adjust_jpeg_quality(image, 95), images)
+        return images, labels, tf.round(offsets * 100) / 100, tf.round(points * 100) / 100
+    records.decode = worse
+
+
+def wide_landmark_crops(size):
+    """Defect of both ancestors: landmark crops are a pixel wider than the width that their points are divided by."""
+    from preprocess import records
+    from preprocess.quiet_tensorflow import tf
+    decode = records.decode
+
+    def worse(serialised, side):
+        images, labels, offsets, points = decode(serialised, side)
+        return images, labels, offsets, tf.where(labels[:, None] == config.LANDMARK, points * (1 + 1 / side), points)
+    records.decode = worse
+
+
+def one_order(size):
+    """Defect of ancestor L: the samples come in the same order in every epoch."""
+    from train import batches
+    training = batches.training
+    batches.training = lambda stored, parts, seed, epoch, *rest: training(stored, parts, seed, 0, *rest)
+
+
+def smooth_labels(size, share=0.1):
+    """Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7."""
+    from train import losses
+    from preprocess.quiet_tensorflow import tf
+
+    def face(logits, labels):
+        target = tf.one_hot(tf.cast(labels == config.POSITIVE, tf.int32), 2, 1 - share / 2, share / 2)
+        return losses.hardest(tf.nn.softmax_cross_entropy_with_logits(target, logits),
+                              losses.mask(labels, config.POSITIVE, config.NEGATIVE))
+    losses.face = face
+
+
+def iou_loss(size):
+    """1 - GIoU beside the squared error: Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019."""
+    from train import losses
+    from preprocess.quiet_tensorflow import tf
+
+    def corners(offsets):
+        return offsets + tf.constant([0.0, 0.0, 1.0, 1.0])         # the crop is the unit square
+
+    def area(boxes):
+        return tf.reduce_prod(tf.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3), axis=1)
+
+    def box(offsets, labels, targets):
+        a, b = corners(offsets), corners(targets)
+        common = tf.concat([tf.maximum(a[:, :2], b[:, :2]), tf.minimum(a[:, 2:], b[:, 2:])], axis=1)
+        around = tf.concat([tf.minimum(a[:, :2], b[:, :2]), tf.maximum(a[:, 2:], b[:, 2:])], axis=1)
+        shared = tf.reduce_prod(tf.maximum(common[:, 2:] - common[:, :2], 0.0), axis=1)
+        union = area(a) + area(b) - shared
+        giou = shared / union - (area(around) - union) / area(around)
+        error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + 0.1 * (1 - giou)
+        return losses.masked_mean(error, losses.mask(labels, config.POSITIVE, config.PART))
+    losses.box = box
+
+
+CHANGES = {
+    "none": lambda size: None,
+    "boxes not mirrored": offsets_not_mirrored,
+    "no jitter of light and colour": stage(light=0.0),
+    "crops through JPEG": jpeg_crops,
+    "wide landmark crops": wide_landmark_crops,
+    "the same order every epoch": one_order,
+    "rate falls in steps": options("--decay-at", 0.2, 0.467, 0.667),
+    "nothing blurred or noisy": constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),
+    "nothing hidden": stage(occlusion=0.0),
+    "all face losses count": constants(HARD_SHARE=1.0),
+    "hardest half of the face losses": constants(HARD_SHARE=0.5),
+    "no weight decay": constants(WEIGHT_DECAY=0.0),
+    "batches of 768": options("--batch-size", 768),
+    "label smoothing": smooth_labels,
+    "IoU loss": iou_loss,
+    "bfloat16": options("--precision", "mixed_bfloat16"),
+}
+
+
+def name_of(change):
+    return change.replace(" ", "-")
+
+
+def one(args):
+    """What a started process does: changes one thing, then runs train/train.py as a user would."""
+    work = args.out / f"{args.size}-{name_of(args.one)}-{args.seed}"
+    (work / str(args.size)).mkdir(parents=True, exist_ok=True)
+    for name in ("records", "records.json"):
+        link = work / str(args.size) / name
+        if not link.is_symlink():
+            link.symlink_to((args.work / str(args.size) / name).resolve())
+    extra = CHANGES[args.one](args.size) or []
+    sys.argv = ["train/train.py", str(args.size), "--work", str(work), "--model", str(work), "--seed", str(args.seed),
+                "--graph", str(work / "graph"), "--epochs", str(args.epochs), *extra]
+    runpy.run_path(str(ROOT / "train" / "train.py"), run_name="__main__")
+
+
+def measure(args, change, seed):
+    """Trains with this change and seed, where it was not done yet -> {set: AP}."""
+    work = args.out / f"{args.size}-{name_of(change)}-{seed}"
+    where = ["--data", args.data, "--work", args.work, "--model", args.model]
+    run([__file__, args.size, *where, "--out", args.out, "--epochs", args.epochs, "--one", change, "--seed", seed])
+    for other in config.CASCADE:
+        if other.size != args.size:
+            shutil.copyfile(args.model / f"{other.name}.npz", work / f"{other.name}.npz")
+    result = work / "wider.json"
+    if not result.exists():
+        run([ROOT / "train" / "evaluate_wider.py", "--data", args.data, "--model", work, "--out", work / "wider",
+             "--json", result])
+    return {name: row["ap"] for name, row in json.loads(result.read_text())["sets"].items()}
+
+
+def run(words):
+    """Runs a script; leaves with its exit code where it fails."""
+    done = subprocess.run([sys.executable, *map(str, words)], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def main(args):
+    if args.one:
+        return one(args)
+    rows = {change: [list(measure(args, change, seed).values()) for seed in args.seeds] for change in args.changes}
+    print(f"| change | easy | medium | hard |{' spread |' * (len(args.seeds) > 1)}\n| --- | ---: | ---: | ---: |"
+          f"{' ---: |' * (len(args.seeds) > 1)}")
+    for change, values in rows.items():
+        spread = f" {np.ptp(values, axis=0).max():.3f} |" if len(args.seeds) > 1 else ""
+        print(f"| {change} | " + " | ".join(f"{value:.3f}" for value in np.mean(values, axis=0)) + f" |{spread}")
+
+
+if __name__ == "__main__":
+    arguments = step.parser(__doc__)
+    arguments.add_argument("size", type=int, choices=config.STAGES, help="of the net that is trained anew, px")
+    group = arguments.add_argument_group("ablation")
+    group.add_argument("--changes", nargs="+", choices=CHANGES, default=list(CHANGES), metavar="NAME",
+                       help="of " + "; ".join(CHANGES) + " (default: all)")
+    group.add_argument("--seeds", nargs="+", type=int, default=[0, 1], metavar="N", help="default: 0 1")
+    group.add_argument("--epochs", type=int, default=2, metavar="N", help="of each training (default: 2)")
+    group.add_argument("--out", type=Path, default=config.OUTPUT / "ablation", metavar="DIR",
+                       help="gets a folder a training (default: output/ablation)")
+    group.add_argument("--one", choices=CHANGES, help="only train, with this change (used by the script itself)")
+    step.run(main, arguments)
