@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 from config import (CASCADE, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
-                    MINED_NEGATIVES_PER_PHOTO, NEGATIVE, PART, POSITIVE, STAGES)
+                    MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, NEGATIVE, PART, POSITIVE, STAGES)
 from detection import UserError, boxes as bx, images  # noqa: E402
 from preprocess import annotations, cascade_so_far, datasets, lists, samples, step  # noqa: E402
 from preprocess.gen_12net_data import around  # noqa: E402
@@ -32,11 +32,12 @@ RECALL_AT = (0.5, 0.65)
 
 @dataclass(frozen=True)
 class Draw:
-    """Mines one photo, and draws crops around its faces. A photo whose labels are not complete is only drawn from:
-    what the nets find beside its labels may be a face."""
+    """Mines one photo, keeping at most `negatives` of it, and draws crops around its faces. A photo whose labels are not
+    complete is only drawn from: what the nets find beside its labels may be a face."""
     data: Path
     cascade: tuple
     size: int
+    negatives: int
     seed: int
 
     def __call__(self, photo):
@@ -50,7 +51,7 @@ class Draw:
         crops = bx.windows(found.boxes)
         labels, faces = samples.label(crops, truth, ignored)
         wanted = labels != samples.NO_LABEL
-        wanted[np.nonzero(labels == NEGATIVE)[0][MINED_NEGATIVES_PER_PHOTO:]] = False
+        wanted[np.nonzero(labels == NEGATIVE)[0][self.negatives:]] = False
         best = bx.iou(truth, found.boxes).max(axis=1, initial=0)  # (M,)
         counts = {"truth": len(truth), "proposals": len(found), "mined": 1,
                   **{f"recalled at IoU {at}": int((best >= at).sum()) for at in RECALL_AT}}
@@ -77,10 +78,16 @@ def main(args):
     run = step.Step(args.work / str(following.size), "mined", nets, options, args.force)
     report = run.finished()
     if report is None:
-        draw = Draw(args.data, cascade, following.size, args.seed)
+        draw = Draw(args.data, cascade, following.size, negatives_per_photo(photos), args.seed)
         report = lists.write(run, draw, photos, KINDS, args.workers, args.data)
     lists.announce(report, KINDS, run.folder)
     tell_recall(report, args)
+
+
+def negatives_per_photo(photos):
+    """Photos -> negatives to keep of each: R-Net and O-Net must see many mistakes, also where there are few photos."""
+    least, most = MINED_NEGATIVES_PER_PHOTO
+    return min(max(-(-MINED_NEGATIVES // max(sum(photo.complete for photo in photos), 1)), least), most)
 
 
 def tell_recall(report, args):

@@ -216,7 +216,7 @@ def test_the_explanation_gives_the_numbers_of_the_code():
     text = " ".join(PAIRS[1][0].read_text(encoding="utf-8").split())
     for said in (f"({config.PNET.mining_threshold:g} for P-Net, {config.RNET.mining_threshold:g} for R-Net)",
                  *(f"{stage.parameters:,}" for stage in config.CASCADE),
-                 f"At most {config.MINED_NEGATIVES_PER_PHOTO} negatives a photo",
+                 f"At most {config.MINED_NEGATIVES_PER_PHOTO[1]} negatives a photo",
                  f"{config.DRAWN_TRIES} tries around each face, half of them turned by up to {config.DRAWN_ROTATION:g}",
                  f"{config.NEGATIVES_PER_PHOTO} negatives anywhere",
                  f"{config.NEAR_NEGATIVE_TRIES} tries of negatives that touch it and {config.POSITIVE_TRIES} tries",

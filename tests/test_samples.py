@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from config import HELD_OUT_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE
 from detection import boxes as bx
-from preprocess import gen_12net_data, gen_imglist_pnet, gen_landmark_aug, samples
+from preprocess import annotations, gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, samples
 
 
 def test_a_line_gives_the_sample_back_exactly(rng):
@@ -115,3 +118,11 @@ def test_balance_is_one_one_three():
     assert take["landmark"] == 100
     take, _ = gen_imglist_pnet.balance({"positive": 100, "part": 0, "negative": 900, "landmark": 0})
     assert take == {"positive": 100, "part": 0, "negative": 300, "landmark": 0}
+
+
+@pytest.mark.parametrize("complete, incomplete, wanted", [(12_880, 0, 60), (1_000_000, 0, 60), (6_440, 5_000, 120),
+                                                          (2_518, 0, 300), (0, 9, 300)])
+def test_few_photos_give_as_many_mined_negatives_in_all_as_many(complete, incomplete, wanted):
+    photo = annotations.Photo("a.jpg", np.zeros((0, 4), np.float32), np.zeros(0, bool))
+    photos = [photo] * complete + [replace(photo, complete=False)] * incomplete
+    assert gen_hard_example.negatives_per_photo(photos) == wanted
