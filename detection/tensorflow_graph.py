@@ -9,12 +9,11 @@ buffers wire format, so that detecting needs NumPy and OpenCV alone.
 """
 import numpy as np
 
-from config import HEADS, PIXEL_MEAN, PIXEL_SCALE, Pool, Stage
+from config import HEADS, Pool, Stage
+from detection import fused
 from detection.protobuf import field
-from detection.weights import trunk
 
 FLOAT = field(6, 1)                                   # AttrValue: type DT_FLOAT
-OUTPUT = "outputs"
 
 
 def _tensor(array):
@@ -40,11 +39,8 @@ def _node(name, operator, inputs, attributes):
 
 
 def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
-    """Stage and its arrays -> GraphDef: pixels 0..255 (N, 3, H, W) BGR -> OUTPUT (N, c) or maps (N, c, h, w).
-
-    The c outputs are those of the heads side by side; "face" is one number, the logit of the face score. The scaling of
-    the pixels is part of the first convolution, which has no padding, so that this is exact.
-    """
+    """Stage and its arrays -> GraphDef: pixels 0..255 (N, 3, H, W) BGR -> "outputs" (N, c) or maps (N, c, h, w), the
+    heads as fused.py joins them."""
     nodes = [_node("input", "Placeholder", [], {"dtype": FLOAT})]
 
     def add(name, operator, inputs, **attributes):
@@ -57,9 +53,6 @@ def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
     def affine(name, x, weights, biases, shape):
         """Convolution or dense layer on x of (height, width, channels) or (units,)."""
         if weights.ndim == 4:
-            if x == "input":
-                biases = biases - PIXEL_MEAN * PIXEL_SCALE * weights.sum(axis=(0, 1, 2))
-                weights = weights * PIXEL_SCALE
             x = add(f"{name}/sum", "Conv2D", [x, constant(f"{name}/weights", weights)], strides=_sides(1),
                     padding=_text("VALID"), data_format=_text("NCHW"))
         else:
@@ -70,32 +63,12 @@ def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
         return add(name, "BiasAdd", [x, constant(f"{name}/biases", biases)], data_format=_text("NCHW"))
 
     x = "input"
-    for name, layer, shape in trunk(stage):
-        if layer is None:
-            x = affine(OUTPUT, x, *_joined(arrays, heads), shape)
-        elif isinstance(layer, Pool):
+    for name, layer, shape, weights, biases, slopes in fused.layers(stage, arrays, heads):
+        if isinstance(layer, Pool):
             x = add(name, "MaxPool", [x], ksize=_sides(layer.kernel), strides=_sides(layer.stride),
                     padding=_text("SAME" if layer.pad_end else "VALID"), data_format=_text("NCHW"))
-        else:
-            x = affine(name, x, arrays[f"{name}/weights"], arrays[f"{name}/biases"], shape)
-            x = add(f"{name}/prelu", "PReLU", [x, constant(f"{name}/alphas", arrays[f"{name}/alphas"])])
+            continue
+        x = affine(name, x, weights, biases, shape)
+        if slopes is not None:
+            x = add(f"{name}/prelu", "PReLU", [x, constant(f"{name}/alphas", slopes)])
     return b"".join(nodes)
-
-
-def _joined(arrays, heads):
-    """Arrays -> weights (..., c), biases (c,) of all heads as one layer; face minus no face is the logit."""
-    def logit(a):
-        return a[..., 1:] - a[..., :1]
-
-    return [np.concatenate([logit(arrays[f"{head}/{part}"]) if head == "face" else arrays[f"{head}/{part}"]
-                            for head in heads], axis=-1) for part in ("weights", "biases")]
-
-
-def columns(heads):
-    """Name of each head -> slice of the outputs that are its."""
-    found, start = {}, 0
-    for head in heads:
-        stop = start + (1 if head == "face" else HEADS[head])
-        found[head] = slice(start, stop)
-        start = stop
-    return found

@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
-from detection import weights
+from conftest import ROOT
+from detection import lite, runtime, weights
 from detection.errors import UserError
 from detection.images import normalise
 from detection.runtime import Net
@@ -48,20 +52,25 @@ def test_parameters_are_those_of_the_paper(stage, published):
     assert {name: array.shape for name, array in folded.items()} == weights.shapes(stage)
 
 
+ENGINES = [lite.Engine, runtime.OpenCV]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("stage", CASCADE, ids=lambda s: s.name)
-def test_runtime_gives_what_training_gave(stage, rng):
+def test_runtime_gives_what_training_gave(stage, engine, rng):
     model = trained_net(stage, rng)
     crops = rng.integers(0, 256, (300, stage.size, stage.size, 3), dtype=np.uint8)
     trained = {k: np.asarray(v) for k, v in nets.flat(model(normalise(crops.astype(np.float32)))).items()}
-    run = Net(stage, nets.arrays(model, stage))(crops)              # 300 is more than one call takes
+    run = Net(stage, nets.arrays(model, stage), engine=engine)(crops)       # 300 is more than one call takes
     np.testing.assert_allclose(run[0], softmax(trained["face"]), atol=2e-5)
     np.testing.assert_allclose(run[1], trained["box"], atol=2e-4)
     np.testing.assert_allclose(run[2], trained["landmark"], atol=2e-4)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("height, width", [(12, 12), (13, 40), (57, 30), (96, 131)])
-def test_pnet_on_a_crop_equals_its_map_cell(rng, height, width):
-    net = Net(PNET, lively(PNET, rng))
+def test_pnet_on_a_crop_equals_its_map_cell(rng, height, width, engine):
+    net = Net(PNET, lively(PNET, rng), engine=engine)
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     maps = net.maps(image)
     rows, columns = maps[0].shape[:2]
@@ -83,6 +92,37 @@ def test_runtime_computes_the_wanted_heads_only(rng):
     crops = rng.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
     for few, all_ in zip(Net(ONET, arrays, ("face", "box"))(crops), Net(ONET, arrays)(crops)):
         np.testing.assert_allclose(few, all_, atol=1e-6)
+
+
+def test_without_tensorflow_opencv_runs_the_nets(rng, monkeypatch):
+    monkeypatch.setattr(lite, "library", lambda: None)
+    crops = rng.integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    arrays = lively(RNET, rng)
+    without = Net(RNET, arrays)
+    assert runtime.fastest() is runtime.OpenCV
+    monkeypatch.undo()
+    for ours, theirs in zip(without(crops), Net(RNET, arrays, engine=lite.Engine)(crops)):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ["detect(); import tensorflow as tf", "import tensorflow as tf; detect()"])
+def test_the_interpreter_and_tensorflow_get_on(order):
+    """In either order, in a process of their own: two copies of the library would clash."""
+    code = ("import sys, numpy as np; from detection import Detector, lite\n"
+            "def detect():\n    Detector(min_face_size=40).detect(np.zeros((80, 90, 3), np.uint8))\n"
+            "    print(lite.library() is not None, 'tensorflow' in sys.modules)\n"
+            f"{order}\ntf.lite.Interpreter; print(tf.lite.experimental.OpResolverType.AUTO.value)\n"
+            "from tensorflow.lite.python.interpreter import _interpreter_wrapper as w; print(w.CreateWrapperFromFile)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"True {order.startswith('import')}\n")
+
+
+def test_detecting_does_not_import_tensorflow_and_says_nothing(tmp_path):
+    code = ("import sys, numpy as np; from detection import Detector\n"
+            "Detector(min_face_size=40).detect(np.zeros((80, 90, 3), np.uint8)); print('tensorflow' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_weights_survive_the_file_and_the_model(tmp_path, rng):

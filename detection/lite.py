@@ -1,0 +1,78 @@
+"""TensorFlow Lite's interpreter, taken out of an installed TensorFlow without importing the rest of it.
+
+The interpreter is one library of 15 MB that loads in milliseconds; `import tensorflow` takes seconds. Its place is
+TensorFlow's own business, so where it is not found, or loads no longer, there is no engine here and runtime.py takes
+OpenCV's.
+"""
+import functools
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from config import HEADS, Stage
+
+MODULE = "tensorflow.lite.python._pywrap_tensorflow_interpreter_wrapper"     # the name under which TensorFlow finds it
+DEFAULT_OPERATORS = 1                                                        # with XNNPACK; of interpreter.py
+
+
+@functools.cache
+def library():
+    """The interpreter's module, or None."""
+    try:
+        if MODULE in sys.modules:                              # TensorFlow is loaded: a second copy would clash with it
+            return sys.modules[MODULE]
+        spec = importlib.util.find_spec("tensorflow")          # imports nothing
+        places = [Path(place) / "lite" / "python" for place in spec.submodule_search_locations] if spec else []
+        for path in (path for place in places for path in sorted(place.glob(f"{MODULE.rpartition('.')[2]}*"))):
+            spec = importlib.util.spec_from_file_location(MODULE, path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            sys.modules[MODULE] = module
+            return module
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass
+    return None
+
+
+class Engine:
+    """One net. ImportError where TensorFlow Lite is not there."""
+
+    def __init__(self, stage: Stage, arrays, heads=tuple(HEADS)):
+        if library() is None:
+            raise ImportError("there is no TensorFlow Lite")
+        from detection import lite_graph                      # needs flatbuffers, which comes with TensorFlow
+        self._model = lite_graph.build(stage, arrays, heads)  # the interpreter does not keep it
+        with quiet():
+            self._run = library().CreateWrapperFromBuffer(self._model, DEFAULT_OPERATORS, [], [], False, False,
+                                                          max(cv2.getNumThreads(), 1), False)
+            self._run.AllocateTensors()
+        self._input, self._output = self._run.InputIndices()[0], self._run.OutputIndices()[0]
+        self._shape = None
+
+    def __call__(self, batch):
+        """uint8 (N, H, W, 3) -> float32 (N, c), or P-Net's (N, h, w, c)."""
+        if batch.shape != self._shape:
+            self._run.ResizeInputTensor(self._input, np.array(batch.shape, np.int32), False)
+            self._run.AllocateTensors()
+            self._shape = batch.shape
+        self._run.SetTensor(self._input, np.ascontiguousarray(batch, np.float32))
+        self._run.Invoke()
+        return self._run.GetTensor(self._output)
+
+
+class quiet:
+    """Nothing goes to stderr: the library tells that it has loaded, from C++."""
+
+    def __enter__(self):
+        sys.stderr.flush()
+        self._stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+    def __exit__(self, *_):
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
