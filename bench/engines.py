@@ -1,4 +1,4 @@
-"""Time of each net in each engine that runs it: OpenCV's dnn, which detection uses, TensorFlow, TFLite, ONNX Runtime.
+"""Time of each net in each engine that runs it: detection's two, and what train/export.py writes in its own runtimes.
 
 reads    EXPORTS: the folder that train/export.py wrote, of the weights in model/
 prints   a markdown table: ms of the work that bench/roofline.py counts, the best turn's median; what an engine wants of
@@ -16,19 +16,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import measure, roofline  # noqa: E402
 from config import CASCADE, MODEL  # noqa: E402
-from detection import UserError  # noqa: E402
+from detection import UserError, lite, runtime, weights  # noqa: E402
 from detection.cascade import HEADS_USED  # noqa: E402
-from detection.runtime import Net  # noqa: E402
 
-ENGINES = {"OpenCV dnn": None, "TensorFlow": "savedmodel", "TFLite": "tflite", "TFLite, float16": "tflite-float16",
-           "TFLite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
+DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": runtime.OpenCV}
+EXPORTED = {"TensorFlow": "savedmodel", "tf.lite": "tflite", "tf.lite, float16": "tflite-float16",
+            "tf.lite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
+ENGINES = [*DETECTION, *EXPORTED]
 
 
 def one(engine, args):
     """What a started process does: prints the median ms of each net."""
     try:
         nets = load(engine, args)
-    except UserError as error:
+    except (UserError, ImportError) as error:
         return print(f"{engine}: left out, {error}", file=sys.stderr)
     found = []
     for stage, net in zip(CASCADE, nets):
@@ -40,13 +41,14 @@ def one(engine, args):
 
 def load(engine, args):
     """The three nets, to be called like runtime.Net."""
-    if not ENGINES[engine]:
-        return [Net.load(MODEL, stage, heads) for stage, heads in zip(CASCADE, HEADS_USED)]
+    if engine in DETECTION:
+        return [runtime.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), heads, DETECTION[engine])
+                for stage, heads in zip(CASCADE, HEADS_USED)]
     from train import exported                            # TensorFlow is slow to load, so only where it is needed
     if args.bfloat16:
         from preprocess.quiet_tensorflow import tf
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
-    return exported.load(args.exports / ENGINES[engine])
+    return exported.load(args.exports / EXPORTED[engine])
 
 
 def main(args):

@@ -26,6 +26,19 @@ def test_who_is_missing_is_left_out_with_a_sentence(script):
     assert cells(run.stdout)[0] == ["picture", "ours"]
 
 
+def test_the_parts_of_a_detection_are_timed(script):
+    header, *rows = cells(script("bench/parts.py", "--repeats", "1").stdout)
+    assert header[0] == "picture" and len(rows) == 8 and all(len(row) == len(header) for row in rows)
+    assert all(float(row[header.index("P-Net")]) > 0 for row in rows)
+
+
+def test_engines_are_timed_in_processes_of_their_own(script, tmp_path):
+    run = script("bench/engines.py", tmp_path, "--turns", "1", "--repeats", "1", "--pixels", "20000")
+    header, *rows = cells(run.stdout)
+    assert header == ["ms", "TensorFlow Lite, as detection loads it", "OpenCV dnn"] and len(rows) == 3
+    assert "ONNX Runtime: left out" in run.stderr
+
+
 @pytest.mark.parametrize("arguments", [("bench/start.py", "--one", "ours"),
                                        ("bench/memory.py", "--one", "ours", "1920x1080"),
                                        ("bench/memory.py", "--one", "ours", "sizes", "--sizes", "4")])
