@@ -11,8 +11,8 @@ def layers(stage: Stage, arrays, heads=tuple(HEADS)):
     """Yields (name, layer, shape of its input, weights, biases, slopes); a Pool has None for the last three, the joined
     heads, whose layer is None, for the last.
 
-    Input: pixels 0..255; the first layer has no padding, so that this is exact. Output (..., c): the heads side by side,
-    "face" as one number, the logit of the face score; `columns` tells which are whose.
+    Input: pixels 0..255; the first layer has no padding, so that this is exact. Output (..., c): the heads side by
+    side, "face" as one number, the logit of the face score; `columns` tells which are whose.
     """
     first = True
     for name, layer, shape in trunk(stage):

@@ -19,22 +19,39 @@ MODULE = "tensorflow.lite.python._pywrap_tensorflow_interpreter_wrapper"     # t
 DEFAULT_OPERATORS = 1                                                        # with XNNPACK; of interpreter.py
 
 
+def _interpreter(module, model):
+    return module.CreateWrapperFromBuffer(model, DEFAULT_OPERATORS, [], [], False, False,
+                                          max(cv2.getNumThreads(), 1), False)
+
+
 @functools.cache
 def library():
-    """The interpreter's module, or None."""
+    """The interpreter's module, or None where there is none that can be used as here."""
+    module = _load() if importlib.util.find_spec("flatbuffers") else None      # it comes with TensorFlow
     try:
-        if MODULE in sys.modules:                              # TensorFlow is loaded: a second copy would clash with it
-            return sys.modules[MODULE]
-        spec = importlib.util.find_spec("tensorflow")          # imports nothing
-        places = [Path(place) / "lite" / "python" for place in spec.submodule_search_locations] if spec else []
-        for path in (path for place in places for path in sorted(place.glob(f"{MODULE.rpartition('.')[2]}*"))):
-            spec = importlib.util.spec_from_file_location(MODULE, path)
+        _interpreter(module, b"no model")
+    except ValueError:                                # its answer to what is no model; another version might say more
+        return module
+    except (AttributeError, TypeError):
+        pass
+    return None
+
+
+def _load():
+    """The interpreter's module out of TensorFlow's folder, under the name that TensorFlow gives it; None without it."""
+    if MODULE in sys.modules:                              # TensorFlow is loaded: a second copy would clash with it
+        return sys.modules[MODULE]
+    spec = importlib.util.find_spec("tensorflow")          # imports nothing
+    places = [Path(place) / "lite" / "python" for place in spec.submodule_search_locations or ()] if spec else []
+    for path in [path for place in places for path in place.glob(f"{MODULE.rpartition('.')[2]}.*")]:
+        spec = importlib.util.spec_from_file_location(MODULE, path)
+        try:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-            sys.modules[MODULE] = module
-            return module
-    except (ImportError, AttributeError, OSError, ValueError):
-        pass
+        except (ImportError, AttributeError):              # not a library that this Python can load
+            continue
+        sys.modules[MODULE] = module
+        return module
     return None
 
 
@@ -47,8 +64,7 @@ class Engine:
         from detection import lite_graph                      # needs flatbuffers, which comes with TensorFlow
         self._model = lite_graph.build(stage, arrays, heads)  # the interpreter does not keep it
         with quiet():
-            self._run = library().CreateWrapperFromBuffer(self._model, DEFAULT_OPERATORS, [], [], False, False,
-                                                          max(cv2.getNumThreads(), 1), False)
+            self._run = _interpreter(library(), self._model)
             self._run.AllocateTensors()
         self._input, self._output = self._run.InputIndices()[0], self._run.OutputIndices()[0]
         self._shape = None

@@ -22,7 +22,7 @@ class _Writer:
         self.builder = flatbuffers.Builder(size)
 
     def table(self, fields):
-        """{field number: int, or (reference,)} -> reference. A number that is 0 is what readers assume, and left out."""
+        """{field number: int, or (reference,)} -> reference. A 0 is what readers assume, and left out."""
         self.builder.StartObject(max(fields, default=-1) + 1)
         for slot, value in fields.items():
             if isinstance(value, tuple):
@@ -50,8 +50,8 @@ class _Writer:
 
 
 def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
-    """Stage and its arrays -> model: pixels 0..255 (N, H, W, 3) float32 BGR -> (N, c) or maps (N, h, w, c), the heads as
-    fused.py joins them."""
+    """Stage and its arrays -> model: pixels 0..255 (N, H, W, 3) float32 BGR -> (N, c) or maps (N, h, w, c), the heads
+    as fused.py joins them."""
     writer = _Writer(sum(array.nbytes for array in arrays.values()) + (1 << 16))
     buffers, tensors, operators = [writer.table({})], [], []           # buffer 0 is that of all without values
 

@@ -1,7 +1,7 @@
 """Runs one net on a batch of uint8 images: through TensorFlow Lite where it is installed, else through OpenCV.
 
-Measured in bench/README.md: TensorFlow Lite takes a third of OpenCV's time for R-Net, half for O-Net. Both give the same
-to the last digits; the tests compare them with each other and with TensorFlow.
+Measured in bench/README.md: TensorFlow Lite takes less than half of OpenCV's time for R-Net and O-Net. Both give the
+same to the last digits; the tests compare them with each other and with TensorFlow.
 """
 from pathlib import Path
 

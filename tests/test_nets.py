@@ -105,6 +105,16 @@ def test_without_tensorflow_opencv_runs_the_nets(rng, monkeypatch):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("other", [None, type("Other", (), {"CreateWrapperFromBuffer": lambda model: model}), object()])
+def test_another_version_of_the_interpreter_is_left_alone(monkeypatch, other):
+    lite.library.cache_clear()
+    monkeypatch.setattr(lite, "_load", lambda: other)
+    try:
+        assert lite.library() is None and runtime.fastest() is runtime.OpenCV
+    finally:
+        lite.library.cache_clear()
+
+
 @pytest.mark.parametrize("order", ["detect(); import tensorflow as tf", "import tensorflow as tf; detect()"])
 def test_the_interpreter_and_tensorflow_get_on(order):
     """In either order, in a process of their own: two copies of the library would clash."""
