@@ -32,8 +32,8 @@ RECALL_AT = (0.5, 0.65)
 
 @dataclass(frozen=True)
 class Draw:
-    """Mines one photo, keeping at most `negatives` of it, and draws crops around its faces. A photo whose labels are not
-    complete is only drawn from: what the nets find beside its labels may be a face."""
+    """Mines one photo, keeping at most `negatives` of it, and draws crops around its faces. A photo whose labels are
+    not complete is only drawn from: what the nets find beside its labels may be a face."""
     data: Path
     cascade: tuple
     size: int
