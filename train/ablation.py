@@ -3,8 +3,8 @@
 reads    <work>/<size>/records; the two other nets in <model>; what train/evaluate_wider.py reads in <data>
 writes   <out>/<size>-<change>-<seed>/: weights and wider.json; prints the mean AP of each change as a markdown table
 
-A training that is done is not done again, so changes and seeds may be added. Changes that undo a repair of the ancestors'
-defects say so. One after the other: trainings side by side would take turns on the same cores.
+A training that is done is not done again, so changes and seeds may be added. Changes that bring back a defect of the
+ancestors say so. One after the other: trainings side by side would take turns on the same cores.
 
     python train/ablation.py 24 --data DATA --work WORK --epochs 2 --seeds 0 1
 """
