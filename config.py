@@ -55,6 +55,7 @@ class Stage:
     mining_threshold: float         # of the face score, when this net mines for the next
     benchmark_threshold: float      # of the face score, on the public benchmarks
     occlusion: float = 0.0          # share of the training samples of which a part is hidden
+    odds: float = 1.0               # negatives a positive that the training batches have and face scores leave out
     light: float = 1.0              # strength of the change of light and colour of the training samples
     precision: str = "float32"      # of training; see model/README.md
 
@@ -80,7 +81,8 @@ RNET = Stage(
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=16, learning_rate=0.05,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.7, nms=0.7, mining_threshold=0.03, benchmark_threshold=0.5, occlusion=0.1)
+    threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, occlusion=0.1,
+    odds=3.0)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),

@@ -61,8 +61,8 @@ def jpeg_crops(size):
 
     def worse(serialised, side):
         images, labels, offsets, points = decode(serialised, side)
-        images = tf.map_fn(lambda image: tf.image.adjust_jpeg_quality(image, 95), images)
-        return images, labels, tf.round(offsets * 100) / 100, tf.round(points * 100) / 100
+        crops = tf.map_fn(lambda image: tf.image.adjust_jpeg_quality(image, 95), images)
+        return tf.ensure_shape(crops, images.shape), labels, tf.round(offsets * 100) / 100, tf.round(points * 100) / 100
     records.decode = worse
 
 

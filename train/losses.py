@@ -52,13 +52,18 @@ def weight_decay(kernels):
     return WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
 
 
-def all_losses(outputs, batch, weights):
+def all_losses(outputs, batch, weights, odds=1.0):
     """Flat outputs of a net, batch (images, labels, offsets, points) -> name -> loss, with "total", their sum with
-    `weights` (head -> weight), and the accuracy."""
+    `weights` (head -> weight), and the accuracy.
+
+    odds: negatives a positive that the batches have. The face loss adds them to the outputs, so that these need not:
+    scores are those of as many faces as others. Source: Menon et al., "Long-tail learning via logit adjustment", 2021.
+    """
     _, labels, offsets, points = batch
-    losses = {"face": face(outputs["face"], labels),
+    logits = outputs["face"] + tf.math.log([odds, 1.0])
+    losses = {"face": face(logits, labels),
               "box": box(outputs["box"], labels, offsets),
               "landmark": landmark(outputs["landmark"], labels, points)}
     losses["total"] = tf.add_n([weights[name] * losses[name] for name in weights])
-    losses["accuracy"] = accuracy(outputs["face"], labels)
+    losses["accuracy"] = accuracy(logits, labels)
     return losses

@@ -1,0 +1,30 @@
+"""An ablation trains as train.py does, but for the one thing that it changes."""
+import pytest
+
+from config import RNET
+from detection import weights
+from test_batches import make_records
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    import numpy as np
+    folder = tmp_path_factory.mktemp("work")
+    counts = {"positive": 40, "part": 40, "negative": 120, "landmark": 40}
+    make_records(folder / "24", 24, counts, np.random.default_rng(0))
+    return folder
+
+
+def trained(script, work, out, change):
+    script("train/ablation.py", 24, "--work", work, "--out", out, "--epochs", 1, "--one", change, "--seed", 3)
+    return (out / f"24-{change.replace(' ', '-')}-3" / "rnet.npz").read_bytes()
+
+
+def test_each_change_changes_the_weights_and_none_does_not(script, work, tmp_path):
+    script("train/train.py", 24, "--work", work, "--model", tmp_path, "--graph", tmp_path, "--epochs", 1, "--seed", 3)
+    plain = (tmp_path / "rnet.npz").read_bytes()
+    found = {change: trained(script, work, tmp_path / "out", change) for change in
+             ("none", "boxes not mirrored", "crops through JPEG", "label smoothing", "IoU loss", "all face losses count")}
+    assert found.pop("none") == plain
+    assert len({plain, *found.values()}) == 1 + len(found)
+    assert weights.read(tmp_path / "out" / "24-IoU-loss-3" / "rnet.npz", RNET)
