@@ -19,8 +19,8 @@ from config import CASCADE, MAX_PARTS, PHOTOS_PER_PART, PNET_BASE, STAGES, Conv,
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 384
-# Samples a photo: model/README.md, "Data" and the table of samples; landmarks are of the landmark photos
-SAMPLES = {"12net": 118.4, "mined by P-Net": 86.0, "mined by P-Net and R-Net": 30.8}
+# Samples a photo: model/README.md, "Recipe", with 60 mined negatives; landmarks are of the landmark photos
+SAMPLES = {"12net": 501.9, "mined by P-Net": 155.4, "mined by P-Net and R-Net": 132.0}
 LINE, RECORD = 110, 170        # bytes of a line of a list, and of a record besides its pixels
 STEPS = {"12": "12net", "24": "mined by P-Net", "48": "mined by P-Net and R-Net"}
 
