@@ -51,8 +51,8 @@ else
   data=data/sample work=data/sample model=data/sample/model graph=data/sample/graph
   look=data/sample/WIDER_val/images out=output/sample
   short12=(--epochs 15)
-  short24=(--epochs 5 --batch-size 192 --learning-rate 0.02)
-  short48=(--epochs 5 --batch-size 192 --learning-rate 0.01)
+  short24=(--epochs 2 --batch-size 192 --learning-rate 0.02)
+  short48=(--epochs 3 --batch-size 192 --learning-rate 0.01)
 fi
 where=(--data "$data" --work "$work" --model "$model")
 
