@@ -48,7 +48,7 @@ def facenet_pytorch(folder, min_face, thresholds):
     """The package `facenet-pytorch` with weights of `folder`: RGB image -> Faces."""
     import torch
     detector = contestants.import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
-                                      factor=PYRAMID_FACTOR, select_largest=False)
+                                                  factor=PYRAMID_FACTOR, select_largest=False)
     for name in ("pnet", "rnet", "onet"):
         getattr(detector, name).load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
 

@@ -14,7 +14,6 @@ def layers(stage: Stage, arrays, heads=tuple(HEADS)):
     Input: pixels 0..255; the first layer has no padding, so that this is exact. Output (..., c): the heads side by
     side, "face" as one number, the logit of the face score; `columns` tells which are whose.
     """
-    first = True
     for name, layer, shape in trunk(stage):
         if isinstance(layer, Pool):
             yield name, layer, shape, None, None, None
@@ -23,9 +22,9 @@ def layers(stage: Stage, arrays, heads=tuple(HEADS)):
             yield OUTPUT, None, shape, *_joined(arrays, heads), None
             return
         weights, biases = arrays[f"{name}/weights"], arrays[f"{name}/biases"]
-        if first:
+        if name == "conv1":
             biases = biases - PIXEL_MEAN * PIXEL_SCALE * weights.sum(axis=(0, 1, 2))
-            weights, first = weights * PIXEL_SCALE, False
+            weights = weights * PIXEL_SCALE
         yield name, layer, shape, weights, biases, arrays[f"{name}/alphas"]
 
 

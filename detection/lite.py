@@ -6,7 +6,6 @@ OpenCV's.
 """
 import functools
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from config import HEADS, Stage
+from detection.quiet import quiet
 
 MODULE = "tensorflow.lite.python._pywrap_tensorflow_interpreter_wrapper"     # the name under which TensorFlow finds it
 DEFAULT_OPERATORS = 1                                                        # with XNNPACK; of interpreter.py
@@ -63,7 +63,7 @@ class Engine:
             raise ImportError("there is no TensorFlow Lite")
         from detection import lite_graph                      # needs flatbuffers, which comes with TensorFlow
         self._model = lite_graph.build(stage, arrays, heads)  # the interpreter does not keep it
-        with quiet():
+        with quiet():                                         # it tells that it has loaded
             self._run = _interpreter(library(), self._model)
             self._run.AllocateTensors()
         self._input, self._output = self._run.InputIndices()[0], self._run.OutputIndices()[0]
@@ -78,17 +78,3 @@ class Engine:
         self._run.SetTensor(self._input, np.ascontiguousarray(batch, np.float32))
         self._run.Invoke()
         return self._run.GetTensor(self._output)
-
-
-class quiet:
-    """Nothing goes to stderr: the library tells that it has loaded, from C++."""
-
-    def __enter__(self):
-        sys.stderr.flush()
-        self._stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-
-    def __exit__(self, *_):
-        os.dup2(self._stderr, 2)
-        os.close(self._stderr)

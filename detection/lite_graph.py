@@ -6,7 +6,7 @@ need are named below with their numbers. `flatbuffers`, which comes with TensorF
 import flatbuffers
 import numpy as np
 
-from config import HEADS, Conv, Pool, Stage
+from config import HEADS, Pool, Stage
 from detection import fused
 
 VERSION, FLOAT32, SAME, VALID = 3, 0, 0, 1
@@ -71,19 +71,20 @@ def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
         return output
 
     x = tensor("input", (1, stage.size, stage.size, 3))
-    for name, layer, shape, weights, biases, slopes in fused.layers(stage, arrays, heads):
+    layers = list(fused.layers(stage, arrays, heads))
+    outputs = (*layers[-1][2][:-1], len(layers[-1][4]))
+    shapes = [shape for _, _, shape, *_ in layers[1:]] + [outputs]                 # of what each layer gives
+    for (name, layer, _, weights, biases, slopes), shape in zip(layers, shapes):
         if isinstance(layer, Pool):
-            side = -(-shape[0] // layer.stride) if layer.pad_end else (shape[0] - layer.kernel) // layer.stride + 1
-            x = add("MAX_POOL_2D", name, [x], (side, side, shape[2]), {
+            x = add("MAX_POOL_2D", name, [x], shape, {
                 0: SAME if layer.pad_end else VALID, STRIDE_X: layer.stride, STRIDE_Y: layer.stride,
                 WIDTH: layer.kernel, HEIGHT: layer.kernel})
             continue
         if weights.ndim == 4:                # ours are (height, width, in, out), theirs (out, height, width, in)
-            side = shape[0] - (layer.kernel if isinstance(layer, Conv) else 1) + 1
-            code, weights, shape = "CONV_2D", weights.transpose(3, 0, 1, 2), (side, side, weights.shape[3])
+            code, weights = "CONV_2D", weights.transpose(3, 0, 1, 2)
             options = {0: VALID, STRIDE_X: 1, STRIDE_Y: 1, DILATION_X: 1, DILATION_Y: 1}
         else:                                # rows count (height, width, channel) in both
-            code, weights, shape, options = "FULLY_CONNECTED", weights.T, weights.shape[1:], {}
+            code, weights, options = "FULLY_CONNECTED", weights.T, {}
         constants = [tensor(f"{name}/weights", weights.shape, weights), tensor(f"{name}/biases", biases.shape, biases)]
         x = add(code, name, [x, *constants], shape, options)
         if slopes is not None:

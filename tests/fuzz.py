@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data")]
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(1 << 22)      # so that the bound of memory is a small one
 
+from detection.quiet import quiet  # noqa: E402
+
 LIMIT_SECONDS = 10
 LIMIT_MB = 400
 FEARED = [b"nan", b"-inf", b"1e308", b"-1", b"0", b"99999999999999999999", b"1" * 5000, b"\0", b"\xef\xbb\xbf", b"\r\n",
@@ -230,18 +232,11 @@ NAMES = [name for name in vars(Targets) if not name.startswith("_")]
 
 
 @contextlib.contextmanager
-def quiet():
+def silence():
     """Neither Python nor the libraries below it write anything."""
     sys.stdout.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def late(*_):
@@ -278,7 +273,7 @@ def main(inputs, names=NAMES, seed=0, keep=None):
         with tempfile.TemporaryDirectory() as folder:
             seeds, target = getattr(Targets(Path(folder).resolve()), name)()
             rng, slowest, failed, shown = random.Random(f"{seed}/{name}"), 0.0, 0, None
-            with quiet():
+            with silence():
                 for good in seeds:
                     shown = shown or allowed(target, good)
                 before, began = held(), time.monotonic()

@@ -2,7 +2,7 @@
 import numpy as np
 import tensorflow as tf
 
-from config import BLUR_SHARE, GRAY_SHARE, NOISE, NOISE_SHARE
+from config import GRAY_SHARE, NOISE
 from detection import boxes as bx
 from detection.images import normalise
 from train import augment
@@ -46,26 +46,48 @@ def test_light_differs_from_image_to_image_and_not_on_average(rng):
     assert abs(pixels(augment.relight(tf.constant(images), SEED, 0.0)) - images).max() < 0.01
 
 
-def test_some_are_blurred_and_some_noisy(rng):
+def test_a_share_is_changed_and_no_other(rng):
+    images = tf.constant(rng.random((40, 12, 12, 3), np.float32))
+    for share, seed in ((0.1, 1), (0.5, 2), (1.0, 3)):
+        out = augment.some(images, tf.constant([seed, 2], tf.int64), share, lambda some, seed: some + 1)
+        changed = (out - images).numpy().round(4)
+        assert np.isin(changed, (0, 1)).all() and (changed.min((1, 2, 3)) == changed.max((1, 2, 3))).all()
+        assert changed.min((1, 2, 3)).sum() == 40 * share
+    few = [augment.some(images[:3], tf.constant([seed, 2], tf.int64), 0.1, lambda some, seed: some + 1) - images[:3]
+           for seed in range(400)]
+    assert 0.07 < np.mean(few) < 0.13                                            # right on average, too, where 0.3 of 3
+
+
+def test_blurred_images_keep_their_light_and_lose_detail(rng):
     images = normalise(copies(rng, 400).astype(np.float32))
-    out = np.asarray(augment.degrade(tf.constant(images), SEED))
+    out = np.asarray(augment.blur(tf.constant(images), SEED))
     detail = np.abs(np.diff(out, axis=2)).mean(axis=(1, 2, 3)) / np.abs(np.diff(images[0], axis=1)).mean()
-    untouched = (out == images).all(axis=(1, 2, 3))
-    plain = (1 - BLUR_SHARE) * (1 - NOISE_SHARE)
-    assert abs(untouched.mean() - plain) < 0.06 and 0.4 * BLUR_SHARE < (detail < 0.98).mean() < 1.5 * BLUR_SHARE
-    flat = np.asarray(augment.degrade(tf.zeros((400, 24, 24, 3)), SEED)) * 128
-    assert abs((flat.std(axis=(1, 2, 3)) > 0).mean() - NOISE_SHARE) < 0.06 and flat.std(axis=(1, 2, 3)).max() < NOISE * 1.1
+    assert detail.max() <= 1 and detail.min() < 0.4 and 0.9 < (detail < 0.98).mean()
+    assert np.abs(out.mean((1, 2, 3)) - images.mean((1, 2, 3))).max() < 0.02
 
 
-def test_a_share_is_partly_hidden_by_one_rectangle():
-    out = np.asarray(augment.occlude(tf.fill((1000, 24, 24, 3), 5.0), SEED, 0.3))
+def test_noise_has_no_mean_and_a_bounded_strength():
+    noise = np.asarray(augment.add_noise(tf.zeros((400, 24, 24, 3)), SEED)) * 128
+    strengths = noise.std(axis=(1, 2, 3))
+    assert strengths.max() < NOISE * 1.1 and abs(strengths.mean() - NOISE / 2) < 0.5 and abs(noise.mean()) < 0.05
+
+
+def test_one_rectangle_is_hidden():
+    out = np.asarray(augment.hide(tf.fill((300, 24, 24, 3), 5.0), SEED))
     hidden = (out != 5.0).all(axis=3)                                         # (B, s, s)
     covered = hidden.mean(axis=(1, 2))
-    assert 0.2 < (covered > 0).mean() < 0.33 and covered.max() < 0.3
+    assert 0.8 < (covered > 0).mean() and covered.max() < 0.3
     for mask, image in zip(hidden[covered > 0][:50], out[covered > 0]):
         rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
         assert mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1].all()
         assert len(np.unique(image[mask], axis=0)) == 1 and np.abs(image[mask]).max() <= 1
+
+
+def test_nothing_is_hidden_unless_asked(rng):
+    images = tf.constant(np.full((64, 24, 24, 3), 128, np.uint8))
+    plain, hidden = (augment.augment(images, None, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, share)[0].numpy()
+                     for share in (0.0, 0.5))
+    assert 25 <= (plain != hidden).any((1, 2, 3)).sum() <= 32
 
 
 def test_what_comes_out_is_within_the_range_of_pixels(rng):

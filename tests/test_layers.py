@@ -6,7 +6,7 @@ import tensorflow as tf
 from config import NORM_EPSILON, NORM_MOMENTUM
 from train import layers
 
-SHAPES = [(16, 5, 7, 6), (16, 6)]
+SHAPES = [(16, 5, 7, 6), (16, 5, 7, 8), (16, 6), (16, 8)]      # channels: multiples of four and others
 
 
 def pair(ours, theirs, shape, rng):

@@ -140,13 +140,14 @@ CHANGES = {
 }
 
 
-def name_of(change):
-    return change.replace(" ", "-")
+def folder(args, change, seed):
+    """Where a training and its figures are kept."""
+    return args.out / f"{args.size}-{change.replace(' ', '-')}-{seed}"
 
 
 def one(args):
     """What a started process does: changes one thing, then runs train/train.py as a user would."""
-    work = args.out / f"{args.size}-{name_of(args.one)}-{args.seed}"
+    work = folder(args, args.one, args.seed)
     (work / str(args.size)).mkdir(parents=True, exist_ok=True)
     for name in ("records", "records.json"):
         link = work / str(args.size) / name
@@ -159,17 +160,16 @@ def one(args):
 
 
 def measure(args, change, seed):
-    """Trains with this change and seed, where it was not done yet -> {set: AP}."""
-    work = args.out / f"{args.size}-{name_of(change)}-{seed}"
+    """Trains with this change and seed, where it was not done yet, and measures -> {set: AP}."""
+    work = folder(args, change, seed)
     where = ["--data", args.data, "--work", args.work, "--model", args.model]
     run([__file__, args.size, *where, "--out", args.out, "--epochs", args.epochs, "--one", change, "--seed", seed])
     for other in config.CASCADE:
         if other.size != args.size:
             shutil.copyfile(args.model / f"{other.name}.npz", work / f"{other.name}.npz")
     result = work / "wider.json"
-    if not result.exists():
-        run([ROOT / "train" / "evaluate_wider.py", "--data", args.data, "--model", work, "--out", work / "wider",
-             "--json", result])
+    run([ROOT / "train" / "evaluate_wider.py", "--data", args.data, "--model", work, "--out", work / "wider",
+         "--json", result])
     return {name: row["ap"] for name, row in json.loads(result.read_text())["sets"].items()}
 
 

@@ -1,7 +1,8 @@
 """Batch normalisation and PReLU as Keras layers that are cheap on a CPU.
 
 Keras' own make up half of O-Net's training step: they are many passes over the largest arrays, and the slopes' gradient
-is a slow sum. Here the normalisation is TensorFlow's one fused operation and that sum a product of matrices.
+is a slow sum. Here the normalisation is TensorFlow's one fused operation, the PReLU one compiled pass each way, and that
+sum a product of matrices.
 """
 from config import NORM_EPSILON, NORM_MOMENTUM, PRELU_INIT
 from preprocess.quiet_tensorflow import keras, tf
@@ -25,7 +26,7 @@ class Norm(keras.layers.Layer):
     def call(self, x, training=False):
         image = x if len(x.shape) == 4 else x[:, None, None, :]
         running = {} if training else {"mean": self.moving_mean, "variance": self.moving_variance}
-        if training and replicas.count() > 1:
+        if training and (replicas.count() > 1 or x.shape[-1] % 4):     # then the fused one takes ten times as long
             y, mean, variance = self._shared(image)
         else:
             y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
@@ -36,7 +37,7 @@ class Norm(keras.layers.Layer):
         return y if len(x.shape) == 4 else y[:, 0, 0, :]
 
     def _shared(self, image):
-        """What fused_batch_norm gives, where other replicas hold the other rows of the batch."""
+        """What fused_batch_norm gives, also where other replicas hold the other rows of the batch."""
         mean, variance, values = replicas.moments(image)
         y = tf.nn.batch_normalization(tf.cast(image, tf.float32), mean, variance, self.beta, self.gamma, NORM_EPSILON)
         return tf.cast(y, image.dtype), mean, variance * values / (values - 1)
@@ -57,8 +58,19 @@ class PReLU(keras.layers.Layer):
 def prelu(x, alpha):
     """x (..., C), alpha (C,) -> (..., C)."""
     def gradient(upstream):
-        below = tf.where(x > 0, tf.zeros([], x.dtype), upstream)
-        rows = tf.reshape(below * x, [-1, x.shape[-1]])                               # (N, C)
-        return tf.where(x > 0, upstream, alpha * upstream), (tf.ones([1, tf.shape(rows)[0]], x.dtype) @ rows)[0]
+        towards_x, towards_alpha = _prelu_gradients(x, alpha, upstream)
+        rows = tf.reshape(towards_alpha, [-1, x.shape[-1]])                           # (N, C)
+        return towards_x, (tf.ones([1, tf.shape(rows)[0]], x.dtype) @ rows)[0]
 
-    return tf.where(x > 0, x, alpha * x), gradient
+    return _prelu(x, alpha), gradient
+
+
+@tf.function(jit_compile=True)
+def _prelu(x, alpha):
+    return tf.where(x > 0, x, alpha * x)
+
+
+@tf.function(jit_compile=True)
+def _prelu_gradients(x, alpha, upstream):
+    """Gradient with regard to x, and each value's part (..., C) of that with regard to alpha."""
+    return tf.where(x > 0, upstream, alpha * upstream), tf.where(x > 0, tf.zeros([], x.dtype), upstream * x)
