@@ -1,8 +1,8 @@
 """Batch normalisation and PReLU as Keras layers that are cheap on a CPU.
 
 Keras' own make up half of O-Net's training step: they are many passes over the largest arrays, and the slopes' gradient
-is a slow sum. Here the normalisation is TensorFlow's one fused operation, the PReLU one compiled pass each way, and that
-sum a product of matrices.
+is a slow sum. Here the normalisation is TensorFlow's one fused operation, the PReLU one compiled pass each way, and
+that sum a product of matrices.
 """
 from config import NORM_EPSILON, NORM_MOMENTUM, PRELU_INIT
 from preprocess.quiet_tensorflow import keras, tf
