@@ -6,7 +6,11 @@ writes   <out>/<size>-<change>-<seed>/: weights and wider.json; prints the mean 
 A training that is done is not done again, so changes and seeds may be added. Changes that bring back a defect of the
 ancestors say so. One after the other: trainings side by side would take turns on the same cores.
 
+With --photos, as for a learning curve, samples come from a part of the WIDER FACE photographs. An epoch is that much
+shorter, so give as many times the epochs.
+
     python train/ablation.py 24 --data DATA --work WORK --epochs 2 --seeds 0 1
+    python train/ablation.py 24 --data DATA --work WORK --epochs 8 --changes none --photos 0.25
 """
 import dataclasses
 import json
@@ -21,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 import config  # noqa: E402
+from detection.errors import UserError  # noqa: E402
 from preprocess import step  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,8 +125,38 @@ def iou_loss(size):
     losses.box = box
 
 
+def no_normalisation(size):
+    """As the ancestors: biases instead; at a rate that this bears."""
+    from train import layers, nets
+    nets.NORM_EPSILON = 0.0
+    layers.Norm.call = lambda self, x, training=False: x + self.beta
+    return ["--learning-rate", "0.02"]
+
+
+def landmark_faces(size):
+    """Landmark samples are positives of the face loss, too."""
+    from train import losses
+    from preprocess.quiet_tensorflow import tf
+    face, share = losses.face, config.STAGES[size].batch
+    losses.face = lambda logits, labels: face(logits, tf.where(labels == config.LANDMARK, tf.constant(
+        config.POSITIVE, labels.dtype), labels))
+    stage(odds=share["negative"] / (share["positive"] + share["landmark"]))(size)
+
+
+ANCESTORS = (offsets_not_mirrored, jpeg_crops, wide_landmark_crops, stage(light=0.0, occlusion=0.0),
+             constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0), stage(odds=1.0), no_normalisation)
+
+
+def ancestors(size):
+    """The training of ancestor A on these samples: its defects, no augmentation but mirroring, rate in steps."""
+    words = [change(size) or [] for change in ANCESTORS]
+    return sum(words, []) + ["--decay-at", "0.2", "0.467", "0.667"]
+
+
 CHANGES = {
     "none": lambda size: None,
+    "as the ancestors train": ancestors,
+    "no normalisation": no_normalisation,
     "boxes not mirrored": offsets_not_mirrored,
     "no jitter of light and colour": stage(light=0.0),
     "crops through JPEG": jpeg_crops,
@@ -133,6 +168,8 @@ CHANGES = {
     "all face losses count": constants(HARD_SHARE=1.0),
     "hardest half of the face losses": constants(HARD_SHARE=0.5),
     "no weight decay": constants(WEIGHT_DECAY=0.0),
+    "scores at the odds of the batch": stage(odds=1.0),
+    "landmark samples are faces": landmark_faces,
     "batches of 768": options("--batch-size", 768),
     "label smoothing": smooth_labels,
     "IoU loss": iou_loss,
@@ -142,7 +179,8 @@ CHANGES = {
 
 def folder(args, change, seed):
     """Where a training and its figures are kept."""
-    return args.out / f"{args.size}-{change.replace(' ', '-')}-{seed}"
+    part = "" if args.photos == 1 else f"-{args.photos:g}"
+    return args.out / f"{args.size}-{change.replace(' ', '-')}{part}-{seed}"
 
 
 def one(args):
@@ -154,16 +192,32 @@ def one(args):
         if not link.is_symlink():
             link.symlink_to((args.work / str(args.size) / name).resolve())
     extra = CHANGES[args.one](args.size) or []
+    fewer_photos(args.photos)
     sys.argv = ["train/train.py", str(args.size), "--work", str(work), "--model", str(work), "--seed", str(args.seed),
                 "--graph", str(work / "graph"), "--epochs", str(args.epochs), *extra]
     runpy.run_path(str(ROOT / "train" / "train.py"), run_name="__main__")
+
+
+def fewer_photos(share):
+    """Leaves that share of the shards of each list, and so of the photos: a photo's samples are all in one."""
+    from preprocess import records
+
+    class Fewer(records.Records):
+        def __init__(self, *where):
+            super().__init__(*where)
+            for name in {f"{kind}-train" for kind in ("imglist", *config.KINDS) if kind != "landmark"} & {*self.counts}:
+                self._shards[name] = self._shards[name][:max(round(share * len(self._shards[name])), 1)]
+                self.counts[name] = round(share * self.counts[name])      # to a few per cent: it is an epoch's length
+    if share < 1:
+        records.Records = Fewer
 
 
 def measure(args, change, seed):
     """Trains with this change and seed, where it was not done yet, and measures -> {set: AP}."""
     work = folder(args, change, seed)
     where = ["--data", args.data, "--work", args.work, "--model", args.model]
-    run([__file__, args.size, *where, "--out", args.out, "--epochs", args.epochs, "--one", change, "--seed", seed])
+    run([__file__, args.size, *where, "--out", args.out, "--epochs", args.epochs, "--photos", args.photos,
+         "--one", change, "--seed", seed])
     for other in config.CASCADE:
         if other.size != args.size:
             shutil.copyfile(args.model / f"{other.name}.npz", work / f"{other.name}.npz")
@@ -181,6 +235,8 @@ def run(words):
 
 
 def main(args):
+    if not 0 < args.photos <= 1:
+        raise UserError(f"--photos must be more than 0 and at most 1, not {args.photos:g}")
     if args.one:
         return one(args)
     rows = {change: [list(measure(args, change, seed).values()) for seed in args.seeds] for change in args.changes}
@@ -199,6 +255,8 @@ if __name__ == "__main__":
                        help="of " + "; ".join(CHANGES) + " (default: all)")
     group.add_argument("--seeds", nargs="+", type=int, default=[0, 1], metavar="N", help="default: 0 1")
     group.add_argument("--epochs", type=int, default=2, metavar="N", help="of each training (default: 2)")
+    group.add_argument("--photos", type=float, default=1, metavar="SHARE",
+                       help="share of the WIDER FACE photographs to train on, more than 0 (default: 1)")
     group.add_argument("--out", type=Path, default=config.OUTPUT / "ablation", metavar="DIR",
                        help="gets a folder a training (default: output/ablation)")
     group.add_argument("--one", choices=CHANGES, help="only train, with this change (used by the script itself)")
