@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import cv2
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def by_turns(functions, repeats, warm=2):
@@ -43,6 +46,14 @@ def in_a_process(script, *arguments):
         seconds = time.perf_counter() - start
         run.stdout.read()
     return (json.loads(line) if line.startswith(("{", "[")) else None), seconds
+
+
+def photographs(data):
+    """The folder `data`, or that of the drawn sample, made when it is missing, where `data` is None."""
+    if data is None:
+        data = ROOT / "data" / "sample"
+        subprocess.run([sys.executable, ROOT / "data" / "make_sample.py", "--out", data], check=True)
+    return data
 
 
 def resident(peak=False):

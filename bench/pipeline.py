@@ -46,9 +46,7 @@ def units(text):
 
 
 def main(args):
-    data = args.data or ROOT / "data" / "sample"
-    if not args.data:
-        subprocess.run([sys.executable, ROOT / "data" / "make_sample.py", "--out", data], check=True)
+    data = measure.photographs(args.data)
     with tempfile.TemporaryDirectory() as folder:
         work = args.work or Path(folder)
         where = ["--data", data, "--work", work, "--model", work / "model"]

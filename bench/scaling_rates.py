@@ -100,7 +100,7 @@ def check(data):
 
 def main(args):
     if args.check:
-        check(args.data)
+        check(measure.photographs(args.data))
     else:
         measure_serial()
         measure_reading()
@@ -109,6 +109,6 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="the model against real runs")
-    parser.add_argument("--data", type=Path, default=scaling.ROOT / "data" / "sample", metavar="DIR",
+    parser.add_argument("--data", type=Path, metavar="DIR",
                         help="photos of --check (default: the drawn sample)")
     main(parser.parse_args())

@@ -37,13 +37,14 @@ class Net:
     def __init__(self, stage: Stage, arrays, heads=tuple(HEADS), engine=None):
         self._heads = heads
         self._columns = fused.columns(heads)
-        self._batch = max(NET_PIXELS // stage.size ** 2, 1)
-        self._forward = (engine or fastest())(stage, arrays, heads)
+        engine = engine or fastest()
+        self._batch = getattr(engine, "batch", max(NET_PIXELS // stage.size ** 2, 1))
+        self._forward = engine(stage, arrays, heads)
 
     @classmethod
-    def load(cls, folder, stage: Stage, heads=tuple(HEADS)):
+    def load(cls, folder, stage: Stage, heads=tuple(HEADS), engine=None):
         """The net with the weights of `folder`; UserError where they are missing or not this net's."""
-        return cls(stage, weights.read(Path(folder) / f"{stage.name}.npz", stage), heads)
+        return cls(stage, weights.read(Path(folder) / f"{stage.name}.npz", stage), heads, engine)
 
     def maps(self, image):
         """P-Net on one image of any size: uint8 (H, W, 3) -> a list of maps (h, w, c), one a head."""

@@ -1,8 +1,12 @@
-"""The cascade up to some net, as mining and evaluating run it: its options, its files, one detector a process."""
+"""The cascade up to some net, as mining and evaluating run it: its options, its files, one detector a process.
+
+Where there is a GPU, the nets run there.
+"""
 from functools import lru_cache
 
 from config import CASCADE
 from detection import Detector, UserError
+from preprocess import on_gpu
 
 
 def add_arguments(group, field, min_face):
@@ -31,4 +35,5 @@ def options(args, field):
 @lru_cache(maxsize=1)
 def detector(model, min_face, thresholds, stages, load=None):
     """The detector of this process, made when it is first asked for. load: folder -> nets, where it holds no .npz."""
-    return Detector(load(model) if load else model, min_face, thresholds, stages=stages)
+    nets = load(model) if load else on_gpu.nets(model, stages)
+    return Detector(nets or model, min_face, thresholds, stages=stages)

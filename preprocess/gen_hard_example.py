@@ -7,7 +7,7 @@ expect   from all 12,880 photos 140 k positives and more for R-Net, 190 k and mo
 
 Every box that the nets give at a low threshold is looked at as the next net will see it: made square, on whole pixels,
 padded where it leaves the photo. To these come crops drawn around every face as in step 1, half of them turned, so that
-R-Net and O-Net learn from the faces that are lost, too.
+R-Net and O-Net learn from the faces that are lost, too. Where TensorFlow finds a GPU, the nets run there.
 
 The report tells the share of the faces that a box still covers. A face that is lost here is lost for every later net,
 so a low recall is to be mended before going on (`python train/evaluate.py`).

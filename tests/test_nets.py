@@ -10,6 +10,7 @@ from detection import lite, runtime, weights
 from detection.errors import UserError
 from detection.images import normalise
 from detection.runtime import Net
+from preprocess import on_gpu
 from train import nets
 
 
@@ -52,7 +53,7 @@ def test_parameters_are_those_of_the_paper(stage, published):
     assert {name: array.shape for name, array in folded.items()} == weights.shapes(stage)
 
 
-ENGINES = [lite.Engine, runtime.OpenCV]
+ENGINES = [lite.Engine, runtime.OpenCV, on_gpu.Engine]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
