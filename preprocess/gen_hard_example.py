@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 from config import (CASCADE, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
-                    MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, NEGATIVE, PART, POSITIVE, STAGES)
+                    MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, MINING_MIN_FACE, NEGATIVE, PART, POSITIVE, STAGES)
 from detection import UserError, boxes as bx, images  # noqa: E402
 from preprocess import annotations, cascade_so_far, datasets, lists, samples, step  # noqa: E402
 from preprocess.gen_12net_data import around  # noqa: E402
@@ -107,5 +107,5 @@ if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=[stage.size for stage in CASCADE[:-1]],
                            help="of the net that mines, px")
-    cascade_so_far.add_arguments(arguments.add_argument_group("mining"), "mining_threshold", MIN_TRUTH_SIZE)
+    cascade_so_far.add_arguments(arguments.add_argument_group("mining"), "mining_threshold", MINING_MIN_FACE)
     step.run(main, arguments)
