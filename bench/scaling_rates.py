@@ -1,14 +1,13 @@
 """The rates that bench/scaling.py computes with, and its model against real runs.
 
-prints   rates of the steps' serial parts, and of reading batches, from processor time, so that other work matters
-         little; with --check, predicted and real seconds of two steps on the drawn sample with 1 and 2 processes
+prints   rates of the steps' serial parts, from processor time, so that other work matters little; with --check,
+         predicted and real seconds of two steps on the drawn sample with 1 and 2 processes
 
-    python bench/scaling_rates.py                             # half a minute
+    python bench/scaling_rates.py                             # 10 s; those of training: bench/training.py
     python bench/scaling_rates.py --check                     # a minute, where nothing else runs
 """
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,18 +16,16 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 import measure
 import scaling
 
-from config import CASCADE, PHOTOS_PER_PART
+from config import PHOTOS_PER_PART
 from preprocess import gen_tfrecords, lists, step
 from preprocess.annotations import Problems
 
 
 def measure_serial(lines_total=500_000):
-    """Prints the rates of what one process does, through the steps' own code, and of reading batches."""
+    """Prints the rates of what one process does, through the steps' own code."""
     line = "WIDER_train/images/0--Parade/0_Parade_marchingband_1_849.jpg\t100 200 140 240 0 0\t1\t0.1 -0.1 0.1 0\t0 0\n"
     with tempfile.TemporaryDirectory() as folder:
         run = step.Step(folder, "measured", [], {})
@@ -48,32 +45,6 @@ def measure_serial(lines_total=500_000):
         size = (Path(folder) / "positive.txt").stat().st_size
     print(f"lines merged a second {lines_total / seconds['merged']:,.0f}, scattered "
           f"{lines_total / seconds['scattered']:,.0f}; bytes digested a second {size / seconds['digested']:,.0f}")
-
-
-def measure_reading(batches_read=20):
-    """Prints how many batches of 384 one machine reads and prepares a second, from records of random pixels."""
-    from preprocess import records
-    from train import batches
-    random = np.random.default_rng(0)
-    for stage in CASCADE:
-        with tempfile.TemporaryDirectory() as folder:
-            report, outputs = {"size": stage.size, "counts": {}, "shards": {}}, {}
-            for name in stage.batch:
-                crops = random.integers(0, 256, (2000, stage.size, stage.size, 3), dtype=np.uint8)
-                path = Path(folder) / "records" / f"{name}.tfrecord"
-                records.write(path, [records.encode(crop, 1, np.zeros(4), np.zeros(10)) for crop in crops])
-                report["counts"][f"{name}-train"], report["shards"][f"{name}-train"] = len(crops), [path.name]
-                outputs[f"records/{path.name}"] = path.stat().st_size
-            step.write_json(Path(folder) / "records.json", {"outputs": outputs, "report": report})
-            parts = batches.composition(stage, report["counts"], scaling.BATCH)
-            stored = records.Records(folder, stage.size)
-            data = iter(batches.training(stored, parts, 0, 0, 0, stage.occlusion, stage.light))
-            next(data)
-            start = time.process_time()      # of all threads
-            for _ in range(batches_read):
-                next(data)
-            seconds = (time.process_time() - start) / os.cpu_count()
-            print(f"{stage.name}: batches of {scaling.BATCH} read a second {batches_read / seconds:.1f}")
 
 
 def check(data):
@@ -103,7 +74,6 @@ def main(args):
         check(measure.photographs(args.data))
     else:
         measure_serial()
-        measure_reading()
 
 
 if __name__ == "__main__":

@@ -62,3 +62,9 @@ def test_96_faces_are_12_by_8_portraits():
     assert picture.shape == (1080, 1920, 3)
     tiles = {picture[y:y + 135, x:x + 160].tobytes() for y in range(0, 1080, 135) for x in range(0, 1920, 160)}
     assert len(tiles) == 8                                       # four heads and their mirror images
+
+
+def test_training_is_timed_for_each_net(script):
+    header, *rows = cells(script("bench/training.py", "--steps", "2", "--turns", "1").stdout)
+    assert header[0] == "net" and [row[0].split(",")[0] for row in rows] == ["pnet", "rnet", "onet"]
+    assert all(float(number.replace(",", "")) > 0 for row in rows for number in row[1:])
