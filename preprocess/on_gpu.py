@@ -1,4 +1,4 @@
-"""The nets on a GPU, for mining: TensorFlow runs them in large batches. Elsewhere detection's own engine is the faster."""
+"""The nets on a GPU, for mining: TensorFlow runs them in large batches. Elsewhere detection's engine is faster."""
 from functools import partial
 from pathlib import Path
 
