@@ -52,7 +52,8 @@ def photographs(data):
     """The folder `data`, or that of the drawn sample, made when it is missing, where `data` is None."""
     if data is None:
         data = ROOT / "data" / "sample"
-        subprocess.run([sys.executable, ROOT / "data" / "make_sample.py", "--out", data], check=True)
+        subprocess.run([sys.executable, ROOT / "data" / "make_sample.py", "--out", data], check=True,
+                       stdout=sys.stderr)       # standard output is the table's
     return data
 
 

@@ -8,6 +8,7 @@ prints   rates of the steps' serial parts, from processor time, so that other wo
 """
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,8 +49,9 @@ def measure_serial(lines_total=500_000):
 
 
 def check(data):
-    """Prints predicted and real seconds of steps with 1 and 2 processes; the rate is that of 1 process."""
-    rows = []
+    """Prints predicted and real seconds of steps with 1 and 2 processes; the rate is that of 1 process, whose libraries
+    are kept to one thread, as in a pool of several."""
+    rows, environment = [], {**os.environ, "OPENCV_FOR_THREADS_NUM": "1"}
     for words in (["gen_12net_data.py"], ["gen_hard_example.py", "12"]):
         real = {}
         for processes in (1, 2):
@@ -57,7 +59,7 @@ def check(data):
                 start = time.perf_counter()
                 subprocess.run([sys.executable, scaling.ROOT / "preprocess" / words[0], *words[1:],
                                 "--data", data, "--work", work, "--workers", str(processes)],
-                               check=True, capture_output=True)
+                               check=True, capture_output=True, env=environment)
                 real[processes] = time.perf_counter() - start
                 report = next(json.loads(path.read_text())["report"] for path in Path(work).glob("*/*.json"))
         start_up = scaling.rates()["serial"]["seconds to start a step"]

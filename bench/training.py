@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -46,21 +45,28 @@ def measured(stage, stored, folder, steps, turns):
     keras.mixed_precision.set_global_policy(stage.precision)
     parts = batches.composition(stage, stored.counts, BATCH)
     training = loop.Training(stage, stored, parts, folder / "train", 1, 1e-6, 0, folder / "graph")
-    coming = iter(batches.training(stored, parts, 0, 0, 0, stage.occlusion, stage.light))
-    same = next(coming)
-    ways = {"records": lambda: training._step(next(coming)), "one batch": lambda: training._step(same),
-            "read": lambda: next(coming)}
-    taken = {name: [] for name in ways}
-    for _ in range(turns + 1):                      # the first turn warms up
-        for name, way in ways.items():
-            start = time.perf_counter(), time.process_time()
-            for _ in range(steps):
-                way()
-            training.sums.numpy()                   # waits for the last step
-            clock = time.process_time() - start[1] if name == "read" else time.perf_counter() - start[0]
-            taken[name].append(steps / clock)
-    rates = {name: median(values[1:]) for name, values in taken.items()}
-    return BATCH * rates["records"], BATCH * rates["one batch"], rates["read"] * os.cpu_count()
+
+    def coming():
+        return iter(batches.training(stored, parts, 0, 0, 0, stage.occlusion, stage.light))
+
+    read = coming()
+    same = next(read)
+    start = time.process_time()
+    for _ in range(steps * turns):
+        next(read)
+    reading = (time.process_time() - start) / os.cpu_count()
+    del read
+    fresh = coming()
+
+    def train_on(batch):
+        for _ in range(steps):
+            training._step(batch())
+        training.sums.numpy()                       # waits for the last step
+
+    taken = measure.by_turns({"records": lambda: train_on(lambda: next(fresh)),
+                              "one batch": lambda: train_on(lambda: same)}, turns)
+    real, alone = (BATCH * steps / measure.medians(values)[0] for values in taken.values())
+    return real, alone, steps * turns / reading
 
 
 def main(args):
