@@ -228,7 +228,7 @@ def test_the_explanation_gives_the_numbers_of_the_code():
                  f"({config.PNET.learning_rate:g} for P-Net, {config.RNET.learning_rate:g} for R-Net, "
                  f"{config.ONET.learning_rate:g} for O-Net)",
                  f"{config.HELD_OUT_SHARE:.0%} of the photos".replace("%", " %"), f"factor {config.PYRAMID_FACTOR:g}",
-                 f"{config.PNET.epochs} for P-Net, {config.RNET.epochs} for R-Net and O-Net",
+                 f"{config.PNET.epochs} for P-Net, {config.RNET.epochs} for R-Net, {config.ONET.epochs} for O-Net",
                  f"within a level | IoU | {config.LEVEL_NMS:g}", f"across levels | IoU | {config.PNET.nms:g}",
                  f"by an IoU of {config.VOTE_IOU:g} or more",
                  f"R-Net | IoU | {config.RNET.nms:g}", f"smaller box | {config.ONET.nms:g}",
