@@ -23,8 +23,6 @@ from preprocess import records, step  # noqa: E402
 from preprocess.quiet_tensorflow import keras, tf  # noqa: E402
 from train import batches, loop  # noqa: E402
 
-BATCH = 384
-
 
 def random_records(stage, folder, amount=2000):
     """Writes that many records of each kind below the folder -> Records."""
@@ -43,7 +41,7 @@ def random_records(stage, folder, amount=2000):
 def measured(stage, stored, folder, steps, turns):
     """(samples a second on records, on one batch, batches read a second)."""
     keras.mixed_precision.set_global_policy(stage.precision)
-    parts = batches.composition(stage, stored.counts, BATCH)
+    parts = batches.composition(stage, stored.counts)
     training = loop.Training(stage, stored, parts, folder / "train", 1, 1e-6, 0, folder / "graph")
 
     def coming():
@@ -65,7 +63,7 @@ def measured(stage, stored, folder, steps, turns):
 
     taken = measure.by_turns({"records": lambda: train_on(lambda: next(fresh)),
                               "one batch": lambda: train_on(lambda: same)}, turns)
-    real, alone = (BATCH * steps / measure.medians(values)[0] for values in taken.values())
+    real, alone = (sum(parts.values()) * steps / measure.medians(values)[0] for values in taken.values())
     return real, alone, steps * turns / reading
 
 

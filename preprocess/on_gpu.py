@@ -36,14 +36,12 @@ class Engine:
     def __init__(self, stage, arrays, heads):
         from preprocess.quiet_tensorflow import tf
         layers = list(fused.layers(stage, arrays, heads))
-        run = tf.function(partial(_forward, tf, layers),
-                          input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
-        self._run = run.get_concrete_function()
+        self._run = tf.function(partial(_forward, tf, layers),
+                                input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
 
     def __call__(self, batch):
         """uint8 (N, H, W, 3) -> float32 (N, c), or P-Net's (N, h, w, c)."""
-        from preprocess.quiet_tensorflow import tf
-        return self._run(tf.constant(batch)).numpy()
+        return self._run(batch).numpy()
 
 
 def _forward(tf, layers, images):

@@ -143,8 +143,9 @@ def landmark_faces(size):
     stage(odds=share["negative"] / (share["positive"] + share["landmark"]))(size)
 
 
-ANCESTORS = (offsets_not_mirrored, jpeg_crops, wide_landmark_crops, stage(light=0.0, occlusion=0.0),
-             constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0), stage(odds=1.0), no_normalisation)
+ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),      # before the others load the modules that read them
+             stage(light=0.0, occlusion=0.0, odds=1.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
+             no_normalisation)
 
 
 def ancestors(size):
@@ -192,7 +193,8 @@ def one(args):
         if not link.is_symlink():
             link.symlink_to((args.work / str(args.size) / name).resolve())
     extra = CHANGES[args.one](args.size) or []
-    fewer_photos(args.photos)
+    if args.photos < 1:
+        fewer_photos(args.photos)
     sys.argv = ["train/train.py", str(args.size), "--work", str(work), "--model", str(work), "--seed", str(args.seed),
                 "--graph", str(work / "graph"), "--epochs", str(args.epochs), *extra]
     runpy.run_path(str(ROOT / "train" / "train.py"), run_name="__main__")
@@ -208,8 +210,7 @@ def fewer_photos(share):
             for name in {f"{kind}-train" for kind in ("imglist", *config.KINDS) if kind != "landmark"} & {*self.counts}:
                 self._shards[name] = self._shards[name][:max(round(share * len(self._shards[name])), 1)]
                 self.counts[name] = round(share * self.counts[name])      # to a few per cent: it is an epoch's length
-    if share < 1:
-        records.Records = Fewer
+    records.Records = Fewer
 
 
 def measure(args, change, seed):

@@ -29,6 +29,8 @@ def augment(images, labels, offsets, points, seed, occlusion=0.0, light=1.0):
 
 def some(images, seed, share, change):
     """Images (B, s, s, 3) with `change` (images, seed) made to that share of them, at that share of its cost."""
+    if not share:
+        return images
     seeds = tf.random.experimental.stateless_split(seed, 3)
     count = tf.shape(images)[0]
     number = tf.cast(share * tf.cast(count, tf.float32) + tf.random.stateless_uniform([], seeds[0]), tf.int32)

@@ -27,7 +27,7 @@ class Norm(keras.layers.Layer):
         image = x if len(x.shape) == 4 else x[:, None, None, :]
         running = {} if training else {"mean": self.moving_mean, "variance": self.moving_variance}
         if training and (replicas.count() > 1 or x.shape[-1] % 4):     # then the fused one takes ten times as long
-            y, mean, variance = self._shared(image)
+            y, mean, variance = self._plain(image)
         else:
             y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
                 image, self.gamma, self.beta, epsilon=NORM_EPSILON, is_training=training, **running)
@@ -36,7 +36,7 @@ class Norm(keras.layers.Layer):
                 average.assign(average * NORM_MOMENTUM + value * (1 - NORM_MOMENTUM))
         return y if len(x.shape) == 4 else y[:, 0, 0, :]
 
-    def _shared(self, image):
+    def _plain(self, image):
         """What fused_batch_norm gives, also where other replicas hold the other rows of the batch."""
         mean, variance, values = replicas.moments(image)
         y = tf.nn.batch_normalization(tf.cast(image, tf.float32), mean, variance, self.beta, self.gamma, NORM_EPSILON)
