@@ -136,7 +136,8 @@ PNET_LANDMARKS = 1                  # step 3: landmark samples a positive, at mo
 MINED_NEGATIVES = 60 * 12_880       # steps 6 and 10: [A], [L] on all of WIDER FACE; fewer photos give more each,
 MINED_NEGATIVES_PER_PHOTO = 60, 300  # at least and at most of a photo, those of the highest score: [A], [L]; [ours]
 MINING_MIN_FACE = 14                # px, smallest face that mining looks for; at 12 a third more places: [ours]
-DRAWN_TRIES = 10                    # steps 6 and 10, a face, with the law of step 1: [ours], see model/README.md
+DRAWN_CROPS = 500_000               # steps 6 and 10: tries around all faces, with the law of step 1; the bounds of
+DRAWN_TRIES = 10, 40                # those around one face: few faces must be seen in more ways: [ours]
 DRAWN_ROTATION = 15.0               # degrees, both ways, of half of them: [ours]
 
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]

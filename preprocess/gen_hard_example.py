@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
+from config import (CASCADE, DRAWN_CROPS, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
                     MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, MINING_MIN_FACE, NEGATIVE, PART, POSITIVE, STAGES)
 from detection import UserError, boxes as bx, images  # noqa: E402
 from preprocess import annotations, cascade_so_far, datasets, lists, samples, step  # noqa: E402
@@ -32,12 +32,13 @@ RECALL_AT = (0.5, 0.65)
 
 @dataclass(frozen=True)
 class Draw:
-    """Mines one photo, keeping at most `negatives` of it, and draws crops around its faces. A photo whose labels are
-    not complete is only drawn from: what the nets find beside its labels may be a face."""
+    """Mines one photo, keeping at most `negatives` of it, and draws `tries` crops around each of its faces. A photo
+    whose labels are not complete is only drawn from: what the nets find beside its labels may be a face."""
     data: Path
     cascade: tuple
     size: int
     negatives: int
+    tries: int
     seed: int
 
     def __call__(self, photo):
@@ -60,7 +61,7 @@ class Draw:
     def _drawn(self, path, truth, ignored):
         """Lines of positives and parts around each face, found by the cascade or not, half of them turned."""
         rng = samples.rng(f"mined{self.size}", path, self.seed)
-        crops = np.concatenate([around(rng, face, DRAWN_TRIES) for face in truth] or [bx.empty(0, 4)])
+        crops = np.concatenate([around(rng, face, self.tries) for face in truth] or [bx.empty(0, 4)])
         turned = rng.random(len(crops)) < 0.5
         rotations = np.where(turned, np.round(rng.uniform(-DRAWN_ROTATION, DRAWN_ROTATION, len(crops)), 1), 0)
         labels, faces = samples.label(crops, truth, ignored)
@@ -78,7 +79,7 @@ def main(args):
     run = step.Step(args.work / str(following.size), "mined", nets, options, args.force)
     report = run.finished()
     if report is None:
-        draw = Draw(args.data, cascade, following.size, negatives_per_photo(photos), args.seed)
+        draw = Draw(args.data, cascade, following.size, negatives_per_photo(photos), tries_per_face(photos), args.seed)
         report = lists.write(run, draw, photos, KINDS, args.workers, args.data)
     lists.announce(report, KINDS, run.folder)
     tell_recall(report, args)
@@ -86,8 +87,18 @@ def main(args):
 
 def negatives_per_photo(photos):
     """Photos -> negatives to keep of each: R-Net and O-Net must see many mistakes, also where there are few photos."""
-    least, most = MINED_NEGATIVES_PER_PHOTO
-    return min(max(-(-MINED_NEGATIVES // max(sum(photo.complete for photo in photos), 1)), least), most)
+    return share(MINED_NEGATIVES, sum(photo.complete for photo in photos), MINED_NEGATIVES_PER_PHOTO)
+
+
+def tries_per_face(photos):
+    """Photos -> crops to draw around each face: few faces, drawn more often, are known by heart later."""
+    return share(DRAWN_CROPS, sum(len(annotations.split(photo, MIN_TRUTH_SIZE)[0]) for photo in photos), DRAWN_TRIES)
+
+
+def share(total, number, bounds):
+    """What each of `number` gives to `total`, rounded up, within the bounds (least, most)."""
+    least, most = bounds
+    return min(max(-(-total // max(number, 1)), least), most)
 
 
 def tell_recall(report, args):

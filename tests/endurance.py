@@ -55,7 +55,7 @@ def mining(rng, folder):
     for i, image in enumerate(pictures(rng)):
         (folder / f"{i}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
         photos.append(Photo(f"{i}.png", np.float32([[4, 4, 20, 22]]), np.zeros(1, bool)))
-    draw = Draw(folder, (MODEL, 16, (0.3,), 1), 24, 60, 0)
+    draw = Draw(folder, (MODEL, 16, (0.3,), 1), 24, 60, 10, 0)
     while True:
         for photo in photos:
             yield draw(photo)

@@ -126,3 +126,10 @@ def test_few_photos_give_as_many_mined_negatives_in_all_as_many(complete, incomp
     photo = annotations.Photo("a.jpg", np.zeros((0, 4), np.float32), np.zeros(0, bool))
     photos = [photo] * complete + [replace(photo, complete=False)] * incomplete
     assert gen_hard_example.negatives_per_photo(photos) == wanted
+
+
+@pytest.mark.parametrize("faces, wanted", [(150_000, 10), (25_000, 20), (12_280, 40), (0, 40)])
+def test_few_faces_are_drawn_more_often_each(faces, wanted):
+    boxes = np.tile(np.float32([0, 0, 30, 30]), (faces + 9, 1))
+    boxes[:9] /= 10                                                                     # too small to be drawn
+    assert gen_hard_example.tries_per_face([annotations.Photo("a.jpg", boxes, np.zeros(len(boxes), bool))]) == wanted

@@ -13,6 +13,7 @@ shorter, so give as many times the epochs.
     python train/ablation.py 24 --data DATA --work WORK --epochs 8 --changes none --photos 0.25
 """
 import dataclasses
+import functools
 import json
 import runpy
 import shutil
@@ -143,6 +144,20 @@ def landmark_faces(size):
     stage(odds=share["negative"] / (share["positive"] + share["landmark"]))(size)
 
 
+def averaged_weights(size, momentum=0.999):
+    """The weights' moving average is kept: Polyak, Juditsky, "Acceleration of Stochastic Approximation", 1992."""
+    from train import loop
+    from preprocess.quiet_tensorflow import keras
+    keras.optimizers.SGD = functools.partial(keras.optimizers.SGD, use_ema=True, ema_momentum=momentum)
+    end_epoch = loop.Training._end_epoch
+
+    def end(self, epoch):
+        if epoch + 1 == self.epochs:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        end_epoch(self, epoch)
+    loop.Training._end_epoch = end
+
+
 ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),      # before the others load the modules that read them
              stage(light=0.0, occlusion=0.0, odds=1.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
              no_normalisation)
@@ -172,6 +187,7 @@ CHANGES = {
     "scores at the odds of the batch": stage(odds=1.0),
     "landmark samples are faces": landmark_faces,
     "batches of 768": options("--batch-size", 768),
+    "averaged weights": averaged_weights,
     "label smoothing": smooth_labels,
     "IoU loss": iou_loss,
     "bfloat16": options("--precision", "mixed_bfloat16"),
