@@ -3,10 +3,13 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from conftest import ROOT
+from detection import Detector, boxes as bx, images
+from train import ablation_detector
 
 SCRIPT = "train/evaluate_wider.py"
 WIDER_DATA = ROOT.parent / "shared" / "data"
@@ -87,6 +90,32 @@ def test_the_detectors_files_are_what_is_scored(data, script):
     assert (name, count) == ("astronaut", "1") and len(row.split()) == 5
     script(SCRIPT, "--data", data, "--results", out, "--out", out, "--json", again)
     assert again.read_text() == (data / "n.json").read_text()
+
+
+def test_the_detector_is_measured_with_each_of_its_parts_left_out(data, script):
+    photo = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
+    photo.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "picture" / "astronaut.jpg", photo)
+    rows = script("train/ablation_detector.py", "--data", data).stdout.splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {change}" for change in ablation_detector.CHANGES]
+    assert rows[0] == "| none | 1.000 | 1.000 | - |"
+    done = script("train/ablation_detector.py", "--data", data / "out", code=2)
+    assert "wider_face_val.mat: is not there" in done.stderr
+
+
+def test_one_part_of_the_detector_is_left_out():
+    """On faces of 10 to 60 px, one of them cut by the picture's right edge."""
+    image = images.read(ROOT / "picture" / "mosaic.jpg")
+    image = cv2.resize(image[:, :520], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    plain, *changed = (change(min_face_size=12).detect(image) for change in ablation_detector.CHANGES.values())
+    no_voting, own_score, no_small, cut = changed
+    np.testing.assert_array_equal(no_voting.scores, plain.scores)
+    assert (no_voting.boxes != plain.boxes).any() and (bx.iou(no_voting.boxes, plain.boxes).diagonal() > 0.5).all()
+    assert len(own_score) and not np.isin(own_score.scores, plain.scores[plain.scores < 1]).any()
+    assert 0 < len(no_small) < len(plain) and bx.iou(plain.boxes, no_small.boxes).max(axis=0).min() > 0.5
+    touched = plain.boxes[:, 2] + bx.longer_side(plain.boxes) > image.shape[1]
+    assert touched.any() and np.isin(plain.boxes[~touched], cut.boxes).all()
+    assert not np.isin(plain.boxes[touched], cut.boxes).all()
 
 
 def test_missing_photos_are_named_counted_and_too_many_stop(data, script):

@@ -1,0 +1,86 @@
+"""What is each part of the detector worth? Measures the weights on WIDER FACE with one thing changed at a time.
+
+reads    the three nets in <model>; what train/evaluate_wider.py reads in <data>
+prints   the AP of each change as a markdown table
+
+Changes that bring back a defect of the ancestors say so. Those of the training are measured by train/ablation.py.
+
+    python train/ablation_detector.py --data DATA
+"""
+import dataclasses
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from config import BENCHMARK_MIN_FACE, CASCADE, ONET  # noqa: E402
+from detection import Detector, boxes as bx, images  # noqa: E402
+from preprocess import annotations, step  # noqa: E402
+from train import benchmark, evaluate_wider, wider_truth  # noqa: E402
+
+
+class NoVoting(Detector):
+    """The box of the best window instead of the mean over those near it."""
+    def _elect(self, found):
+        return found.take(bx.nms(found.boxes, found.scores, ONET.nms, bx.minimum_overlap))
+
+
+class OwnScore(Detector):
+    """O-Net's score alone, as in [paper]."""
+    def _output(self, halved, proposals):
+        sure = [dataclasses.replace(faces, scores=np.ones_like(faces.scores)) for faces in proposals]
+        return [dataclasses.replace(faces, scores=faces.scores ** 2) for faces in super()._output(halved, sure)]
+
+
+class NoSmallCandidates(Detector):
+    """Defect of ancestor L: what P-Net finds under 20 px is dropped, whatever the smallest face looked for."""
+    def _refine(self, halved, proposals):
+        return super()._refine(halved, [faces.take(bx.shorter_side(faces.boxes) >= 20) for faces in proposals])
+
+
+class CutWindows(Detector):
+    """Defect of both ancestors: padding edits the window in place, so boxes at the border are decoded from what is left
+    of it."""
+    def _run_one(self, index, halved, proposals):
+        wanted, self.thresholds = self.thresholds, [0] * len(CASCADE)
+        found = super()._run_one(index, halved, proposals)                      # of every window, in order
+        self.thresholds = wanted
+        windows, (height, width) = bx.windows(proposals.boxes), halved[0].shape[:2]
+        boxes = bx.decode(bx.encode(found.boxes, windows), bx.clip(windows, width, height))
+        own = found.scores if index == 1 else found.scores ** 2 / proposals.scores
+        return dataclasses.replace(found, boxes=boxes).take(own >= wanted[index])
+
+
+CHANGES = {"none": Detector, "no box voting": NoVoting, "O-Net's score alone": OwnScore,
+           "candidates under 20 px dropped": NoSmallCandidates, "windows cut at the border": CutWindows}
+
+
+def main(args):
+    benchmark.require("scipy")
+    args.images, args.list, args.results, args.all = args.data / annotations.WIDER_VAL_IMAGES, None, None, False
+    truth = wider_truth.read_truth(args.data / evaluate_wider.TRUTH)
+    names = evaluate_wider.choose(truth, args)
+    thresholds = [stage.benchmark_threshold for stage in CASCADE]
+    min_face = BENCHMARK_MIN_FACE["wider"]
+    detectors = {change: CHANGES[change](args.model, min_face, thresholds) for change in args.changes}
+    found = {change: [] for change in detectors}
+    for name in tqdm(names, unit=" photo"):
+        image = images.read(evaluate_wider.source(args, name))
+        for change, detector in detectors.items():
+            faces = detector.detect(image)
+            found[change].append((faces.boxes, faces.scores))
+    print("| change | easy | medium | hard |\n| --- | ---: | ---: | ---: |")
+    for change, results in found.items():
+        numbers, _ = evaluate_wider.score([truth[name] for name in names], results)
+        aps = (f"{row['ap']:.3f}" if row["faces"] else "-" for row in numbers.values())
+        print(f"| {change} | {' | '.join(aps)} |")
+
+
+if __name__ == "__main__":
+    arguments = step.parser(__doc__)
+    arguments.add_argument("--changes", nargs="+", choices=CHANGES, default=list(CHANGES), metavar="NAME",
+                           help="of " + "; ".join(CHANGES) + " (default: all)")
+    step.run(main, arguments)
