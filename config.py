@@ -89,7 +89,7 @@ ONET = Stage(
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.1, odds=3.0,
+    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.1,
     precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
