@@ -48,9 +48,10 @@ def main(args):
         raise UserError(f"{args.files[0]}: an average needs at least two files; name another")
     nets = [weights.read(path, stage) for path in args.files]
     for path, net in zip(args.files[1:], nets[1:]):
-        if likeness(nets[0], net) < SAME_START:
+        cosine = likeness(nets[0], net)
+        if cosine < SAME_START:
             raise UserError(f"{path}: did not begin at the weights that {args.files[0]} began at (their cosine is "
-                            f"{likeness(nets[0], net):.2f}), so their average finds nothing; train one from the other "
+                            f"{cosine:.2f}), so their average finds nothing; train one from the other "
                             "with --init-from")
     weights.write_arrays(args.out, average(nets))
     print(f"{args.out}: the mean of {len(nets)} times {stage.name}")
