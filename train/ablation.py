@@ -1,7 +1,9 @@
 """What is each part of the recipe worth? Trains one net with one thing changed at a time, measures each on WIDER FACE.
 
-reads    <work>/<size>/records; the two other nets in <model>; what train/evaluate_wider.py reads in <data>
-writes   <out>/<size>-<change>-<seed>/: weights and wider.json; prints the mean AP of each change as a markdown table
+reads    <work>/<size>/records; the two other nets in <model>; what train/evaluate_wider.py reads in <data>; for changes
+         of the lists also <work>/<size>/*.txt and the photographs below <data>
+writes   <out>/<size>-<change>-<seed>/: weights and wider.json; <out>/<size>-<change>/: the lists and records of a change
+         of the lists; prints the mean AP of each change as a markdown table
 
 A training that is done is not done again, so changes and seeds may be added. Changes that bring back a defect of the
 ancestors say so. One after the other: trainings side by side would take turns on the same cores.
@@ -28,6 +30,7 @@ import numpy as np  # noqa: E402
 import config  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from preprocess import step  # noqa: E402
+from train import ablation_lists  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -191,6 +194,7 @@ CHANGES = {
     "label smoothing": smooth_labels,
     "IoU loss": iou_loss,
     "bfloat16": options("--precision", "mixed_bfloat16"),
+    **dict.fromkeys(ablation_lists.CHANGES, lambda size: None),
 }
 
 
@@ -200,6 +204,13 @@ def folder(args, change, seed):
     return args.out / f"{args.size}-{change.replace(' ', '-')}{part}-{seed}"
 
 
+def samples_of(args, change):
+    """The work folder whose records a change is trained on."""
+    if change in ablation_lists.CHANGES:
+        return args.out / f"{args.size}-{change.replace(' ', '-')}"
+    return args.work
+
+
 def one(args):
     """What a started process does: changes one thing, then runs train/train.py as a user would."""
     work = folder(args, args.one, args.seed)
@@ -207,7 +218,7 @@ def one(args):
     for name in ("records", "records.json"):
         link = work / str(args.size) / name
         if not link.is_symlink():
-            link.symlink_to((args.work / str(args.size) / name).resolve())
+            link.symlink_to((samples_of(args, args.one) / str(args.size) / name).resolve())
     extra = CHANGES[args.one](args.size) or []
     if args.photos < 1:
         fewer_photos(args.photos)
@@ -233,6 +244,10 @@ def measure(args, change, seed):
     """Trains with this change and seed, where it was not done yet, and measures -> {set: AP}."""
     work = folder(args, change, seed)
     where = ["--data", args.data, "--work", args.work, "--model", args.model]
+    if change in ablation_lists.CHANGES:
+        lists = samples_of(args, change)
+        ablation_lists.write(change, args, lists / str(args.size))
+        run([ROOT / "preprocess" / "gen_tfrecords.py", args.size, *where[:2], "--work", lists])
     run([__file__, args.size, *where, "--out", args.out, "--epochs", args.epochs, "--photos", args.photos,
          "--one", change, "--seed", seed])
     for other in config.CASCADE:

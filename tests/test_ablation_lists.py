@@ -1,0 +1,95 @@
+"""Changes of the lists change what they say, and nothing else."""
+import shutil
+from argparse import Namespace
+from collections import Counter
+
+import pytest
+
+from config import MODEL
+from detection import boxes as bx, images
+from preprocess import annotations, samples
+from train import ablation_lists
+
+KINDS = ("positive", "part", "negative")
+
+
+@pytest.fixture(scope="module")
+def mined(script, sample, tmp_path_factory):
+    """Arguments as of train/ablation.py: mined lists of a drawn set in which every third photo has an invalid face."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "WIDER_train").symlink_to(sample / "WIDER_train")
+    (source,) = (sample / name for name in annotations.WIDER_TRAIN if (sample / name).is_file())
+    lines = source.read_text().splitlines()
+    for number, i in enumerate([i for i, line in enumerate(lines) if line.endswith(".jpg")]):
+        if number % 3 == 0 and int(lines[i + 1]):
+            face = lines[i + 2].split()
+            lines[i + 2] = " ".join([*face[:7], "1", *face[8:]])
+    target = data / source.relative_to(sample)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join(lines) + "\n")
+    script("preprocess/gen_hard_example.py", 12, "--data", data, "--work", data)
+    shutil.copyfile(data / "24" / "positive.txt", data / "24" / "landmark.txt")
+    return Namespace(size=24, data=data, work=data, model=MODEL)
+
+
+def changed(change, args, folder):
+    """-> ({kind: Counter of lines before}, {kind: Counter of lines with the change})."""
+    ablation_lists.write(change, args, folder)
+    assert (folder / "landmark.txt").samefile(args.work / "24" / "landmark.txt")
+    return [{kind: Counter((place / f"{kind}.txt").read_text().splitlines()) for kind in KINDS}
+            for place in (args.work / "24", folder)]
+
+
+def photos_with_invalid_faces(args):
+    photos = annotations.read_wider(annotations.find(args.data, *annotations.WIDER_TRAIN),
+                                    annotations.WIDER_TRAIN_IMAGES)
+    return {photo.path: photo.boxes[photo.invalid] for photo in photos if photo.invalid.any()}
+
+
+def test_border_windows_are_left_out_and_only_they(mined, tmp_path):
+    before, after = changed("border windows not mined", mined, tmp_path)
+    for kind in KINDS:
+        assert after[kind] and after[kind] < before[kind]
+        for lines, leaves in ((after[kind], False), (before[kind] - after[kind], True)):
+            for line in list(lines)[:300]:
+                sample = samples.parse(line)
+                height, width = images.read(mined.data / sample.photo).shape[:2]
+                x1, y1, x2, y2 = sample.crop.tolist()
+                assert (x1 < 0 or y1 < 0 or x2 > width or y2 > height) == leaves
+
+
+def test_invalid_faces_give_samples_in_their_photos_alone(mined, tmp_path):
+    before, after = changed("invalid faces are truth", mined, tmp_path)
+    invalid = photos_with_invalid_faces(mined)
+
+    def on_invalid(lists, kind):
+        crops = [samples.parse(line) for line in lists[kind] if samples.photo_of(line) in invalid]
+        return sum(bx.iou(crop.crop[None].astype("f4"), invalid[crop.photo]).max() >= 0.65 for crop in crops)
+
+    assert on_invalid(after, "positive") > on_invalid(before, "positive") == 0
+    for kind in KINDS:
+        for line in (before[kind] - after[kind]) + (after[kind] - before[kind]):
+            assert samples.photo_of(line) in invalid
+
+
+def test_every_event_gives_as_many_negatives(mined, tmp_path):
+    before, after = changed("negatives of all events alike", mined, tmp_path)
+    assert {kind: before[kind] for kind in KINDS[:2]} == {kind: after[kind] for kind in KINDS[:2]}
+
+    def events(lines):
+        counts = Counter()
+        for line, number in lines.items():
+            counts[samples.photo_of(line).rsplit("/", 1)[0]] += number
+        return counts
+
+    assert {*before["negative"]} >= {*after["negative"]}
+    assert events(before["negative"]).keys() == events(after["negative"]).keys()
+    assert len({*events(after["negative"]).values()}) == 1
+    assert abs(after["negative"].total() - before["negative"].total()) <= len(events(before["negative"])) / 2
+
+
+def test_lists_that_are_there_are_not_written_again(mined, tmp_path):
+    changed("negatives of all events alike", mined, tmp_path)
+    seen = (tmp_path / "negative.txt").stat().st_mtime_ns
+    changed("negatives of all events alike", mined, tmp_path)
+    assert (tmp_path / "negative.txt").stat().st_mtime_ns == seen
