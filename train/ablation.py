@@ -2,8 +2,8 @@
 
 reads    <work>/<size>/records; the two other nets in <model>; what train/evaluate_wider.py reads in <data>; for changes
          of the lists also <work>/<size>/*.txt and the photographs below <data>
-writes   <out>/<size>-<change>-<seed>/: weights and wider.json; <out>/<size>-<change>/: the lists and records of a change
-         of the lists; prints the mean AP of each change as a markdown table
+writes   <out>/<size>-<change>-<seed>/: weights and wider.json; <out>/<size>-<change>/: the lists and records of a
+         change of the lists; prints the mean AP of each change as a markdown table
 
 A training that is done is not done again, so changes and seeds may be added. Changes that bring back a defect of the
 ancestors say so. One after the other: trainings side by side would take turns on the same cores.
@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 import config  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from preprocess import step  # noqa: E402
-from train import ablation_lists  # noqa: E402
+from train import ablation_lists, benchmark, wider_truth  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -241,7 +241,7 @@ def fewer_photos(share):
 
 
 def measure(args, change, seed):
-    """Trains with this change and seed, where it was not done yet, and measures -> {set: AP}."""
+    """Trains with this change and seed, where it was not done yet, and measures -> [AP of each set]."""
     work = folder(args, change, seed)
     where = ["--data", args.data, "--work", args.work, "--model", args.model]
     if change in ablation_lists.CHANGES:
@@ -256,7 +256,7 @@ def measure(args, change, seed):
     result = work / "wider.json"
     run([ROOT / "train" / "evaluate_wider.py", "--data", args.data, "--model", work, "--out", work / "wider",
          "--json", result])
-    return {name: row["ap"] for name, row in json.loads(result.read_text())["sets"].items()}
+    return benchmark.aps(json.loads(result.read_text())["sets"])
 
 
 def run(words):
@@ -271,12 +271,11 @@ def main(args):
         raise UserError(f"--photos must be more than 0 and at most 1, not {args.photos:g}")
     if args.one:
         return one(args)
-    rows = {change: [list(measure(args, change, seed).values()) for seed in args.seeds] for change in args.changes}
-    print(f"| change | easy | medium | hard |{' spread |' * (len(args.seeds) > 1)}\n| --- | ---: | ---: | ---: |"
-          f"{' ---: |' * (len(args.seeds) > 1)}")
-    for change, values in rows.items():
-        spread = f" {np.ptp(values, axis=0).max():.3f} |" if len(args.seeds) > 1 else ""
-        print(f"| {change} | " + " | ".join(f"{value:.3f}" for value in np.mean(values, axis=0)) + f" |{spread}")
+    rows = {change: [measure(args, change, seed) for seed in args.seeds] for change in args.changes}
+    spread = ["spread"] if len(args.seeds) > 1 else []
+    print(benchmark.markdown(["change", *wider_truth.SETS, *spread], {
+        change: [*np.mean(values, axis=0), *(np.ptp(values, axis=0).max() for _ in spread)]
+        for change, values in rows.items()}))
 
 
 if __name__ == "__main__":

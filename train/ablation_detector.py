@@ -60,23 +60,22 @@ CHANGES = {"none": Detector, "no box voting": NoVoting, "O-Net's score alone": O
 
 def main(args):
     benchmark.require("scipy")
-    args.images, args.list, args.results, args.all = args.data / annotations.WIDER_VAL_IMAGES, None, None, False
+    photos = args.data / annotations.WIDER_VAL_IMAGES
     truth = wider_truth.read_truth(args.data / evaluate_wider.TRUTH)
-    names = evaluate_wider.choose(truth, args)
+    names = evaluate_wider.choose(truth, photos)
     thresholds = [stage.benchmark_threshold for stage in CASCADE]
     min_face = BENCHMARK_MIN_FACE["wider"]
     detectors = {change: CHANGES[change](args.model, min_face, thresholds) for change in args.changes}
     found = {change: [] for change in detectors}
     for name in tqdm(names, unit=" photo"):
-        image = images.read(evaluate_wider.source(args, name))
+        image = images.read(photos / f"{name}.jpg")
         for change, detector in detectors.items():
             faces = detector.detect(image)
             found[change].append((faces.boxes, faces.scores))
-    print("| change | easy | medium | hard |\n| --- | ---: | ---: | ---: |")
-    for change, results in found.items():
-        numbers, _ = evaluate_wider.score([truth[name] for name in names], results)
-        aps = (f"{row['ap']:.3f}" if row["faces"] else "-" for row in numbers.values())
-        print(f"| {change} | {' | '.join(aps)} |")
+    scores = {change: evaluate_wider.score([truth[name] for name in names], results)[0]
+              for change, results in found.items()}
+    print(benchmark.markdown(["change", *wider_truth.SETS],
+                             {change: benchmark.aps(numbers) for change, numbers in scores.items()}))
 
 
 if __name__ == "__main__":

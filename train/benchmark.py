@@ -119,3 +119,15 @@ def read_faces(path):
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: does not hold box, score and {len(POINTS)} landmarks of every face ({error}); write "
                         "it with `test.py --json`") from None
+
+
+def aps(sets):
+    """Numbers of evaluate_wider.py, {set: {"ap": ...}} -> [AP of each set, NaN where it has no face]."""
+    return [np.nan if numbers["ap"] is None else numbers["ap"] for numbers in sets.values()]
+
+
+def markdown(head, rows):
+    """A markdown table: head [column], rows {name: [number or NaN]}, numbers with three decimals."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    lines += [[name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values)] for name, values in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -26,29 +26,22 @@ from train.wider_truth import SETS, read_truth  # noqa: E402
 TRUTH = "eval_tools/ground_truth"
 
 
-def choose(truth, args):
-    """The photos to score, event/photo; UserError where there are none, or a listed one is not of val."""
-    if args.list:
+def choose(truth, folder, suffix=".jpg", listed=None):
+    """The photos to score, event/photo: those listed, else those that the folder holds; UserError where there are none,
+    or a listed one is not of val."""
+    if listed:
         names = []
-        for number, line in annotations.text_lines(args.list):
+        for number, line in annotations.text_lines(listed):
             names.append(line.replace("\\", "/").removesuffix(".jpg"))
             if names[-1] not in truth:
-                raise UserError(f"{args.list}:{number}: {line} is no photo of WIDER FACE val; write event/photo.jpg, "
+                raise UserError(f"{listed}:{number}: {line} is no photo of WIDER FACE val; write event/photo.jpg, "
                                 "one a line")
-    elif args.all:
-        names = list(truth)
     else:
-        names = [name for name in truth if source(args, name).is_file()]
+        names = [name for name in truth if (folder / f"{name}{suffix}").is_file()]
     if not names:
-        where = args.list or args.results or args.images
-        raise UserError(f"{where}: not one photo of WIDER FACE val there; check the name of the "
-                        + ("list" if args.list else "folder, which holds a folder for each event"))
+        raise UserError(f"{listed or folder}: not one photo of WIDER FACE val there; check the name of the "
+                        + ("list" if listed else "folder, which holds a folder for each event"))
     return list(dict.fromkeys(names))
-
-
-def source(args, name):
-    """The file that tells what is in this photo: the photo, or its result file."""
-    return args.results / f"{name}.txt" if args.results else args.images / f"{name}.jpg"
 
 
 def detect(names, args):
@@ -94,7 +87,8 @@ def main(args):
     benchmark.require("scipy", "matplotlib")
     args.images = args.images or args.data / annotations.WIDER_VAL_IMAGES
     truth = read_truth(args.truth or args.data / TRUTH)
-    names = choose(truth, args)
+    where = (args.results, ".txt") if args.results else (args.images, ".jpg")
+    names = list(truth) if args.all else choose(truth, *where, args.list)
     print(f"{len(names):,} of the {len(truth):,} photos of WIDER FACE val")
     if not args.results:
         detect(names, args)
