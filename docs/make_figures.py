@@ -1,7 +1,7 @@
 """Draws the figures of docs/mtcnn.md.
 
 reads    picture/astronaut.jpg, mosaic.jpg; <model>/pnet.npz, rnet.npz, onet.npz; docs/logs/<size>.csv, the log.csv
-         of the trainings that gave these weights; the drawn sample in <sample>, which is made where it is missing
+         of long trainings that led to these weights; the drawn sample in <sample>, which is made where it is missing
 writes   <out>/*.jpg and training.png, each under 150 KB, the same bytes for the same files and versions
 needs    pip install -r requirements-eval.txt
 """
