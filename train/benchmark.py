@@ -129,5 +129,6 @@ def aps(sets):
 def markdown(head, rows):
     """A markdown table: head [column], rows {name: [number or NaN]}, numbers with three decimals."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    lines += [[name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values)] for name, values in rows.items()]
+    for name, values in rows.items():
+        lines.append([name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
