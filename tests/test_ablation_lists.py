@@ -6,11 +6,12 @@ from collections import Counter
 import pytest
 
 from config import MODEL
-from detection import boxes as bx, images
+from detection import UserError, boxes as bx, images
 from preprocess import annotations, samples
 from train import ablation_lists
 
 KINDS = ("positive", "part", "negative")
+MIN_FACE = 24       # px, of the mining: not the default
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def mined(script, sample, tmp_path_factory):
     target = data / source.relative_to(sample)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(lines) + "\n")
-    script("preprocess/gen_hard_example.py", 12, "--data", data, "--work", data)
+    script("preprocess/gen_hard_example.py", 12, "--data", data, "--work", data, "--min-face", MIN_FACE)
     shutil.copyfile(data / "24" / "positive.txt", data / "24" / "landmark.txt")
     return Namespace(size=24, data=data, work=data, model=MODEL)
 
@@ -70,6 +71,17 @@ def test_invalid_faces_give_samples_in_their_photos_alone(mined, tmp_path):
     for kind in KINDS:
         for line in (before[kind] - after[kind]) + (after[kind] - before[kind]):
             assert samples.photo_of(line) in invalid
+    smallest = [min(bx.shorter_side(samples.parse(line).crop[None])[0] for line in lists["negative"])
+                for lists in (before, after)]
+    assert min(smallest) > MIN_FACE / 2       # mined as the others were
+
+
+def test_lists_that_do_not_tell_how_they_were_mined_are_refused(mined, tmp_path):
+    args = Namespace(**{**vars(mined), "work": tmp_path / "work"})
+    shutil.copytree(mined.work / "24", args.work / "24")
+    (args.work / "24" / "mined.json").unlink()
+    with pytest.raises(UserError, match="mined.json: does not tell"):
+        ablation_lists.write("invalid faces are truth", args, tmp_path / "out")
 
 
 def test_every_event_gives_as_many_negatives(mined, tmp_path):

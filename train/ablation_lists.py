@@ -1,7 +1,7 @@
 """The changes of train/ablation.py that are in the lists of samples, not in the training.
 
 Each takes lists {kind: [line]} of positives, parts and negatives, and the script's arguments, and changes the lists in
-place. `write` makes them and their records once, for all seeds; the landmark list stays as it is.
+place. `write` makes them once, for all seeds; the landmark list stays as it is.
 """
 import dataclasses
 import os
@@ -9,10 +9,10 @@ from collections import defaultdict
 
 import numpy as np
 
-from config import CASCADE, MINING_MIN_FACE, SEED
-from detection import boxes as bx, images
-from preprocess import annotations, datasets, gen_hard_example, samples
-from preprocess.step import write_text
+from config import SEED
+from detection import UserError, boxes as bx, images
+from preprocess import datasets, gen_hard_example, lists as list_steps, samples
+from preprocess.step import Step, read_manifest, write_text
 
 
 def border_not_mined(lists, args):
@@ -31,17 +31,22 @@ def border_not_mined(lists, args):
 
 
 def invalid_as_truth(lists, args):
-    """Defect of both ancestors: faces that the official list marks as invalid are truth. Mines their photos again."""
+    """Defect of both ancestors: faces that the official list marks as invalid are truth. Mines their photos again, as
+    mined.json says that the others were."""
+    manifest = args.work / str(args.size) / "mined.json"
+    mined = read_manifest(manifest)
+    if mined is None:
+        raise UserError(f"{manifest}: does not tell how the lists were mined; mine them again (gen_hard_example.py)")
+    how = mined["depends"]["options"]
     photos, _ = datasets.training(args.data)
     wrong = {}
     for photo in photos:
         usable = photo.invalid & (bx.shorter_side(photo.boxes) > 0)
         if usable.any():
             wrong[photo.path] = dataclasses.replace(photo, invalid=photo.invalid & ~usable)
-    before = [stage for stage in CASCADE if stage.size < args.size]
-    cascade = args.model, MINING_MIN_FACE, tuple(stage.mining_threshold for stage in before), len(before)
+    cascade = args.model, how["min_face"], tuple(how["thresholds"]), len(how["thresholds"])
     draw = gen_hard_example.Draw(args.data, cascade, args.size, gen_hard_example.negatives_per_photo(photos),
-                                 gen_hard_example.tries_per_face(photos), SEED)
+                                 gen_hard_example.tries_per_face(photos), how["seed"])
     for kind, lines in lists.items():
         lists[kind] = [line for line in lines if samples.photo_of(line) not in wrong]
     for photo in wrong.values():
@@ -67,17 +72,18 @@ CHANGES = {
 
 
 def write(change, args, folder):
-    """Writes the lists with this change to `folder`, unless they are there, for preprocess/gen_tfrecords.py."""
-    done = folder / "negative.txt"      # the last
-    if done.is_file():
-        return
-    source = args.work / str(args.size)
-    lists = {kind: (source / f"{kind}.txt").read_text(encoding="utf-8").splitlines(keepends=True)
-             for kind in gen_hard_example.KINDS}
-    CHANGES[change](lists, args)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "landmark.txt").unlink(missing_ok=True)
-    (folder / "landmark.txt").symlink_to((source / "landmark.txt").resolve())
-    for kind, lines in lists.items():
-        write_text(folder / f"{kind}.txt", "".join(lines))
-        print(f"{folder / kind}.txt: {len(lines):,} samples")
+    """Writes the lists with this change to `folder`, where that is not done, for preprocess/gen_tfrecords.py."""
+    source, kinds = args.work / str(args.size), gen_hard_example.KINDS
+    paths = [source / f"{kind}.txt" for kind in kinds]
+    run = Step(folder, "changed", paths, {"change": change})
+    report = run.finished()
+    if report is None:
+        lists = {kind: path.read_text(encoding="utf-8").splitlines(keepends=True) for kind, path in zip(kinds, paths)}
+        CHANGES[change](lists, args)
+        for kind, lines in lists.items():
+            write_text(run.part(f"{kind}.txt"), "".join(lines))
+        report = run.finish([path.name for path in paths], {kind: len(lines) for kind, lines in lists.items()})
+    list_steps.announce(report, kinds, folder)
+    link = folder / "landmark.txt"
+    if not link.is_symlink():
+        link.symlink_to((source / link.name).resolve())
