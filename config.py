@@ -63,6 +63,8 @@ class Stage:
 FACIAL_POINTS = ("left eye", "right eye", "nose", "left mouth", "right mouth")      # as seen; mouth: corners: [paper]
 POINTS = FACIAL_POINTS              # what the nets find, in the order of lists and results; others: docs/mtcnn.md
 MIRROR_ORDER = (1, 0, 2, 4, 3)      # which of POINTS, counted from 0, each becomes in a mirror
+POINTS_BOX = 0.69, 0.06             # the box of a face in the landmark lists, in sides of the square that is detected:
+                                    # side, how far its centre is below; medians of the train photos: [ours]
 
 HEADS = {"face": 2, "box": 4, "landmark": 2 * len(POINTS)}      # outputs a window: [paper]
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]
@@ -105,7 +107,7 @@ MAX_PIXELS = 1 << 28                # of a picture file, unless OPENCV_IO_MAX_IM
 MIN_FACE_SIZE = 20                  # px: [paper]
 PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
-VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box and points: [ours]
+VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
 CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; then layers stay in the cache: [ours]
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]

@@ -175,8 +175,13 @@ def decode_points(relative, crops):
 
 def square(boxes):
     """Boxes (N, 4) -> squares (N, 4) around the same centres, with the longer side."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = longer_side(boxes)[:, None] / 2
+    return inner(boxes, 1, 0)
+
+
+def inner(boxes, side, below):
+    """Boxes (N, 4) -> squares (N, 4) of `side` of their longer side, the centre lower by `below` of it."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer_side(boxes)[:, None] * np.float32([0, below])
+    half = longer_side(boxes)[:, None] * (side / 2)
     return np.hstack([centre - half, centre + half]).astype(np.float32)
 
 

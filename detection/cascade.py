@@ -3,8 +3,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, PYRAMID_FACTOR,
-                    VOTE_IOU)
+from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, POINTS_BOX,
+                    PYRAMID_FACTOR, VOTE_IOU)
 from detection import boxes as bx
 from detection import canvas
 from detection import images as im
@@ -113,26 +113,34 @@ class Detector:
         return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces in found]
 
     def _output(self, halved, proposals) -> list[Faces]:
-        """O-Net on R-Net's boxes: boxes corrected, points, NMS by the overlap with the smaller box, box voting."""
-        return [self._elect(faces) for faces in self._run(2, halved, proposals)]
+        """O-Net on R-Net's boxes: boxes corrected, NMS by the overlap with the smaller box, box voting, points."""
+        return [self._look_again(image, self._elect(faces))
+                for image, faces in zip(halved, self._run(2, halved, proposals))]
 
     def _elect(self, found):
-        """Faces with their neighbours -> one a face, its box and points voted by them."""
+        """Faces with their neighbours -> one a face, its box voted by them."""
         keep = bx.nms(found.boxes, found.scores, CASCADE[2].nms, bx.minimum_overlap)
-        values = np.hstack([found.boxes, found.landmarks.reshape(len(found), 2 * len(POINTS))])
-        voted = bx.vote(values, found.boxes, found.scores, keep, VOTE_IOU)                          # (K, 4 + 2P)
-        return Faces(voted[:, :4], found.scores[keep], voted[:, 4:].reshape(-1, len(POINTS), 2))
+        return Faces(bx.vote(found.boxes, found.boxes, found.scores, keep, VOTE_IOU), found.scores[keep])
+
+    def _look_again(self, halved, faces):
+        """O-Net on the part of each face that it learned the points on -> the Faces with their points."""
+        windows = bx.windows(bx.inner(faces.boxes, *POINTS_BOX))
+        *_, points = self._answers(2, halved, windows)
+        return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 
     def _run(self, index, halved, proposals):
         """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected."""
         return [self._run_one(index, *pair) for pair in zip(halved, proposals)]
 
     def _run_one(self, index, halved, proposals):
-        windows, size = bx.windows(proposals.boxes), CASCADE[index].size
-        parts = [self.nets[index](im.crop_halved(halved, windows[i:i + CROPS], size))
-                 for i in range(0, max(len(windows), 1), CROPS)]
-        face, offsets, *points = (np.concatenate(heads) for heads in zip(*parts))      # (N, 2), (N, 4), [(N, 2P)]
+        windows = bx.windows(proposals.boxes)
+        face, offsets, *_ = self._answers(index, halved, windows)
         keep = np.nonzero(face[:, 1] >= self.thresholds[index])[0]
-        landmarks = bx.decode_points(points[0][keep], windows[keep]) if points else bx.empty(0, len(POINTS), 2)
-        scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if points else face[keep, 1]
-        return Faces(bx.decode(offsets[keep], windows[keep]), scores, landmarks)
+        scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if index == 2 else face[keep, 1]
+        return Faces(bx.decode(offsets[keep], windows[keep]), scores)
+
+    def _answers(self, index, halved, windows):
+        """Net `index` on windows (N, 4) of an image -> its heads, (N, c) each."""
+        parts = [self.nets[index](im.crop_halved(halved, windows[i:i + CROPS], CASCADE[index].size))
+                 for i in range(0, max(len(windows), 1), CROPS)]
+        return [np.concatenate(heads) for heads in zip(*parts)]
