@@ -123,9 +123,10 @@ class Detector:
         return Faces(bx.vote(found.boxes, found.boxes, found.scores, keep, VOTE_IOU), found.scores[keep])
 
     def _look_again(self, halved, faces):
-        """O-Net on the part of each face that it learned the points on -> the Faces with their points."""
+        """O-Net on the part of each face that it learned the points on, as it is and mirrored -> Faces with points."""
         windows = bx.windows(bx.inner(faces.boxes, *POINTS_BOX))
-        *_, points = self._answers(2, halved, windows)
+        points, mirrored = (self._answers(2, halved, windows, change)[-1] for change in (np.asarray, im.mirror))
+        points = (points + mirrored @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 
     def _run(self, index, halved, proposals):
@@ -139,8 +140,8 @@ class Detector:
         scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if index == 2 else face[keep, 1]
         return Faces(bx.decode(offsets[keep], windows[keep]), scores)
 
-    def _answers(self, index, halved, windows):
-        """Net `index` on windows (N, 4) of an image -> its heads, (N, c) each."""
-        parts = [self.nets[index](im.crop_halved(halved, windows[i:i + CROPS], CASCADE[index].size))
+    def _answers(self, index, halved, windows, change=np.asarray):
+        """Net `index` on windows (N, 4) of an image, their crops changed -> its heads, (N, c) each."""
+        parts = [self.nets[index](change(im.crop_halved(halved, windows[i:i + CROPS], CASCADE[index].size)))
                  for i in range(0, max(len(windows), 1), CROPS)]
         return [np.concatenate(heads) for heads in zip(*parts)]

@@ -122,6 +122,11 @@ def test_square_keeps_the_centre_and_the_longer_side(rng):
         np.testing.assert_allclose(squares[:, axis + 2] - squares[:, axis], bx.longer_side(boxes), rtol=1e-4)
 
 
+def test_inner_is_a_square_of_that_share_of_the_longer_side_and_as_much_lower():
+    boxes = np.float32([[0, 0, 10, 20], [-30, 10, 10, 20]])
+    np.testing.assert_allclose(bx.inner(boxes, 0.5, 0.1), [[0, 7, 10, 17], [-20, 9, 0, 29]])
+
+
 def test_windows_are_square_whole_pixels_near_the_square(rng):
     boxes = np.concatenate([random_boxes(rng, 50), [[5.2, 5.2, 5.3, 5.4]]]).astype(np.float32)
     windows = bx.windows(boxes)
@@ -147,7 +152,7 @@ def test_empty_in_gives_empty_out():
     assert bx.vote(bx.empty(0, 5, 2), none, bx.empty(0), np.zeros(0, int), 0.5).shape == (0, 5, 2)
     nothing = np.zeros(0, int)
     assert bx.grid_nms(nothing, nothing, bx.empty(0), bx.overlapping_cells(12, 2, 0.5)).shape == (0,)
-    for function in (bx.square, bx.windows):
+    for function in (bx.square, bx.windows, lambda boxes: bx.inner(boxes, 0.5, 0.1)):
         assert function(none).shape == (0, 4)
     assert bx.clip(none, 5, 5).shape == bx.encode(none, none).shape == bx.decode(none, none).shape == (0, 4)
     assert bx.encode_points(bx.empty(0, 5, 2), none).shape == (0, 10)

@@ -2,19 +2,22 @@
 import numpy as np
 import pytest
 
-from config import CASCADE
+from config import CASCADE, MIRROR_ORDER
 from detection import Detector, UserError
 from detection import boxes as bx
 from detection import weights
 
-POINTS = np.array([0.3, 0.35, 0.7, 0.35, 0.5, 0.55, 0.35, 0.75, 0.65, 0.75], np.float32)   # within a planted face
+POINTS = np.float32([[0.3, 0.3], [0.7, 0.45], [0.4, 0.55], [0.35, 0.7], [0.65, 0.85]])   # within a planted face
 
 
 def planted(height, width, *faces):
-    """A dark picture with bright squares (x, y, side)."""
+    """A dark picture with squares (x, y, side), bright in blue; their green and red tell how far right and down it is."""
     image = np.full((height, width, 3), 20, np.uint8)
     for x, y, side in faces:
-        image[max(y, 0):y + side, max(x, 0):x + side] = 240
+        down, right = np.mgrid[:side, :side] * 255 / side
+        square = np.stack([np.full((side, side), 240), right, down], axis=-1)[max(-y, 0):, max(-x, 0):]
+        part = image[max(y, 0):y + side, max(x, 0):x + side]
+        part[:] = square[:part.shape[0], :part.shape[1]]
     return image
 
 
@@ -39,25 +42,36 @@ class Proposer:
 class Finder:
     """R-Net's and O-Net's part: finds the bright square in its crop, to the pixel; no face where it touches the edge.
 
-    The box is wider than the square by `margin` of its side, so that the next net sees all of it.
+    The box is wider than the square by `margin` of its side, so that the next net sees all of it. Points are where the
+    colours say, and the upper left corner where the edge of the crop is not all bright: like O-Net's, they are no good
+    on other crops than those that they were learned on.
     """
     def __init__(self, margin, points):
         self.margin, self.points = margin, points
 
     def __call__(self, crops):
-        found = [self.look(crop[..., 0] > 128) for crop in crops]
+        found = [self.look(crop) for crop in crops]
         arrays = [np.array([f[i] for f in found], np.float32).reshape(len(crops), n) for i, n in enumerate((2, 4, 10))]
         return arrays if self.points else arrays[:2]
 
-    def look(self, bright):
+    def look(self, crop):
+        bright = crop[..., 0] > 128
         rows, columns = np.nonzero(bright)
-        edge = bright[[0, -1]].any() or bright[:, [0, -1]].any()
-        if edge or not len(rows):
-            return (0.9, 0.1), np.zeros(4), np.zeros(10)
+        edge = np.concatenate([*bright[[0, -1]], *bright[:, [0, -1]].T])
+        points = self.seen(crop[..., 1:] / 255.0) if edge.all() else np.zeros((5, 2))
+        if edge.any() or not len(rows):
+            return (0.9, 0.1), np.zeros(4), points.ravel()
         box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / len(bright)
         side = box[2:] - box[:2]
-        points = POINTS.reshape(5, 2) * side + box[:2]
         return (0.1, 0.9), box - (0, 0, 1, 1) + np.tile(side, 2) * self.margin * (-1, -1, 1, 1), points.ravel()
+
+    @staticmethod
+    def seen(place):
+        """Where each pixel is in the face (H, W, 2) -> where the points are in the crop (5, 2); left is left as seen."""
+        distance = np.linalg.norm(place[None] - POINTS[:, None, None], axis=-1)                  # (5, H, W)
+        rows, columns = np.unravel_index(distance.reshape(5, -1).argmin(axis=1), distance.shape[1:])
+        points = np.stack([columns + 0.5, rows + 0.5], axis=1) / len(place)
+        return points[list(MIRROR_ORDER)] if place[:, 0, 0].mean() > place[:, -1, 0].mean() else points
 
 
 def detector(**options):
@@ -71,8 +85,19 @@ def test_finds_a_planted_face(face):
     found = detector().detect(planted(200, 310, face))
     assert len(found) == 1
     np.testing.assert_allclose(found.boxes[0], [x, y, x + side, y + side], atol=0.06 * side)
-    np.testing.assert_allclose(found.landmarks[0], POINTS.reshape(5, 2) * side + (x, y), atol=0.06 * side)
+    np.testing.assert_allclose(found.landmarks[0], POINTS * side + (x, y), atol=0.06 * side)
     assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
+
+
+def test_points_come_from_a_second_look_as_it_is_and_mirrored():
+    """A net without symmetry: what it gets wrong on one side, it gets wrong on the other in the mirror."""
+    class OneSided(Finder):
+        def look(self, crop):
+            score, box, points = super().look(crop)
+            return score, box, points + np.tile([0.1, 0], 5)                                     # of the crop's side
+    plain, one_sided = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
+        planted(200, 310, (100, 60, 40))).landmarks for net in (Finder, OneSided))
+    np.testing.assert_allclose(one_sided, plain, atol=1e-3)
 
 
 def test_a_face_across_the_border_is_seen_through_the_padding():
