@@ -117,7 +117,7 @@ CROPS = 1024                        # held at a time, so that thousands of windo
 
 # --- Samples --------------------------------------------------------------------------------------------
 
-POSITIVE_IOU = 0.65                 # at least; with the face, or the best face: [paper]
+POSITIVE_IOU = 0.65                 # at least; with the square of the best face: [paper], square: [ours]
 PART_IOU = 0.4                      # at least: [paper]
 NEGATIVE_IOU = 0.3                  # below: [paper]
 MIN_TRUTH_SIZE = 12                 # px, the longer side; a smaller face is neither truth nor background: [ours]

@@ -221,7 +221,7 @@ def test_the_explanation_gives_the_numbers_of_the_code():
                                                                                             config.DRAWN_ROTATION),
                  f"{config.NEGATIVES_PER_PHOTO} negatives anywhere",
                  f"{config.NEAR_NEGATIVE_TRIES} tries of negatives that touch it and {config.POSITIVE_TRIES} tries",
-                 f"IoU with a face of at least {config.POSITIVE_IOU:g}", f"IoU of at least {config.PART_IOU:g}",
+                 f"IoU with the square of a face of at least {config.POSITIVE_IOU:g}", f"IoU of at least {config.PART_IOU:g}",
                  f"below {config.NEGATIVE_IOU:g}", f"at or above the threshold ({config.PNET.threshold:g})",
                  f"faces under {config.MIN_TRUTH_SIZE} pixels", f"turned by {config.ROTATION:g} degrees",
                  f"the {config.HARD_SHARE:.0%} of".replace("%", " %"), f"momentum {config.MOMENTUM:g}",
@@ -231,7 +231,7 @@ def test_the_explanation_gives_the_numbers_of_the_code():
                  f"{config.HELD_OUT_SHARE:.0%} of the photos".replace("%", " %"), f"factor {config.PYRAMID_FACTOR:g}",
                  f"{config.PNET.epochs} for P-Net, {config.RNET.epochs} for R-Net, {config.ONET.epochs} for O-Net",
                  f"within a level | IoU | {config.LEVEL_NMS:g}", f"across levels | IoU | {config.PNET.nms:g}",
-                 f"by an IoU of {config.VOTE_IOU:g} or more",
+                 f"by an IoU of {config.VOTE_IOU:g} or more", f"{config.POINTS_BOX[0]:g} of the face's longer side",
                  f"R-Net | IoU | {config.RNET.nms:g}", f"smaller box | {config.ONET.nms:g}",
                  f"The default is {config.MIN_FACE_SIZE}. For the smallest faces of WIDER FACE the scripts",
                  f"that measure use {config.BENCHMARK_MIN_FACE['wider']}"):

@@ -33,6 +33,14 @@ def test_label_rule_by_hand():
         assert samples.label(shifted(dx), face, bx.empty(0, 4))[0] == [label], dx
 
 
+def test_a_narrow_face_is_positive_in_the_window_that_detecting_gives_it():
+    """A profile, 50 x 100 px: the square around it has an IoU of 0.5 with the box itself."""
+    profile = np.array([[25, 0, 75, 100]], np.float32)
+    labels, best = samples.label(bx.windows(profile), profile, bx.empty(0, 4))
+    assert labels == [POSITIVE]
+    np.testing.assert_array_equal(best, profile)
+
+
 def test_the_best_face_decides():
     labels, best = samples.label(shifted(0), np.concatenate([shifted(60), shifted(10)]), bx.empty(0, 4))
     assert labels == [POSITIVE]
