@@ -202,7 +202,7 @@ def scene(sample):
 
 
 def overlap_law(sample):
-    """Crops of each kind around one face, and the bar of the IoU law."""
+    """Crops of each kind around one face, with its square, and the bar of the IoU law."""
     photo, image = scene(sample)
     face = photo.boxes[bx.shorter_side(photo.boxes).argmax()]
     rng = np.random.default_rng(SEED)
@@ -210,11 +210,12 @@ def overlap_law(sample):
     tries = np.concatenate([gen_12net_data.pushed_in(gen_12net_data.around(rng, face, 40), width, height),
                             gen_12net_data.near(rng, face, width, height)])
     labels, _ = samples.label(tries, photo.boxes, bx.empty(0, 4))
-    overlap = bx.iou(tries, face[None])[:, 0]
+    square = bx.square(face[None])
+    overlap = bx.iou(tries, square)[:, 0]
     factor, parts = 300 / height, []
     for kind, value in (("positive", POSITIVE), ("part", PART), ("negative", NEGATIVE)):
         chosen = np.nonzero(labels == value)[0][:3]
-        part, moved = scaled(image, np.concatenate([face[None], tries[chosen]]), factor)
+        part, moved = scaled(image, np.concatenate([square, tries[chosen]]), factor)
         frame(frame(part, moved[:1], WHITE, 3), moved[1:], COLOURS[value], 2)
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
     row = beside(*parts)
@@ -225,7 +226,7 @@ def overlap_law(sample):
         cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), colour, -1)
         write(bar, text, (x1 + x2) // 2 - 4 * len(text), 36)
         write(bar, f"{low:g}", x1 - 8, 62)
-    return below(row, write(write(bar, "1", right - 4, 62), "IoU of crop and face (white)", left, 14, 0.45))
+    return below(row, write(write(bar, "1", right - 4, 62), "IoU of crop and square of the face (white)", left, 14, 0.45))
 
 
 def drawn_samples(sample):

@@ -61,9 +61,9 @@ def label(crops, truth, ignored):
     """Crops (N, 4), true faces (M, 4), faces that do not count (K, 4) -> labels (N,), best faces (N, 4).
 
     Positive from POSITIVE_IOU with the square of the best face, part from PART_IOU, negative below NEGATIVE_IOU if
-    ignored faces cover less than that of the crop too; NO_LABEL else. Where there is no true face the best one is zeros.
-    The square, because the nets meet squares of the longer side: one of a face 1.6 times as high as wide has an IoU of
-    0.62 with the face itself, so what is met of a profile would be no positive, as in [paper].
+    ignored faces cover less than that of the crop too; NO_LABEL else. The best face is zeros where there is none.
+    The square, because the nets meet squares of the longer side: one of a face 1.6 times as high as wide has an IoU
+    of 0.62 with the face itself, so what is met of a profile would be no positive, as in [paper].
     """
     truth = np.concatenate([truth, bx.empty(1, 4)])     # a face without area, so that there always is a best one
     overlap = bx.iou(crops, bx.square(truth))           # (N, M + 1)
