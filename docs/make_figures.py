@@ -226,7 +226,8 @@ def overlap_law(sample):
         cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), colour, -1)
         write(bar, text, (x1 + x2) // 2 - 4 * len(text), 36)
         write(bar, f"{low:g}", x1 - 8, 62)
-    return below(row, write(write(bar, "1", right - 4, 62), "IoU of crop and square of the face (white)", left, 14, 0.45))
+    write(write(bar, "1", right - 4, 62), "IoU of crop and square of the face (white)", left, 14, 0.45)
+    return below(row, bar)
 
 
 def drawn_samples(sample):

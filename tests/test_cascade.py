@@ -11,7 +11,7 @@ POINTS = np.float32([[0.3, 0.3], [0.7, 0.45], [0.4, 0.55], [0.35, 0.7], [0.65, 0
 
 
 def planted(height, width, *faces):
-    """A dark picture with squares (x, y, side), bright in blue; their green and red tell how far right and down it is."""
+    """A dark picture with squares (x, y, side), bright in blue; green and red tell how far right and down one is."""
     image = np.full((height, width, 3), 20, np.uint8)
     for x, y, side in faces:
         down, right = np.mgrid[:side, :side] * 255 / side
@@ -71,7 +71,8 @@ class Finder:
         distance = np.linalg.norm(place[None] - POINTS[:, None, None], axis=-1)                  # (5, H, W)
         rows, columns = np.unravel_index(distance.reshape(5, -1).argmin(axis=1), distance.shape[1:])
         points = np.stack([columns + 0.5, rows + 0.5], axis=1) / len(place)
-        return points[list(MIRROR_ORDER)] if place[:, 0, 0].mean() > place[:, -1, 0].mean() else points
+        mirrored = place[:, 0, 0].mean() > place[:, -1, 0].mean()
+        return points[list(MIRROR_ORDER)] if mirrored else points
 
 
 def detector(**options):

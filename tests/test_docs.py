@@ -231,7 +231,8 @@ def test_the_explanation_gives_the_numbers_of_the_code():
                  f"{config.HELD_OUT_SHARE:.0%} of the photos".replace("%", " %"), f"factor {config.PYRAMID_FACTOR:g}",
                  f"{config.PNET.epochs} for P-Net, {config.RNET.epochs} for R-Net, {config.ONET.epochs} for O-Net",
                  f"within a level | IoU | {config.LEVEL_NMS:g}", f"across levels | IoU | {config.PNET.nms:g}",
-                 f"by an IoU of {config.VOTE_IOU:g} or more", f"{config.POINTS_BOX[0]:g} of the face's longer side",
+                 f"by an IoU of {config.VOTE_IOU:g} or more",
+                 f"{config.POINTS_BOX[0]:g} of the face's longer side",
                  f"R-Net | IoU | {config.RNET.nms:g}", f"smaller box | {config.ONET.nms:g}",
                  f"The default is {config.MIN_FACE_SIZE}. For the smallest faces of WIDER FACE the scripts",
                  f"that measure use {config.BENCHMARK_MIN_FACE['wider']}"):
