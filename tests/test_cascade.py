@@ -67,7 +67,7 @@ class Finder:
 
     @staticmethod
     def seen(place):
-        """Where each pixel is in the face (H, W, 2) -> where the points are in the crop (5, 2); left is left as seen."""
+        """Where each pixel is in the face (H, W, 2) -> where the points are in the crop (5, 2); left as seen."""
         distance = np.linalg.norm(place[None] - POINTS[:, None, None], axis=-1)                  # (5, H, W)
         rows, columns = np.unravel_index(distance.reshape(5, -1).argmin(axis=1), distance.shape[1:])
         points = np.stack([columns + 0.5, rows + 0.5], axis=1) / len(place)
