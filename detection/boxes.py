@@ -180,8 +180,9 @@ def square(boxes):
 
 def inner(boxes, side, below):
     """Boxes (N, 4) -> squares (N, 4) of `side` of their longer side, the centre lower by `below` of it."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer_side(boxes)[:, None] * np.float32([0, below])
-    half = longer_side(boxes)[:, None] * (side / 2)
+    longer = longer_side(boxes)[:, None]
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer * np.float32([0, below])
+    half = longer * (side / 2)
     return np.hstack([centre - half, centre + half]).astype(np.float32)
 
 

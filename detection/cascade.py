@@ -124,9 +124,9 @@ class Detector:
 
     def _look_again(self, halved, faces):
         """O-Net on the part of each face that it learned the points on, as it is and mirrored -> Faces with points."""
-        windows = bx.windows(bx.inner(faces.boxes, *POINTS_BOX))
-        points, mirrored = (self._answers(2, halved, windows, change)[-1] for change in (np.asarray, im.mirror))
-        points = (points + mirrored @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT) / 2
+        windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[2]
+        points = np.concatenate([net(crops)[-1] + net(im.mirror(crops))[-1] @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT
+                                 for crops in self._crops(2, halved, windows)]) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 
     def _run(self, index, halved, proposals):
@@ -135,13 +135,14 @@ class Detector:
 
     def _run_one(self, index, halved, proposals):
         windows = bx.windows(proposals.boxes)
-        face, offsets, *_ = self._answers(index, halved, windows)
+        parts = map(self.nets[index], self._crops(index, halved, windows))
+        face, offsets, *_ = (np.concatenate(heads) for heads in zip(*parts))                    # (N, 2), (N, 4)
         keep = np.nonzero(face[:, 1] >= self.thresholds[index])[0]
         scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if index == 2 else face[keep, 1]
         return Faces(bx.decode(offsets[keep], windows[keep]), scores)
 
-    def _answers(self, index, halved, windows, change=np.asarray):
-        """Net `index` on windows (N, 4) of an image, their crops changed -> its heads, (N, c) each."""
-        parts = [self.nets[index](change(im.crop_halved(halved, windows[i:i + CROPS], CASCADE[index].size)))
-                 for i in range(0, max(len(windows), 1), CROPS)]
-        return [np.concatenate(heads) for heads in zip(*parts)]
+    @staticmethod
+    def _crops(index, halved, windows):
+        """What net `index` sees of windows (N, 4) of an image, at most CROPS at a time; once, if there is none."""
+        for i in range(0, max(len(windows), 1), CROPS):
+            yield im.crop_halved(halved, windows[i:i + CROPS], CASCADE[index].size)
