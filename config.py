@@ -82,7 +82,7 @@ RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=12, learning_rate=0.05,
-    loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
+    loss_weights={"face": 1.0, "box": 2.0, "landmark": 0.5},
     threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, occlusion=0.1,
     odds=3.0)
 ONET = Stage(
@@ -90,7 +90,7 @@ ONET = Stage(
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
-    loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
+    loss_weights={"face": 1.0, "box": 2.0, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.1,
     precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
@@ -118,7 +118,8 @@ CROPS = 1024                        # held at a time, so that thousands of windo
 # --- Samples --------------------------------------------------------------------------------------------
 
 POSITIVE_IOU = 0.65                 # at least; with the square of the best face: [paper], square: [ours]
-PART_IOU = 0.4                      # at least: [paper]
+PART_IOU = 0.3                      # at least; at 0.4, as in [paper], boxes are not learnt from windows that lie as
+                                    # far off as P-Net's and R-Net's often do (model/RUNS.md): [ours]
 NEGATIVE_IOU = 0.3                  # below: [paper]
 MIN_TRUTH_SIZE = 12                 # px, the longer side; a smaller face is neither truth nor background: [ours]
 MIN_MEASURED_SIZE = 20              # px, the shorter side; of the faces that recall is measured on: [ours]
@@ -160,6 +161,7 @@ WARM_UP = 0.05                      # of all steps, in which the rate rises from
 MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
+BOX_GIOU = 0.1                      # times 1 - GIoU beside the squared error of a box: [ours]
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
 JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.8,   # grey levels; shares: [ours], near [A]'s
           "tint": 24.0}                                            # grey levels, of each channel: [ours]

@@ -17,8 +17,9 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, ONET, PART, PICTURE,  # noqa: E402
-                    PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, PYRAMID_FACTOR)
+from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, NEGATIVE_IOU, ONET, PART,  # noqa: E402
+                    PART_IOU, PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, POSITIVE_IOU,
+                    PYRAMID_FACTOR)
 from detection import Detector, boxes as bx, canvas, images  # noqa: E402
 from detection.draw import BOX, DROPPED, POINT, explain  # noqa: E402
 from preprocess import annotations, gen_12net_data, gen_landmark_aug, samples  # noqa: E402
@@ -220,8 +221,8 @@ def overlap_law(sample):
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
     row = beside(*parts)
     bar, left, right = blank(row.shape[1], 70), 30, row.shape[1] - 30
-    for low, high, text, colour in ((0, 0.3, "negative", DROPPED), (0.3, 0.4, "not used", GRAY),
-                                    (0.4, 0.65, "part", AMBER), (0.65, 1, "positive", BOX)):
+    for low, high, text, colour in ((0, NEGATIVE_IOU, "negative", DROPPED), (PART_IOU, POSITIVE_IOU, "part", AMBER),
+                                    (POSITIVE_IOU, 1, "positive", BOX)):
         x1, x2 = (round(left + v * (right - left)) for v in (low, high))
         cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), colour, -1)
         write(bar, text, (x1 + x2) // 2 - 4 * len(text), 36)

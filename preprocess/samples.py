@@ -19,7 +19,7 @@ from config import (CASCADE, HEADS, HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IO
                     POSITIVE_IOU, SEED)
 from detection import boxes as bx
 
-NO_LABEL = 9    # too near to a face for a negative, too far for a part; or over a face that does not count
+NO_LABEL = 9    # over a face that does not count; or between negative and part, where those leave a gap
 
 
 class Sample(NamedTuple):

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from config import MODEL
+from config import MODEL, PART_IOU
 from detection import UserError, boxes as bx, images
 from preprocess import annotations, samples
 from train import ablation_lists
@@ -57,6 +57,32 @@ def test_border_windows_are_left_out_and_only_they(mined, tmp_path):
                 height, width = images.read(mined.data / sample.photo).shape[:2]
                 x1, y1, x2, y2 = sample.crop.tolist()
                 assert (x1 < 0 or y1 < 0 or x2 > width or y2 > height) == leaves
+
+
+def face_of(sample):
+    return bx.decode(sample.offsets[None], sample.crop[None].astype("f4"))
+
+
+def test_near_parts_are_those_from_0_4_on(mined, tmp_path):
+    before, after = changed("parts from an IoU of 0.4", mined, tmp_path)
+    assert {kind: before[kind] for kind in ("positive", "negative")} == {
+        kind: after[kind] for kind in ("positive", "negative")}
+    assert after["part"] and after["part"] < before["part"]
+    for lines, near in ((after["part"], True), (before["part"] - after["part"], False)):
+        for sample in map(samples.parse, lines):
+            overlap = bx.iou(sample.crop[None].astype("f4"), bx.square(face_of(sample)))[0, 0]
+            assert (overlap >= 0.4) == near
+
+
+def test_labels_of_the_faces_themselves_are_what_a_plain_iou_gives(mined, tmp_path):
+    before, after = changed("labelled by the faces' own boxes", mined, tmp_path)
+    assert before["negative"] == after["negative"] and len(after["positive"]) < len(before["positive"])
+    for kind, low, high in (("positive", 0.65, 1.01), ("part", PART_IOU, 0.65)):
+        assert after[kind]
+        for line in after[kind]:
+            sample = samples.parse(line)
+            assert samples.kind_of(line) == kind
+            assert low <= float(bx.iou(sample.crop[None].astype("f4"), face_of(sample))[0, 0]) < high
 
 
 def test_invalid_faces_give_samples_in_their_photos_alone(mined, tmp_path):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import LANDMARK, NEGATIVE, PART, POSITIVE
+from config import BOX_GIOU, LANDMARK, NEGATIVE, PART, POSITIVE
 from train import losses
 
 LOG2 = np.log(2)
@@ -32,7 +32,22 @@ def test_box_loss_takes_positives_and_parts_only():
     offsets = tf.constant([[0.0] * 4, [1, 1, 1, 1], [5] * 4, [7] * 4])
     targets = tf.constant([[0.5, 0, 0, 0], [0, 1, 1, 3], [0] * 4, [0] * 4])
     kinds = labels(POSITIVE, PART, NEGATIVE, LANDMARK)
-    np.testing.assert_allclose(losses.box(offsets, kinds, targets), (0.25 + 5) / 2, rtol=1e-6)
+    # their boxes, where the crop is the unit square: 0 0 1 1 in 0.5 0 1 1, and 1 1 2 2 in 0 1 2 4
+    lacking = BOX_GIOU * (1 / 2 + 5 / 6)
+    np.testing.assert_allclose(losses.box(offsets, kinds, targets), (0.25 + 5 + lacking) / 2, rtol=1e-6)
+
+
+def test_giou_falls_below_zero_with_the_distance():
+    """Unit squares: the same, half beside each other, touching, one apart and three apart."""
+    shifts = tf.constant([[x, 0, x, 0] for x in (0.0, 0.5, 1, 2, 4)])
+    np.testing.assert_allclose(losses.giou(tf.zeros([5, 4]), shifts), [1, 1 / 3, 0, -1 / 3, -3 / 5], atol=1e-6)
+
+
+def test_boxes_without_an_area_have_a_finite_giou_and_gradient():
+    inside_out = tf.Variable([[1.0, 1, -1, -1], [0, 0, -1, -1]])
+    with tf.GradientTape() as tape:
+        values = losses.giou(inside_out, tf.zeros([2, 4]))
+    assert np.isfinite(values).all() and np.isfinite(tape.gradient(values, inside_out)).all()
 
 
 def test_landmark_loss_takes_landmark_samples_only():
@@ -65,7 +80,8 @@ def test_total_is_the_weighted_sum():
     outputs = {"face": tf.zeros([4, 2]), "box": tf.ones([4, 4]), "landmark": tf.ones([4, 10])}
     batch = (None, labels(POSITIVE, NEGATIVE, PART, LANDMARK), tf.zeros([4, 4]), tf.zeros([4, 10]))
     values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.25})
-    np.testing.assert_allclose(values["total"], LOG2 + 0.5 * 4 + 0.25 * 10, rtol=1e-6)
+    box = 4 + BOX_GIOU * (1 + 2 / 4)      # unit squares that touch at a corner: of the 4 around them they leave 2 free
+    np.testing.assert_allclose(values["total"], LOG2 + 0.5 * box + 0.25 * 10, rtol=1e-6)
 
 
 def test_weight_decay_is_half_the_sum_of_squares():

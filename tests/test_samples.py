@@ -25,10 +25,11 @@ def shifted(dx):
     return np.array([[dx, 0, dx + 100, 100]], np.float32)
 
 
-def test_label_rule_by_hand():
-    face = shifted(0)
-    neither = samples.NO_LABEL      # IoU is (100 - dx) / (100 + dx): 1, 0.653, 0.639, 0.408, 0.399, 0.307, 0.299, 0
-    for dx, label in [(0, POSITIVE), (21, POSITIVE), (22, PART), (42, PART), (43, neither), (53, neither),
+@pytest.mark.parametrize("part_iou, between", [(0.3, PART), (0.4, samples.NO_LABEL)])
+def test_label_rule_by_hand(monkeypatch, part_iou, between):
+    monkeypatch.setattr(samples, "PART_IOU", part_iou)
+    face = shifted(0)               # IoU is (100 - dx) / (100 + dx): 1, 0.653, 0.639, 0.408, 0.399, 0.307, 0.299, 0
+    for dx, label in [(0, POSITIVE), (21, POSITIVE), (22, PART), (42, PART), (43, between), (53, between),
                       (54, NEGATIVE), (200, NEGATIVE)]:
         assert samples.label(shifted(dx), face, bx.empty(0, 4))[0] == [label], dx
 

@@ -106,27 +106,9 @@ def smooth_labels(size, share=0.1):
     losses.face = face
 
 
-def iou_loss(size):
-    """1 - GIoU beside the squared error: Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019."""
-    from train import losses
-    from preprocess.quiet_tensorflow import tf
-
-    def corners(offsets):
-        return offsets + tf.constant([0.0, 0.0, 1.0, 1.0])         # the crop is the unit square
-
-    def area(boxes):
-        return tf.reduce_prod(tf.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3), axis=1)
-
-    def box(offsets, labels, targets):
-        a, b = corners(offsets), corners(targets)
-        common = tf.concat([tf.maximum(a[:, :2], b[:, :2]), tf.minimum(a[:, 2:], b[:, 2:])], axis=1)
-        around = tf.concat([tf.minimum(a[:, :2], b[:, :2]), tf.maximum(a[:, 2:], b[:, 2:])], axis=1)
-        shared = tf.reduce_prod(tf.maximum(common[:, 2:] - common[:, :2], 0.0), axis=1)
-        union = area(a) + area(b) - shared
-        giou = shared / union - (area(around) - union) / area(around)
-        error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + 0.1 * (1 - giou)
-        return losses.masked_mean(error, losses.mask(labels, config.POSITIVE, config.PART))
-    losses.box = box
+def box_weight(size, share=0.5):
+    """The weight of the box loss: [paper]."""
+    stage(loss_weights={**config.STAGES[size].loss_weights, "box": share})(size)
 
 
 def no_normalisation(size):
@@ -161,9 +143,9 @@ def averaged_weights(size, momentum=0.999):
     loop.Training._end_epoch = end
 
 
-ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),      # before the others load the modules that read them
-             stage(light=0.0, occlusion=0.0, odds=1.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
-             no_normalisation)
+ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0, BOX_GIOU=0.0),      # before others load what reads them
+             stage(light=0.0, occlusion=0.0, odds=1.0), box_weight, offsets_not_mirrored, jpeg_crops,
+             wide_landmark_crops, no_normalisation)
 
 
 def ancestors(size):
@@ -192,7 +174,8 @@ CHANGES = {
     "batches of 768": options("--batch-size", 768),
     "averaged weights": averaged_weights,
     "label smoothing": smooth_labels,
-    "IoU loss": iou_loss,
+    "no IoU loss": constants(BOX_GIOU=0.0),
+    "box loss weighs a quarter": box_weight,
     "bfloat16": options("--precision", "mixed_bfloat16"),
     **dict.fromkeys(ablation_lists.CHANGES, lambda size: None),
 }

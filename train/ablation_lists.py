@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from config import SEED
+from config import KINDS, PART_IOU, POSITIVE_IOU, SEED
 from detection import UserError, boxes as bx, images
 from preprocess import datasets, gen_hard_example, lists as list_steps, samples
 from preprocess.step import Step, read_manifest, write_text
@@ -64,7 +64,29 @@ def events_alike(lists, args):
     lists["negative"] = [lines[i] for lines in events.values() for i in np.resize(rng.permutation(len(lines)), each)]
 
 
+def near_parts_only(lists, args, part_iou=0.4):
+    """As [paper]: parts overlap the face's square by 0.4 at least."""
+    lists["part"] = [line for line in lists["part"] if overlap(line, bx.square)[0] >= part_iou]
+
+
+def labelled_by_faces(lists, args):
+    """As [paper]: positives and parts overlap the face's box itself by so much, and not its square."""
+    overlaps = [(line, *overlap(line, lambda face: face)) for kind in ("positive", "part") for line in lists[kind]]
+    for kind, low, high in (("positive", POSITIVE_IOU, 2), ("part", PART_IOU, POSITIVE_IOU)):
+        lists[kind] = [line.replace(f"\t{label}\t", f"\t{KINDS[kind]}\t", 1) for line, iou, label in overlaps
+                       if low <= iou < high]
+
+
+def overlap(line, shape):
+    """Line of a positive or part -> IoU of its crop with `shape` (boxes (1, 4)) of its face, its label."""
+    sample = samples.parse(line)
+    crop = sample.crop[None].astype(np.float32)
+    return float(bx.iou(crop, shape(bx.decode(sample.offsets[None], crop)))[0, 0]), sample.label
+
+
 CHANGES = {
+    "parts from an IoU of 0.4": near_parts_only,
+    "labelled by the faces' own boxes": labelled_by_faces,
     "border windows not mined": border_not_mined,
     "invalid faces are truth": invalid_as_truth,
     "negatives of all events alike": events_alike,

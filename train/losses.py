@@ -3,7 +3,7 @@
 Which sample counts for which loss, by its label: face, positive 1 and negative 0; box, positive 1 and part -1;
 landmark, landmark -2. Source: [paper], section II-B and II-C.
 """
-from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
+from config import BOX_GIOU, HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
 from preprocess.quiet_tensorflow import tf
 
 
@@ -32,8 +32,26 @@ def hardest(losses, weights):
 
 
 def box(offsets, labels, targets):
-    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum."""
-    return masked_mean(tf.reduce_sum(tf.square(offsets - targets), axis=1), mask(labels, POSITIVE, PART))
+    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum and BOX_GIOU
+    times what the boxes lack of a GIoU of 1."""
+    error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + BOX_GIOU * (1 - giou(offsets, targets))
+    return masked_mean(error, mask(labels, POSITIVE, PART))
+
+
+def giou(a, b):
+    """Offsets of the same crops (B, 4), (B, 4) -> (B,): IoU of their boxes, less the share of the smallest box around
+    both that neither covers, so that boxes that do not touch differ too; at least -1. Source: Rezatofighi et al.,
+    "Generalized Intersection over Union", CVPR 2019.
+    """
+    a, b = (offsets + tf.constant([0.0, 0.0, 1.0, 1.0]) for offsets in (a, b))         # the crop is the unit square
+
+    def area(low, high):
+        return tf.reduce_prod(tf.maximum(high - low, 0.0), axis=1)
+
+    common = area(tf.maximum(a[:, :2], b[:, :2]), tf.minimum(a[:, 2:], b[:, 2:]))
+    around = area(tf.minimum(a[:, :2], b[:, :2]), tf.maximum(a[:, 2:], b[:, 2:]))
+    union = area(a[:, :2], a[:, 2:]) + area(b[:, :2], b[:, 2:]) - common
+    return tf.math.divide_no_nan(common, union) - tf.math.divide_no_nan(around - union, around)
 
 
 def landmark(points, labels, targets):
