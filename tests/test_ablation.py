@@ -15,13 +15,17 @@ def work(tmp_path_factory):
     return folder
 
 
+EPOCHS = 2      # the last is the best, so what averaging changes, at the end, is kept
+
+
 def trained(script, work, out, change):
-    script("train/ablation.py", 24, "--work", work, "--out", out, "--epochs", 4, "--one", change, "--seed", 3)
+    script("train/ablation.py", 24, "--work", work, "--out", out, "--epochs", EPOCHS, "--one", change, "--seed", 3)
     return (out / f"24-{change.replace(' ', '-')}-3" / "rnet.npz").read_bytes()
 
 
 def test_each_change_changes_the_weights_and_none_does_not(script, work, tmp_path):
-    script("train/train.py", 24, "--work", work, "--model", tmp_path, "--graph", tmp_path, "--epochs", 4, "--seed", 3)
+    script("train/train.py", 24, "--work", work, "--model", tmp_path, "--graph", tmp_path, "--epochs", EPOCHS, "--seed",
+           3)
     plain = (tmp_path / "rnet.npz").read_bytes()
     found = {change: trained(script, work, tmp_path / "out", change) for change in
              ("none", "boxes not mirrored", "crops through JPEG", "label smoothing", "averaged weights", "no IoU loss",
