@@ -108,6 +108,7 @@ MIN_FACE_SIZE = 20                  # px: [paper]
 PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
+VOTE_TRUST = 8                      # power of the IoU of a window and its box's square, in the weight of its vote: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
 CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; then layers stay in the cache: [ours]
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]

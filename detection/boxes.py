@@ -55,6 +55,12 @@ def iou(a, b):
     return _share(common, area(a)[:, None] + area(b)[None, :] - common)
 
 
+def iou_of_pairs(a, b):
+    """a (N, 4), b (N, 4) -> (N,): intersection over union of each with its fellow."""
+    common = area(np.hstack([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])]))
+    return _share(common, area(a) + area(b) - common)
+
+
 def coverage(a, b):
     """a (N, 4), b (M, 4) -> (N, M): the share of each a that b covers."""
     common = intersection(a, b)
@@ -117,10 +123,10 @@ def grid_nms(rows, columns, scores, near):
     return order[kept[:-1]]
 
 
-def vote(values, boxes, scores, kept, threshold, block=128):
-    """Box voting: values (N, ...) of boxes (N, 4) with scores (N,), indices that `nms` kept (K,) -> (K, ...).
+def vote(values, boxes, weights, kept, threshold, block=128):
+    """Box voting: values (N, ...) of boxes (N, 4) with weights (N,), indices that `nms` kept (K,) -> (K, ...).
 
-    Each is the mean, weighted by score, of the values of its voters: itself, and the boxes that overlap it more than
+    Each is the weighted mean of the values of its voters: itself, and the boxes that overlap it more than
     any other kept one, by an IoU of `threshold` or more. Their errors differ. Source: Gidaris and Komodakis, "Object
     Detection via a Multi-region and Semantic Segmentation-aware CNN Model", ICCV 2015. Takes `block` boxes at a time.
     """
@@ -132,7 +138,7 @@ def vote(values, boxes, scores, kept, threshold, block=128):
         choice[i:i + block] = overlap.argmax(axis=1)
         votes[i:i + block] = overlap.max(axis=1) >= threshold
     choice[kept], votes[kept] = np.arange(len(kept)), 1
-    votes *= np.maximum(scores, 1e-6)
+    votes *= np.maximum(weights, 1e-6)
     voted = np.zeros((len(kept), *values.shape[1:]))
     np.add.at(voted, choice, (values.T * (votes / np.bincount(choice, votes)[choice])).T)
     return voted.astype(np.float32)

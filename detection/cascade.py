@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, POINTS_BOX,
-                    PYRAMID_FACTOR, VOTE_IOU)
+                    PYRAMID_FACTOR, VOTE_IOU, VOTE_TRUST)
 from detection import boxes as bx
 from detection import canvas
 from detection import images as im
@@ -110,17 +110,21 @@ class Detector:
     def _refine(self, halved, proposals) -> list[Faces]:
         """R-Net on the proposals of each image: boxes corrected, NMS."""
         found = self._run(1, halved, proposals)
-        return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces in found]
+        return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces, _ in found]
 
     def _output(self, halved, proposals) -> list[Faces]:
         """O-Net on R-Net's boxes: boxes corrected, NMS by the overlap with the smaller box, box voting, points."""
-        return [self._look_again(image, self._elect(faces))
-                for image, faces in zip(halved, self._run(2, halved, proposals))]
+        return [self._look_again(image, self._elect(*found))
+                for image, found in zip(halved, self._run(2, halved, proposals))]
 
-    def _elect(self, found):
-        """Faces with their neighbours -> one a face, its box voted by them."""
+    def _elect(self, found, windows):
+        """Faces with their neighbours, windows (N, 4) that they were seen in -> one a face, its box voted by them.
+
+        The less a window had to be corrected, the better is its box: votes count by that, too.
+        """
         keep = bx.nms(found.boxes, found.scores, CASCADE[2].nms, bx.minimum_overlap)
-        return Faces(bx.vote(found.boxes, found.boxes, found.scores, keep, VOTE_IOU), found.scores[keep])
+        weights = found.scores * bx.iou_of_pairs(windows, bx.square(found.boxes)) ** VOTE_TRUST
+        return Faces(bx.vote(found.boxes, found.boxes, weights, keep, VOTE_IOU), found.scores[keep])
 
     def _look_again(self, halved, faces):
         """O-Net on the part of each face that it learned the points on, as it is and mirrored -> Faces with points."""
@@ -130,7 +134,7 @@ class Detector:
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 
     def _run(self, index, halved, proposals):
-        """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected."""
+        """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected; their windows."""
         return [self._run_one(index, *pair) for pair in zip(halved, proposals)]
 
     def _run_one(self, index, halved, proposals):
@@ -139,7 +143,7 @@ class Detector:
         face, offsets, *_ = (np.concatenate(heads) for heads in zip(*parts))                    # (N, 2), (N, 4)
         keep = np.nonzero(face[:, 1] >= self.thresholds[index])[0]
         scores = np.sqrt(face[keep, 1] * proposals.scores[keep]) if index == 2 else face[keep, 1]
-        return Faces(bx.decode(offsets[keep], windows[keep]), scores)
+        return Faces(bx.decode(offsets[keep], windows[keep]), scores), windows[keep]
 
     @staticmethod
     def _crops(index, halved, windows):

@@ -9,6 +9,13 @@ def random_boxes(rng, count, span=100):
     return np.hstack([corner, corner + rng.uniform(1, 40, (count, 2))]).astype(np.float32)
 
 
+def test_iou_of_pairs_is_the_diagonal_of_iou(rng):
+    a, b = (np.sort(rng.random((50, 2, 2)), axis=1).reshape(50, 4).astype(np.float32) for _ in range(2))
+    np.testing.assert_array_equal(bx.iou_of_pairs(a, b), bx.iou(a, b).diagonal())
+    assert bx.iou_of_pairs(bx.empty(0, 4), bx.empty(0, 4)).shape == (0,)
+    assert bx.iou_of_pairs(np.float32([[1, 1, 0, 0]]), np.float32([[1, 1, 0, 0]])) == 0
+
+
 def test_neighbours_vote_by_their_scores_and_others_do_not():
     boxes = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]], np.float32)
     scores, kept = np.array([0.9, 0.3, 0.8], np.float32), np.array([0, 2])

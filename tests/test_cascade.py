@@ -2,10 +2,11 @@
 import numpy as np
 import pytest
 
-from config import CASCADE, MIRROR_ORDER
+from config import CASCADE, MIRROR_ORDER, VOTE_TRUST
 from detection import Detector, UserError
 from detection import boxes as bx
 from detection import weights
+from detection.cascade import Faces
 
 POINTS = np.float32([[0.3, 0.3], [0.7, 0.45], [0.4, 0.55], [0.35, 0.7], [0.65, 0.85]])   # within a planted face
 
@@ -99,6 +100,17 @@ def test_points_come_from_a_second_look_as_it_is_and_mirrored():
     plain, one_sided = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
         planted(200, 310, (100, 60, 40))).landmarks for net in (Finder, OneSided))
     np.testing.assert_allclose(one_sided, plain, atol=1e-3)
+
+
+def test_the_less_a_window_had_to_be_corrected_the_more_its_vote_counts():
+    """Two windows of one face, of equal score: one is the square of its box, the other lies a quarter of it beside."""
+    boxes = np.float32([[0, 0, 30, 40], [4, 0, 34, 40]])
+    windows = bx.square(boxes) + np.float32([[0], [10]]) * np.float32([[1, 0, 1, 0]])
+    found = Faces(boxes, np.float32([0.9, 0.9]))
+    box = detector()._elect(found, windows).boxes[0]
+    share = (30 / 50) ** VOTE_TRUST                                     # of the second vote in the first
+    np.testing.assert_allclose(box[0], 4 * share / (1 + share), rtol=1e-4)
+    np.testing.assert_allclose(detector()._elect(found, bx.square(boxes)).boxes[0, 0], 2, rtol=1e-4)
 
 
 def test_a_face_across_the_border_is_seen_through_the_padding():

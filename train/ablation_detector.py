@@ -24,8 +24,14 @@ from train import benchmark, evaluate_wider, wider_truth  # noqa: E402
 
 class NoVoting(Detector):
     """The box of the best window instead of the mean over those near it."""
-    def _elect(self, found):
+    def _elect(self, found, windows):
         return found.take(bx.nms(found.boxes, found.scores, ONET.nms, bx.minimum_overlap))
+
+
+class EqualTrust(Detector):
+    """Votes count by their scores alone, however much their windows had to be corrected."""
+    def _elect(self, found, windows):
+        return super()._elect(found, bx.square(found.boxes))
 
 
 class OwnScore(Detector):
@@ -46,16 +52,18 @@ class CutWindows(Detector):
     of it."""
     def _run_one(self, index, halved, proposals):
         wanted, self.thresholds = self.thresholds, [0] * len(CASCADE)
-        found = super()._run_one(index, halved, proposals)                      # of every window, in order
+        found, windows = super()._run_one(index, halved, proposals)             # of every window, in order
         self.thresholds = wanted
-        windows, (height, width) = bx.windows(proposals.boxes), halved[0].shape[:2]
+        height, width = halved[0].shape[:2]
         boxes = bx.decode(bx.encode(found.boxes, windows), bx.clip(windows, width, height))
         own = found.scores if index == 1 else found.scores ** 2 / proposals.scores
-        return dataclasses.replace(found, boxes=boxes).take(own >= wanted[index])
+        keep = own >= wanted[index]
+        return dataclasses.replace(found, boxes=boxes).take(keep), windows[keep]
 
 
-CHANGES = {"none": Detector, "no box voting": NoVoting, "O-Net's score alone": OwnScore,
-           "candidates under 20 px dropped": NoSmallCandidates, "windows cut at the border": CutWindows}
+CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
+           "O-Net's score alone": OwnScore, "candidates under 20 px dropped": NoSmallCandidates,
+           "windows cut at the border": CutWindows}
 
 
 def main(args):
