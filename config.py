@@ -82,7 +82,7 @@ RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=12, learning_rate=0.05,
-    loss_weights={"face": 1.0, "box": 2.0, "landmark": 0.5},
+    loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
     threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, occlusion=0.1,
     odds=3.0)
 ONET = Stage(
@@ -90,7 +90,7 @@ ONET = Stage(
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
-    loss_weights={"face": 1.0, "box": 2.0, "landmark": 1.0},
+    loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.1,
     precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)

@@ -29,8 +29,8 @@ def test_each_change_changes_the_weights_and_none_does_not(script, work, tmp_pat
     plain = (tmp_path / "rnet.npz").read_bytes()
     found = {change: trained(script, work, tmp_path / "out", change) for change in
              ("none", "boxes not mirrored", "crops through JPEG", "label smoothing", "averaged weights", "no IoU loss",
-              "box loss weighs a quarter", "all face losses count", "no normalisation", "landmark samples are faces",
-              "as the ancestors train")}
+              "box loss weighs four times as much", "all face losses count", "no normalisation",
+              "landmark samples are faces", "as the ancestors train")}
     assert found.pop("none") == plain
     assert len({plain, *found.values()}) == 1 + len(found)
     assert weights.read(tmp_path / "out" / "24-no-IoU-loss-3" / "rnet.npz", RNET)

@@ -106,9 +106,9 @@ def smooth_labels(size, share=0.1):
     losses.face = face
 
 
-def box_weight(size, share=0.5):
-    """The weight of the box loss: [paper]."""
-    stage(loss_weights={**config.STAGES[size].loss_weights, "box": share})(size)
+def box_weight(size, weight=2.0):
+    """More weight for the box loss, as the last round of the weights that ship had it (model/RUNS.md)."""
+    stage(loss_weights={**config.STAGES[size].loss_weights, "box": weight})(size)
 
 
 def no_normalisation(size):
@@ -144,8 +144,8 @@ def averaged_weights(size, momentum=0.999):
 
 
 ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0, BOX_GIOU=0.0),      # before others load what reads them
-             stage(light=0.0, occlusion=0.0, odds=1.0), box_weight, offsets_not_mirrored, jpeg_crops,
-             wide_landmark_crops, no_normalisation)
+             stage(light=0.0, occlusion=0.0, odds=1.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
+             no_normalisation)
 
 
 def ancestors(size):
@@ -175,7 +175,7 @@ CHANGES = {
     "averaged weights": averaged_weights,
     "label smoothing": smooth_labels,
     "no IoU loss": constants(BOX_GIOU=0.0),
-    "box loss weighs a quarter": box_weight,
+    "box loss weighs four times as much": box_weight,
     "bfloat16": options("--precision", "mixed_bfloat16"),
     **dict.fromkeys(ablation_lists.CHANGES, lambda size: None),
 }
