@@ -18,7 +18,7 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
 from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, NEGATIVE_IOU, ONET, PART,  # noqa: E402
-                    PART_IOU, PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, POSITIVE_IOU,
+                    PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, POSITIVE_IOU,
                     PYRAMID_FACTOR)
 from detection import Detector, boxes as bx, canvas, images  # noqa: E402
 from detection.draw import BOX, DROPPED, POINT, explain  # noqa: E402
@@ -210,7 +210,7 @@ def overlap_law(sample):
     height, width = image.shape[:2]
     tries = np.concatenate([gen_12net_data.pushed_in(gen_12net_data.around(rng, face, 40), width, height),
                             gen_12net_data.near(rng, face, width, height)])
-    labels, _ = samples.label(tries, photo.boxes, bx.empty(0, 4))
+    labels, _ = samples.label(tries, photo.boxes, bx.empty(0, 4), PNET.part_iou)
     square = bx.square(face[None])
     overlap = bx.iou(tries, square)[:, 0]
     factor, parts = 300 / height, []
@@ -221,7 +221,7 @@ def overlap_law(sample):
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
     row = beside(*parts)
     bar, left, right = blank(row.shape[1], 70), 30, row.shape[1] - 30
-    for low, high, text, colour in ((0, NEGATIVE_IOU, "negative", DROPPED), (PART_IOU, POSITIVE_IOU, "part", AMBER),
+    for low, high, text, colour in ((0, NEGATIVE_IOU, "negative", DROPPED), (PNET.part_iou, POSITIVE_IOU, "part", AMBER),
                                     (POSITIVE_IOU, 1, "positive", BOX)):
         x1, x2 = (round(left + v * (right - left)) for v in (low, high))
         cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), colour, -1)

@@ -83,7 +83,7 @@ class Draw:
         truth, ignored = annotations.split(photo, MIN_TRUTH_SIZE)
 
         def keep(crops, *wanted):
-            return crops[np.isin(samples.label(crops, truth, ignored)[0], wanted)]
+            return crops[np.isin(samples.label(crops, truth, ignored, PNET.part_iou)[0], wanted)]
 
         chosen = bx.empty(0, 4)
         for _ in range(NEGATIVE_ROUNDS if photo.complete else 0):
@@ -98,13 +98,14 @@ class Draw:
             tries = pushed_in(around(rng, face, POSITIVE_TRIES), width, height)
             chosen.append(keep(tries, POSITIVE, PART))
         crops = np.concatenate(chosen)
-        labels, faces = samples.label(crops, truth, ignored)
+        labels, faces = samples.label(crops, truth, ignored, PNET.part_iou)
         return samples.box_lines(photo.path, crops, labels, faces), {"truth": len(truth), "ignored": len(ignored)}
 
 
 def main(args):
     photos, fingerprints = datasets.training(args.data)
-    run = step.Step(args.work / "12", "12net", [], {"seed": args.seed, "photos": fingerprints}, args.force)
+    options = {"part_iou": PNET.part_iou, "seed": args.seed, "photos": fingerprints}
+    run = step.Step(args.work / "12", "12net", [], options, args.force)
     report = run.finished()
     if report is None:
         report = lists.write(run, Draw(args.data, args.seed), photos, KINDS, args.workers, args.data)

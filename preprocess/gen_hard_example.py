@@ -50,7 +50,7 @@ class Draw:
             return drawn, {"only drawn": 1}
         found = cascade_so_far.detector(*self.cascade).detect(image)      # best first
         crops = bx.windows(found.boxes)
-        labels, faces = samples.label(crops, truth, ignored)
+        labels, faces = samples.label(crops, truth, ignored, STAGES[self.size].part_iou)
         wanted = labels != samples.NO_LABEL
         wanted[np.nonzero(labels == NEGATIVE)[0][self.negatives:]] = False
         best = bx.iou(truth, found.boxes).max(axis=1, initial=0)  # (M,)
@@ -64,7 +64,7 @@ class Draw:
         crops = np.concatenate([around(rng, face, self.tries) for face in truth] or [bx.empty(0, 4)])
         turned = rng.random(len(crops)) < 0.5
         rotations = np.where(turned, np.round(rng.uniform(-DRAWN_ROTATION, DRAWN_ROTATION, len(crops)), 1), 0)
-        labels, faces = samples.label(crops, truth, ignored)
+        labels, faces = samples.label(crops, truth, ignored, STAGES[self.size].part_iou)
         wanted = np.isin(labels, (POSITIVE, PART))
         return samples.box_lines(path, crops[wanted], labels[wanted], faces[wanted], rotations[wanted])
 
@@ -75,7 +75,8 @@ def main(args):
     following = CASCADE[stages]
     photos, fingerprints = datasets.training(args.data)
     nets = [args.model / f"{stage.name}.npz" for stage in CASCADE[:stages]]
-    options = {"thresholds": thresholds, "min_face": min_face, "seed": args.seed, "photos": fingerprints}
+    options = {"thresholds": thresholds, "min_face": min_face, "part_iou": following.part_iou, "seed": args.seed,
+               "photos": fingerprints}
     run = step.Step(args.work / str(following.size), "mined", nets, options, args.force)
     report = run.finished()
     if report is None:

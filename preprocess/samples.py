@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from config import (CASCADE, HEADS, HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IOU, PART, PART_IOU, POINTS, POSITIVE,
-                    POSITIVE_IOU, SEED)
+from config import (CASCADE, HEADS, HELD_OUT_SHARE, KINDS, NEGATIVE, NEGATIVE_IOU, PART, POINTS, POSITIVE, POSITIVE_IOU,
+                    SEED)
 from detection import boxes as bx
 
 NO_LABEL = 9    # over a face that does not count; or between negative and part, where those leave a gap
@@ -57,10 +57,10 @@ def held_out(photo):
     return share_of(photo, "validation") < HELD_OUT_SHARE
 
 
-def label(crops, truth, ignored):
+def label(crops, truth, ignored, part_iou):
     """Crops (N, 4), true faces (M, 4), faces that do not count (K, 4) -> labels (N,), best faces (N, 4).
 
-    Positive from POSITIVE_IOU with the square of the best face, part from PART_IOU, negative below NEGATIVE_IOU if
+    Positive from POSITIVE_IOU with the square of the best face, part from part_iou, negative below NEGATIVE_IOU if
     ignored faces cover less than that of the crop too; NO_LABEL else. The best face is zeros where there is none.
     The square, because the nets meet squares of the longer side: one of a face 1.6 times as high as wide has an IoU
     of 0.62 with the face itself, so what is met of a profile would be no positive, as in [paper].
@@ -71,7 +71,7 @@ def label(crops, truth, ignored):
     over_ignored = bx.coverage(crops, ignored).max(axis=1, initial=0)
     labels = np.full(len(crops), NO_LABEL)
     labels[(best < NEGATIVE_IOU) & (over_ignored < NEGATIVE_IOU)] = NEGATIVE
-    labels[best >= PART_IOU] = PART
+    labels[best >= part_iou] = PART
     labels[best >= POSITIVE_IOU] = POSITIVE
     return labels, truth[overlap.argmax(axis=1)]
 

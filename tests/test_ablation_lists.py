@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from config import MODEL, PART_IOU
+from config import MODEL, RNET
 from detection import UserError, boxes as bx, images
 from preprocess import annotations, samples
 from train import ablation_lists
@@ -77,7 +77,7 @@ def test_near_parts_are_those_from_0_4_on(mined, tmp_path):
 def test_labels_of_the_faces_themselves_are_what_a_plain_iou_gives(mined, tmp_path):
     before, after = changed("labelled by the faces' own boxes", mined, tmp_path)
     assert before["negative"] == after["negative"] and len(after["positive"]) < len(before["positive"])
-    for kind, low, high in (("positive", 0.65, 1.01), ("part", PART_IOU, 0.65)):
+    for kind, low, high in (("positive", 0.65, 1.01), ("part", RNET.part_iou, 0.65)):
         assert after[kind]
         for line in after[kind]:
             sample = samples.parse(line)

@@ -222,7 +222,7 @@ def test_the_explanation_gives_the_numbers_of_the_code():
                  f"{config.NEGATIVES_PER_PHOTO} negatives anywhere",
                  f"{config.NEAR_NEGATIVE_TRIES} tries of negatives that touch it and {config.POSITIVE_TRIES} tries",
                  f"IoU with the square of a face of at least {config.POSITIVE_IOU:g}",
-                 f"IoU of at least {config.PART_IOU:g}",
+                 f"IoU of at least {config.PNET.part_iou:g} (P-Net) or {config.RNET.part_iou:g} (R-Net, O-Net)",
                  f"below {config.NEGATIVE_IOU:g}", f"at or above the threshold ({config.PNET.threshold:g})",
                  f"faces under {config.MIN_TRUTH_SIZE} pixels", f"turned by {config.ROTATION:g} degrees",
                  f"the {config.HARD_SHARE:.0%} of".replace("%", " %"), f"momentum {config.MOMENTUM:g}",

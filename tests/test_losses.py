@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import BOX_GIOU, LANDMARK, NEGATIVE, PART, POSITIVE
+from config import LANDMARK, NEGATIVE, PART, POSITIVE
 from train import losses
 
 LOG2 = np.log(2)
@@ -33,8 +33,10 @@ def test_box_loss_takes_positives_and_parts_only():
     targets = tf.constant([[0.5, 0, 0, 0], [0, 1, 1, 3], [0] * 4, [0] * 4])
     kinds = labels(POSITIVE, PART, NEGATIVE, LANDMARK)
     # their boxes, where the crop is the unit square: 0 0 1 1 in 0.5 0 1 1, and 1 1 2 2 in 0 1 2 4
-    lacking = BOX_GIOU * (1 / 2 + 5 / 6)
-    np.testing.assert_allclose(losses.box(offsets, kinds, targets), (0.25 + 5 + lacking) / 2, rtol=1e-6)
+    lacking = 1 / 2 + 5 / 6
+    for weight in (0, 0.1):
+        expected = (0.25 + 5 + weight * lacking) / 2
+        np.testing.assert_allclose(losses.box(offsets, kinds, targets, weight), expected, rtol=1e-6)
 
 
 def test_giou_falls_below_zero_with_the_distance():
@@ -79,8 +81,8 @@ def test_absent_kinds_cost_nothing_and_give_finite_gradients(kind):
 def test_total_is_the_weighted_sum():
     outputs = {"face": tf.zeros([4, 2]), "box": tf.ones([4, 4]), "landmark": tf.ones([4, 10])}
     batch = (None, labels(POSITIVE, NEGATIVE, PART, LANDMARK), tf.zeros([4, 4]), tf.zeros([4, 10]))
-    values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.25})
-    box = 4 + BOX_GIOU * (1 + 2 / 4)      # unit squares that touch at a corner: of the 4 around them they leave 2 free
+    values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.25}, giou_weight=0.1)
+    box = 4 + 0.1 * (1 + 2 / 4)      # unit squares that touch at a corner: of the 4 around them they leave 2 free
     np.testing.assert_allclose(values["total"], LOG2 + 0.5 * box + 0.25 * 10, rtol=1e-6)
 
 

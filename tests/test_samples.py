@@ -26,24 +26,23 @@ def shifted(dx):
 
 
 @pytest.mark.parametrize("part_iou, between", [(0.3, PART), (0.4, samples.NO_LABEL)])
-def test_label_rule_by_hand(monkeypatch, part_iou, between):
-    monkeypatch.setattr(samples, "PART_IOU", part_iou)
+def test_label_rule_by_hand(part_iou, between):
     face = shifted(0)               # IoU is (100 - dx) / (100 + dx): 1, 0.653, 0.639, 0.408, 0.399, 0.307, 0.299, 0
     for dx, label in [(0, POSITIVE), (21, POSITIVE), (22, PART), (42, PART), (43, between), (53, between),
                       (54, NEGATIVE), (200, NEGATIVE)]:
-        assert samples.label(shifted(dx), face, bx.empty(0, 4))[0] == [label], dx
+        assert samples.label(shifted(dx), face, bx.empty(0, 4), part_iou)[0] == [label], dx
 
 
 def test_a_narrow_face_is_positive_in_the_window_that_detecting_gives_it():
     """A profile, 50 x 100 px: the square around it has an IoU of 0.5 with the box itself."""
     profile = np.array([[25, 0, 75, 100]], np.float32)
-    labels, best = samples.label(bx.windows(profile), profile, bx.empty(0, 4))
+    labels, best = samples.label(bx.windows(profile), profile, bx.empty(0, 4), 0.3)
     assert labels == [POSITIVE]
     np.testing.assert_array_equal(best, profile)
 
 
 def test_the_best_face_decides():
-    labels, best = samples.label(shifted(0), np.concatenate([shifted(60), shifted(10)]), bx.empty(0, 4))
+    labels, best = samples.label(shifted(0), np.concatenate([shifted(60), shifted(10)]), bx.empty(0, 4), 0.3)
     assert labels == [POSITIVE]
     np.testing.assert_array_equal(best, shifted(10))
 
@@ -51,14 +50,14 @@ def test_the_best_face_decides():
 def test_faces_that_do_not_count_are_neither_truth_nor_background():
     none = bx.empty(0, 4)
     inside = np.array([[40, 40, 60, 60]], np.float32)
-    assert samples.label(shifted(0), none, shifted(0))[0] == [samples.NO_LABEL]
-    assert samples.label(inside, none, shifted(0))[0] == [samples.NO_LABEL]      # a crop within an invalid region
-    assert samples.label(shifted(0), none, inside)[0] == [NEGATIVE]              # a speck in a large crop
-    assert samples.label(shifted(200), none, shifted(0))[0] == [NEGATIVE]
+    assert samples.label(shifted(0), none, shifted(0), 0.3)[0] == [samples.NO_LABEL]
+    assert samples.label(inside, none, shifted(0), 0.3)[0] == [samples.NO_LABEL]      # a crop within an invalid region
+    assert samples.label(shifted(0), none, inside, 0.3)[0] == [NEGATIVE]              # a speck in a large crop
+    assert samples.label(shifted(200), none, shifted(0), 0.3)[0] == [NEGATIVE]
 
 
 def test_no_faces_no_crops():
-    labels, best = samples.label(bx.empty(0, 4), bx.empty(0, 4), bx.empty(0, 4))
+    labels, best = samples.label(bx.empty(0, 4), bx.empty(0, 4), bx.empty(0, 4), 0.3)
     assert labels.shape == (0,) and best.shape == (0, 4)
 
 

@@ -143,8 +143,8 @@ def averaged_weights(size, momentum=0.999):
     loop.Training._end_epoch = end
 
 
-ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0, BOX_GIOU=0.0),      # before others load what reads them
-             stage(light=0.0, occlusion=0.0, odds=1.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
+ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),      # before others load what reads them
+             stage(light=0.0, occlusion=0.0, odds=1.0, giou=0.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
              no_normalisation)
 
 
@@ -174,7 +174,7 @@ CHANGES = {
     "batches of 768": options("--batch-size", 768),
     "averaged weights": averaged_weights,
     "label smoothing": smooth_labels,
-    "no IoU loss": constants(BOX_GIOU=0.0),
+    "no IoU loss": stage(giou=0.0),
     "box loss weighs four times as much": box_weight,
     "bfloat16": options("--precision", "mixed_bfloat16"),
     **dict.fromkeys(ablation_lists.CHANGES, lambda size: None),

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from config import KINDS, PART_IOU, POSITIVE_IOU, SEED
+from config import KINDS, POSITIVE_IOU, SEED, STAGES
 from detection import UserError, boxes as bx, images
 from preprocess import datasets, gen_hard_example, lists as list_steps, samples
 from preprocess.step import Step, read_manifest, write_text
@@ -72,7 +72,7 @@ def near_parts_only(lists, args, part_iou=0.4):
 def labelled_by_faces(lists, args):
     """As [paper]: positives and parts overlap the face's box itself by so much, and not its square."""
     overlaps = [(line, *overlap(line, lambda face: face)) for kind in ("positive", "part") for line in lists[kind]]
-    for kind, low, high in (("positive", POSITIVE_IOU, 2), ("part", PART_IOU, POSITIVE_IOU)):
+    for kind, low, high in (("positive", POSITIVE_IOU, 2), ("part", STAGES[args.size].part_iou, POSITIVE_IOU)):
         lists[kind] = [line.replace(f"\t{label}\t", f"\t{KINDS[kind]}\t", 1) for line, iou, label in overlaps
                        if low <= iou < high]
 

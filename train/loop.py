@@ -102,11 +102,14 @@ class Training:
         with tf.GradientTape() as tape:
             outputs = nets.flat(self.model(replicas.share(batch[0]), training=True))
             outputs = replicas.whole(outputs, tf.size(batch[1]))
-            values = losses.all_losses(outputs, batch, self.stage.loss_weights, self.stage.odds)
+            values = self._losses(outputs, batch)
             objective = values["total"] + losses.weight_decay(self.kernels) / self.strategy.num_replicas_in_sync
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(objective, variables), variables)     # adds up the replicas' gradients
         return tf.stack([values[name] for name in REPORTED])
+
+    def _losses(self, outputs, batch):
+        return losses.all_losses(outputs, batch, self.stage.loss_weights, self.stage.odds, self.stage.giou)
 
     @tf.function(reduce_retracing=True)
     def _predict(self, images):
@@ -119,7 +122,7 @@ class Training:
         seen = [(self._predict(batch[0]), batch[1:]) for batch in batches.validation(self.stored, self.parts)]
         outputs = {head: tf.concat([out[head] for out, _ in seen], 0) for head in seen[0][0]}
         targets = [tf.concat(values, 0) for values in zip(*(target for _, target in seen))]
-        values = losses.all_losses(outputs, (None, *targets), self.stage.loss_weights, self.stage.odds)
+        values = self._losses(outputs, (None, *targets))
         return {name: float(values[name]) for name in REPORTED}
 
     def _end_epoch(self, epoch):

@@ -3,7 +3,7 @@
 Which sample counts for which loss, by its label: face, positive 1 and negative 0; box, positive 1 and part -1;
 landmark, landmark -2. Source: [paper], section II-B and II-C.
 """
-from config import BOX_GIOU, HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
+from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
 from preprocess.quiet_tensorflow import tf
 
 
@@ -31,10 +31,10 @@ def hardest(losses, weights):
     return masked_mean(tf.sort(losses * weights, direction="DESCENDING"), chosen)
 
 
-def box(offsets, labels, targets):
-    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum and BOX_GIOU
+def box(offsets, labels, targets, giou_weight=0.0):
+    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum and giou_weight
     times what the boxes lack of a GIoU of 1."""
-    error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + BOX_GIOU * (1 - giou(offsets, targets))
+    error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + giou_weight * (1 - giou(offsets, targets))
     return masked_mean(error, mask(labels, POSITIVE, PART))
 
 
@@ -70,7 +70,7 @@ def weight_decay(kernels):
     return WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
 
 
-def all_losses(outputs, batch, weights, odds=1.0):
+def all_losses(outputs, batch, weights, odds=1.0, giou_weight=0.0):
     """Flat outputs of a net, batch (images, labels, offsets, points) -> name -> loss, with "total", their sum with
     `weights` (head -> weight), and the accuracy.
 
@@ -80,7 +80,7 @@ def all_losses(outputs, batch, weights, odds=1.0):
     _, labels, offsets, points = batch
     logits = outputs["face"] + tf.math.log([odds, 1.0])
     losses = {"face": face(logits, labels),
-              "box": box(outputs["box"], labels, offsets),
+              "box": box(outputs["box"], labels, offsets, giou_weight),
               "landmark": landmark(outputs["landmark"], labels, points)}
     losses["total"] = tf.add_n([weights[name] * losses[name] for name in weights])
     losses["accuracy"] = accuracy(logits, labels)
