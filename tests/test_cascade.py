@@ -102,6 +102,20 @@ def test_points_come_from_a_second_look_as_it_is_and_mirrored():
     np.testing.assert_allclose(one_sided, plain, atol=1e-3)
 
 
+def test_boxes_and_scores_are_the_mean_of_a_window_and_its_mirror_image():
+    """A net without symmetry, as above, for boxes; and one that is sure of the picture as it is alone."""
+    class OneSided(Finder):
+        def look(self, crop):
+            (_, score), box, points = super().look(crop)
+            as_it_is = crop[:, :24, 1].mean() < crop[:, 24:, 1].mean()          # green grows to the right
+            score *= 1 if as_it_is else 0.25
+            return (1 - score, score), box + np.array([0.1, 0, 0.1, 0]), points
+    plain, one_sided = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
+        planted(200, 310, (100, 60, 40))) for net in (Finder, OneSided))
+    np.testing.assert_allclose(one_sided.boxes, plain.boxes, atol=0.1)
+    np.testing.assert_allclose(one_sided.scores, plain.scores * 0.25 ** 0.25, rtol=1e-3)     # as it is: over 0.4
+
+
 def test_the_less_a_window_had_to_be_corrected_the_more_its_vote_counts():
     """Two windows of one face, of equal score: one is the square of its box, the other lies a quarter of it beside."""
     boxes = np.float32([[0, 0, 30, 40], [4, 0, 34, 40]])

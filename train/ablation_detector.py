@@ -41,6 +41,13 @@ class OwnScore(Detector):
         return [dataclasses.replace(faces, scores=faces.scores ** 2) for faces in super()._output(halved, sure)]
 
 
+class NoMirror(Detector):
+    """O-Net sees the windows as they are, not their mirror images, too."""
+    def _ask(self, index, halved, windows, view=None):
+        scores, offsets = super()._ask(index, halved, windows)
+        return scores, offsets @ bx.MIRROR_OFFSETS if view else offsets
+
+
 class NoSmallCandidates(Detector):
     """Defect of ancestor L: what P-Net finds under 20 px is dropped, whatever the smallest face looked for."""
     def _refine(self, halved, proposals):
@@ -51,18 +58,14 @@ class CutWindows(Detector):
     """Defect of both ancestors: padding edits the window in place, so boxes at the border are decoded from what is left
     of it."""
     def _run_one(self, index, halved, proposals):
-        wanted, self.thresholds = self.thresholds, [0] * len(CASCADE)
-        found, windows = super()._run_one(index, halved, proposals)             # of every window, in order
-        self.thresholds = wanted
+        found, windows = super()._run_one(index, halved, proposals)
         height, width = halved[0].shape[:2]
         boxes = bx.decode(bx.encode(found.boxes, windows), bx.clip(windows, width, height))
-        own = found.scores if index == 1 else found.scores ** 2 / proposals.scores
-        keep = own >= wanted[index]
-        return dataclasses.replace(found, boxes=boxes).take(keep), windows[keep]
+        return dataclasses.replace(found, boxes=boxes), windows
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
-           "O-Net's score alone": OwnScore, "candidates under 20 px dropped": NoSmallCandidates,
+           "O-Net's score alone": OwnScore, "no mirror image": NoMirror, "candidates under 20 px dropped": NoSmallCandidates,
            "windows cut at the border": CutWindows}
 
 
