@@ -221,8 +221,8 @@ def overlap_law(sample):
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
     row = beside(*parts)
     bar, left, right = blank(row.shape[1], 70), 30, row.shape[1] - 30
-    for low, high, text, colour in ((0, NEGATIVE_IOU, "negative", DROPPED), (PNET.part_iou, POSITIVE_IOU, "part", AMBER),
-                                    (POSITIVE_IOU, 1, "positive", BOX)):
+    for low, high, text, colour in ((0, NEGATIVE_IOU, "negative", DROPPED),
+                                    (PNET.part_iou, POSITIVE_IOU, "part", AMBER), (POSITIVE_IOU, 1, "positive", BOX)):
         x1, x2 = (round(left + v * (right - left)) for v in (low, high))
         cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), colour, -1)
         write(bar, text, (x1 + x2) // 2 - 4 * len(text), 36)
