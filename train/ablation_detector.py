@@ -65,8 +65,8 @@ class CutWindows(Detector):
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
-           "O-Net's score alone": OwnScore, "no mirror image": NoMirror, "candidates under 20 px dropped": NoSmallCandidates,
-           "windows cut at the border": CutWindows}
+           "O-Net's score alone": OwnScore, "no mirror image": NoMirror,
+           "candidates under 20 px dropped": NoSmallCandidates, "windows cut at the border": CutWindows}
 
 
 def main(args):
