@@ -94,6 +94,44 @@ def one_order(size):
     batches.training = lambda stored, parts, seed, epoch, *rest: training(stored, parts, seed, 0, *rest)
 
 
+def move(images, offsets, points, seed, shift=0.05, zoom=0.05, turn=np.radians(5)):
+    """uint8 (B, s, s, 3) and targets -> the same, half of them shifted (shares of the side), zoomed (share) and turned
+    (radians) around the centre of the box by up to that. Boxes stay upright; what a crop lacks repeats its edge."""
+    from preprocess.quiet_tensorflow import tf
+    count, size = tf.shape(images)[0], images.shape[1]
+    draws = tf.random.stateless_uniform([5, count, 1], seed, -1.0, 1.0)
+    draws *= tf.cast(draws[4] < 0, tf.float32)
+    by, scale, angle = shift * tf.concat([draws[0], draws[1]], axis=1), 1 + zoom * draws[2], turn * draws[3]
+    across, up = scale * tf.cos(angle), scale * tf.sin(angle)                                    # (B, 1)
+    matrix = tf.reshape(tf.concat([across, -up, up, across], axis=1), [-1, 2, 2])
+    begin, end = offsets[:, :2], 1 + offsets[:, 2:]
+    centre, half = (begin + end) / 2, scale * (end - begin) / 2
+
+    def moved(places):       # (B, P, 2), in sides of the crop
+        return tf.matmul(places - centre[:, None], matrix, transpose_b=True) + (centre + by)[:, None]
+
+    back = tf.linalg.inv(matrix)                  # an output pixel's place -> where in the picture it is read
+    middle = size * centre - 0.5                  # the centre, in pixels counted from the middle of the first
+    first = middle - tf.linalg.matvec(back, middle + size * by)
+    rows = tf.concat([tf.concat([back, first[..., None]], axis=2), tf.zeros([count, 1, 3])], axis=1)
+    images = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images, transforms=tf.reshape(rows, [count, 9])[:, :8], output_shape=[size, size], fill_value=0.0,
+        interpolation="BILINEAR", fill_mode="NEAREST")
+    offsets = tf.concat([centre + by - half, centre + by + half - 1], axis=1)
+    return images, offsets, tf.reshape(moved(tf.reshape(points, [count, -1, 2])), tf.shape(points))
+
+
+def moved_anew(size):
+    """Crops are shifted, zoomed and turned anew every time, on top of how the lists draw them."""
+    from train import batches
+    augment = batches.augment
+
+    def anew(images, labels, offsets, points, seed, *rest):
+        images, offsets, points = move(images, offsets, points, seed)
+        return augment(images, labels, offsets, points, seed, *rest)
+    batches.augment = anew
+
+
 def smooth_labels(size, share=0.1):
     """Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7."""
     from train import losses
@@ -163,6 +201,7 @@ CHANGES = {
     "crops through JPEG": jpeg_crops,
     "wide landmark crops": wide_landmark_crops,
     "the same order every epoch": one_order,
+    "moved anew every time": moved_anew,
     "rate falls in steps": options("--decay-at", 0.2, 0.467, 0.667),
     "nothing blurred or noisy": constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),
     "nothing hidden": stage(occlusion=0.0),
