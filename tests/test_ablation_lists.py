@@ -126,6 +126,13 @@ def test_every_event_gives_as_many_negatives(mined, tmp_path):
     assert abs(after["negative"].total() - before["negative"].total()) <= len(events(before["negative"])) / 2
 
 
+def test_with_replacement_as_many_samples_are_drawn_and_over_a_third_never(mined, tmp_path):
+    before, after = changed("drawn with replacement", mined, tmp_path)
+    for kind in KINDS:
+        assert after[kind].total() == before[kind].total() and {*after[kind]} < {*before[kind]}
+        assert 0.33 < 1 - len(after[kind]) / len(before[kind]) < 0.41      # 1/e where there are many
+
+
 def test_lists_that_are_there_are_not_written_again(mined, tmp_path):
     changed("negatives of all events alike", mined, tmp_path)
     seen = (tmp_path / "negative.txt").stat().st_mtime_ns

@@ -64,6 +64,13 @@ def events_alike(lists, args):
     lists["negative"] = [lines[i] for lines in events.values() for i in np.resize(rng.permutation(len(lines)), each)]
 
 
+def drawn_with_replacement(lists, args):
+    """Defect of both ancestors, who draw P-Net's samples so: some come repeatedly, over a third never."""
+    rng = np.random.default_rng(SEED)
+    for kind, lines in lists.items():
+        lists[kind] = [lines[i] for i in np.sort(rng.integers(len(lines), size=len(lines)))]
+
+
 def near_parts_only(lists, args, part_iou=0.4):
     """As [paper]: parts overlap the face's square by 0.4 at least."""
     lists["part"] = [line for line in lists["part"] if overlap(line, bx.square)[0] >= part_iou]
@@ -90,6 +97,7 @@ CHANGES = {
     "border windows not mined": border_not_mined,
     "invalid faces are truth": invalid_as_truth,
     "negatives of all events alike": events_alike,
+    "drawn with replacement": drawn_with_replacement,
 }
 
 
