@@ -181,6 +181,13 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
         formats.require("facenet-pytorch")
 
 
+def test_the_package_that_is_missing_is_named_and_not_the_one_that_asked_for_it(tmp_path, monkeypatch):
+    (tmp_path / "asks.py").write_text("import not_there_at_all.inner")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="^it needs the Python package not_there_at_all, which"):
+        formats.optional("asks", "it")
+
+
 def test_records_calibrate_on_every_kind_of_sample(tmp_path, rng):
     for stage in CASCADE:
         make_records(tmp_path / str(stage.size), stage.size, {"positive": 9, "negative": 250}, rng)

@@ -27,8 +27,9 @@ def optional(package, purpose):
     """The imported package; UserError where it is not installed."""
     try:
         return importlib.import_module(package)
-    except ImportError:
-        raise UserError(f"{purpose} needs the Python package {package}, which is not installed; "
+    except ImportError as error:
+        missing = (error.name or package).partition(".")[0]      # or one that the package itself needs
+        raise UserError(f"{purpose} needs the Python package {missing}, which is not installed; "
                         f"`pip install -r {REQUIREMENTS}` brings it") from None
 
 
