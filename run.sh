@@ -89,5 +89,5 @@ step test.py "$look" --model "$model" --output "$out"
 
 if [ $list = no ] && [ "$to" = 14 ] && [ -e "$data/wider_face_split/wider_face_val_bbx_gt.txt" ]; then
   echo; echo "the numbers reached:"
-  .venv/bin/python train/evaluate.py 48 "${where[@]}"
+  .venv/bin/python evaluate/recall.py 48 "${where[@]}"
 fi

@@ -18,13 +18,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
-from detection import Detector, UserError, sources
-from detection.draw import status
+from detection import Detector, UserError
+from detection.media import sources
+from detection.media.draw import status
 from detection.errors import told
 from detection.images import read
-from detection.results import Results, frame_label, save
-from detection.video_file import VideoFile
-from detection.window import QUIT, SAVE, Window, available
+from detection.media.results import Results, frame_label, save
+from detection.media.video_file import VideoFile
+from detection.media.window import QUIT, SAVE, Window, available
 
 
 def do_video(source, detector, results, window, live):

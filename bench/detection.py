@@ -14,18 +14,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from bench import contestants, measure  # noqa: E402
+from bench import detectors, measure  # noqa: E402
 
 
 def main(args):
     times, names = [], []
     for min_face in args.min_face:
-        detectors = contestants.make(args.contestants, min_face, args.yunet)
-        names = list(detectors)
+        chosen = detectors.make(args.contestants, min_face, args.yunet)
+        names = list(chosen)
         for name in args.pictures:
-            image = contestants.picture(name)
-            faces = {who: detect(image) for who, detect in detectors.items()}
-            taken = measure.by_turns({who: lambda detect=detect: detect(image) for who, detect in detectors.items()},
+            image = detectors.picture(name)
+            faces = {who: detect(image) for who, detect in chosen.items()}
+            taken = measure.by_turns({who: lambda detect=detect: detect(image) for who, detect in chosen.items()},
                                      args.repeats, warm=1)
             times.append((f"{name}, min face {min_face}", {who: measure.medians(t) for who, t in taken.items()}, faces))
     for kind, title in enumerate(("ms", "ms of processor time")):
@@ -45,9 +45,9 @@ def main(args):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    contestants.add_arguments(parser)
-    parser.add_argument("--pictures", nargs="+", choices=contestants.PICTURES, default=list(contestants.PICTURES),
-                        metavar="NAME", help=f"of {', '.join(contestants.PICTURES)} (default: all)")
+    detectors.add_arguments(parser)
+    parser.add_argument("--pictures", nargs="+", choices=detectors.PICTURES, default=list(detectors.PICTURES),
+                        metavar="NAME", help=f"of {', '.join(detectors.PICTURES)} (default: all)")
     parser.add_argument("--min-face", type=int, nargs="+", default=[20, 40], metavar="PX", help="default: 20 40")
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="turns (default: 15)")
     return parser.parse_args()

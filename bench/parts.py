@@ -12,18 +12,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import contestants, measure  # noqa: E402
+from bench import detectors, measure  # noqa: E402
 from config import CASCADE, MODEL  # noqa: E402
-from detection import Detector, boxes as bx, canvas, images  # noqa: E402
+from detection import Detector, boxes as bx, pyramid, images  # noqa: E402
 
 PARTS = ("halving", "canvas", "P-Net", "its cells", "crops 24", "R-Net", "NMS", "crops 48", "O-Net", "rest")
 
 
 def parts(detector, image):
     """Name of a part -> function that does it, on what the parts before it gave."""
-    layout = canvas.plan(*image.shape[:2], detector.min_face_size, detector.factor)
+    layout = pyramid.plan(*image.shape[:2], detector.min_face_size, detector.factor)
     halved = images.halvings(image)
-    pixels = canvas.draw(halved, layout)
+    pixels = pyramid.draw(halved, layout)
     proposed, refined, _ = (faces[0] for faces in detector.trace([image]))
     windows = [bx.windows(faces.boxes) for faces in (proposed, refined)]
     crops = [images.crop_halved(halved, w, stage.size) for w, stage in zip(windows, CASCADE[1:])]
@@ -31,7 +31,7 @@ def parts(detector, image):
     kept = passed[0][:, 1] >= detector.thresholds[1]
     boxes, scores = bx.decode(passed[1][kept], windows[0][kept]), passed[0][kept, 1]
     return {"all": lambda: detector.detect(image), "halving": lambda: images.halvings(image),
-            "canvas": lambda: canvas.draw(halved, layout),
+            "canvas": lambda: pyramid.draw(halved, layout),
             "P-Net": lambda: [detector.nets[0].maps(pixels[top:bottom]) for top, bottom in layout.strips()],
             "proposing": lambda: detector.propose(image),
             "crops 24": lambda: images.crop_halved(halved, windows[0], CASCADE[1].size),
@@ -44,9 +44,9 @@ def parts(detector, image):
 def main(args):
     rows = []
     for min_face in (20, 40):
-        detector = Detector(MODEL, min_face, contestants.THRESHOLDS)
-        for name in contestants.PICTURES:
-            calls, windows = parts(detector, contestants.picture(name))
+        detector = Detector(MODEL, min_face, detectors.THRESHOLDS)
+        for name in detectors.PICTURES:
+            calls, windows = parts(detector, detectors.picture(name))
             ms = {part: 1000 * measure.medians(taken)[0]
                   for part, taken in measure.by_turns(calls, args.repeats).items()}
             ms["its cells"] = ms.pop("proposing") - ms["halving"] - ms["canvas"] - ms["P-Net"]

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 from bench import measure  # noqa: E402
 from config import CASCADE, MODEL, PNET, Conv, Dense  # noqa: E402
 from detection.cascade import HEADS_USED  # noqa: E402
-from detection.runtime import Net  # noqa: E402
+from detection.engines import Net  # noqa: E402
 from detection.weights import trunk  # noqa: E402
 
 

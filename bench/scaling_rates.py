@@ -21,8 +21,9 @@ import measure
 import scaling
 
 from config import PHOTOS_PER_PART
-from preprocess import gen_tfrecords, lists, step
-from preprocess.annotations import Problems
+from preprocess import gen_tfrecords, lists
+from pipeline import step
+from preprocess.labels.annotations import Problems
 
 
 def measure_serial(lines_total=500_000):

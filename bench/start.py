@@ -13,14 +13,14 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import contestants, measure  # noqa: E402
+from bench import detectors, measure  # noqa: E402
 
 
 def one(name, yunet):
     """What a started process does: one detection; the line that it prints ends the time."""
-    detectors = contestants.make([name], 20, yunet)
-    if detectors:
-        print(json.dumps([detectors[name](contestants.picture("640x480"))]), flush=True)
+    chosen = detectors.make([name], 20, yunet)
+    if chosen:
+        print(json.dumps([chosen[name](detectors.picture("640x480"))]), flush=True)
 
 
 def main(args):
@@ -41,9 +41,9 @@ def main(args):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    contestants.add_arguments(parser)
+    detectors.add_arguments(parser)
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="starts of each (default: 5)")
-    parser.add_argument("--one", choices=contestants.ALL, help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=detectors.ALL, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -19,8 +19,9 @@ import numpy as np  # noqa: E402
 
 from bench import measure  # noqa: E402
 from config import CASCADE  # noqa: E402
-from preprocess import records, step  # noqa: E402
-from preprocess.quiet_tensorflow import keras, tf  # noqa: E402
+from preprocess import records  # noqa: E402
+from pipeline import step  # noqa: E402
+from detection.quiet_tensorflow import keras, tf  # noqa: E402
 from train import batches, loop  # noqa: E402
 
 

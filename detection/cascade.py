@@ -6,9 +6,9 @@ import numpy as np
 from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, POINTS_BOX,
                     PYRAMID_FACTOR, VOTE_IOU, VOTE_TRUST)
 from detection import boxes as bx
-from detection import canvas
+from detection import pyramid
 from detection import images as im
-from detection.runtime import Net
+from detection.engines import Net
 
 HEADS_USED = (("face", "box"), ("face", "box"), ("face", "box", "landmark"))   # of P-Net, R-Net, O-Net
 NEAR = bx.overlapping_cells(PNET.size, PNET_STRIDE, LEVEL_NMS)                # cells whose windows exclude each other
@@ -83,10 +83,10 @@ class Detector:
         return self._propose(im.halvings(image))
 
     def _propose(self, halved):
-        layout = canvas.plan(*halved[0].shape[:2], self.min_face_size, self.factor)
+        layout = pyramid.plan(*halved[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        rows, columns, scores, offsets = self._scan(canvas.draw(halved, layout), layout)
+        rows, columns, scores, offsets = self._scan(pyramid.draw(halved, layout), layout)
         levels = layout.levels_of(rows, columns)
         inside = levels >= 0
         rows, columns, scores, offsets, levels = (a[inside] for a in (rows, columns, scores, offsets, levels))

@@ -11,7 +11,7 @@ import numpy as np
 
 from config import HEADS, POINTS, Conv, Dense, Pool, Stage
 from detection.errors import UserError
-from detection.whole import whole
+from detection.files import whole
 
 SLACK = 1 << 20      # bytes of a file of arrays that are not in its arrays: names, shapes, what a checkpoint adds
 

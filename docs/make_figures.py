@@ -20,9 +20,10 @@ import numpy as np  # noqa: E402
 from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, NEGATIVE_IOU, ONET, PART,  # noqa: E402
                     PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, POSITIVE_IOU,
                     PYRAMID_FACTOR)
-from detection import Detector, boxes as bx, canvas, images  # noqa: E402
-from detection.draw import BOX, DROPPED, POINT, explain  # noqa: E402
-from preprocess import annotations, gen_12net_data, gen_landmark_aug, samples  # noqa: E402
+from detection import Detector, boxes as bx, images, pyramid  # noqa: E402
+from detection.media.draw import BOX, DROPPED, POINT, explain  # noqa: E402
+from preprocess.labels import annotations  # noqa: E402
+from preprocess import gen_12net_data, gen_landmark_aug, samples  # noqa: E402
 from preprocess.gen_tfrecords import cut  # noqa: E402
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
@@ -88,11 +89,11 @@ def scaled(image, boxes, factor):
 
 # --- The cascade on a photograph --------------------------------------------------------------------------
 
-def pyramid(photo):
+def levels_and_canvas(photo):
     """The levels, and the canvas they are packed into."""
     halved = images.halvings(photo)
-    layout = canvas.plan(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
-    packed, levels = canvas.draw(halved, layout), []
+    layout = pyramid.plan(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
+    packed, levels = pyramid.draw(halved, layout), []
     for (width, height), scale in zip(layout.sizes.tolist(), layout.scales[:, 0]):
         level = images.resize(photo, width, height)
         text = (f"{width} px", f"faces {PNET.size / scale:.0f} px") if width >= 75 else (f"{width}",)
@@ -107,8 +108,8 @@ def pyramid(photo):
 def scan(detector, photo):
     """Photo -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
     halved = images.halvings(photo)
-    layout = canvas.plan(*halved[0].shape[:2], detector.min_face_size, detector.factor)
-    packed = canvas.draw(halved, layout)
+    layout = pyramid.plan(*halved[0].shape[:2], detector.min_face_size, detector.factor)
+    packed = pyramid.draw(halved, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
     rows, columns = np.nonzero(score >= detector.thresholds[0])
     levels = layout.levels_of(rows, columns)
@@ -256,7 +257,7 @@ def contact_sheet(found, count=9):
 
 def augmented(found, count=9):
     """One positive and one landmark sample as they are, and as training shows them."""
-    from preprocess.quiet_tensorflow import tf
+    from detection.quiet_tensorflow import tf
     from preprocess.show_samples import tile
     from train.augment import augment
     rows = []
@@ -283,8 +284,9 @@ def save(path, image, quality=82):
 
 def training(path):
     """The losses of the trainings that gave the weights."""
-    from train import curves, plot_log
-    curves.grid(path, [plot_log.row(stage.name, plot_log.read(ROOT / f"docs/logs/{stage.size}.csv"))
+    from pipeline import plots
+    from train import plot_log
+    plots.grid(path, [plot_log.row(stage.name, plot_log.read(ROOT / f"docs/logs/{stage.size}.csv"))
                        for stage in CASCADE], (2.4, 1.9))
     smaller = cv2.imread(str(path)) // 8 * 8 + 7                      # 32 levels: half the bytes, no visible difference
     cv2.imwrite(str(path), smaller, [cv2.IMWRITE_PNG_COMPRESSION, 9])
@@ -293,7 +295,7 @@ def training(path):
 def main(args):
     detector = Detector(args.model)
     portrait, group = images.read(PICTURE / "astronaut.jpg"), images.read(PICTURE / "mosaic.jpg")
-    on_photos = {"pyramid": lambda: pyramid(portrait),
+    on_photos = {"pyramid": lambda: levels_and_canvas(portrait),
                  "pnet": lambda: proposals(detector, portrait),
                  "cascade": lambda: scaled(explain(portrait, [f for f, in detector.trace([portrait])]), 0, 0.5)[0],
                  "steps": lambda: steps(detector, group),

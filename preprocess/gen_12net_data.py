@@ -1,7 +1,7 @@
 """Step 1: random crops of the WIDER FACE photos -> positive, part and negative samples for P-Net.
 
 reads    <data>/wider_face_split/wider_face_train_bbx_gt.txt (or <data>/wider_face_train.txt, one photo a line)
-         and the photos in <data>/WIDER_train/images; further sets of photos in <data>/sets (preprocess/datasets.py)
+         and the photos in <data>/WIDER_train/images; further sets of photos in <data>/sets (preprocess/labels/sets.py)
 writes   <work>/12/positive.txt, part.txt, negative.txt and the manifest 12net.json
 expect   from all 12,880 photos 0.8 M positives and more, 2.7 M parts, 2.8 M negatives
 """
@@ -17,7 +17,9 @@ from config import (CROP_SHIFT, CROP_SIDE, MIN_TRUTH_SIZE, NEAR_NEGATIVE_TRIES, 
                     NEGATIVES_PER_PHOTO, PART, PNET, POSITIVE, POSITIVE_TRIES)
 from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
-from preprocess import annotations, datasets, lists, samples, step  # noqa: E402
+from preprocess.labels import annotations, sets  # noqa: E402
+from preprocess import lists, samples  # noqa: E402
+from pipeline import step  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
 
@@ -103,7 +105,7 @@ class Draw:
 
 
 def main(args):
-    photos, fingerprints = datasets.training(args.data)
+    photos, fingerprints = sets.training(args.data)
     options = {"part_iou": PNET.part_iou, "seed": args.seed, "photos": fingerprints}
     run = step.Step(args.work / "12", "12net", [], options, args.force)
     report = run.finished()

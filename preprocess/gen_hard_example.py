@@ -10,7 +10,7 @@ padded where it leaves the photo. To these come crops drawn around every face as
 R-Net and O-Net learn from the faces that are lost, too. Where TensorFlow finds a GPU, the nets run there.
 
 The report tells the share of the faces that a box still covers. A face that is lost here is lost for every later net,
-so a low recall is to be mended before going on (`python train/evaluate.py`).
+so a low recall is to be mended before going on (`python evaluate/recall.py`).
 """
 import sys
 from dataclasses import dataclass
@@ -23,7 +23,9 @@ import numpy as np  # noqa: E402
 from config import (CASCADE, DRAWN_CROPS, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
                     MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, MINING_MIN_FACE, NEGATIVE, PART, POSITIVE, STAGES)
 from detection import UserError, boxes as bx, images  # noqa: E402
-from preprocess import annotations, cascade_so_far, datasets, lists, samples, step  # noqa: E402
+from preprocess.labels import annotations, sets  # noqa: E402
+from preprocess import partial_cascade, lists, samples  # noqa: E402
+from pipeline import step  # noqa: E402
 from preprocess.gen_12net_data import around  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
@@ -48,7 +50,7 @@ class Draw:
         drawn = self._drawn(photo.path, truth, ignored)
         if not photo.complete:
             return drawn, {"only drawn": 1}
-        found = cascade_so_far.detector(*self.cascade).detect(image)      # best first
+        found = partial_cascade.detector(*self.cascade).detect(image)      # best first
         crops = bx.windows(found.boxes)
         labels, faces = samples.label(crops, truth, ignored, STAGES[self.size].part_iou)
         wanted = labels != samples.NO_LABEL
@@ -70,10 +72,10 @@ class Draw:
 
 
 def main(args):
-    cascade = cascade_so_far.options(args, "mining_threshold")
+    cascade = partial_cascade.options(args, "mining_threshold")
     _, min_face, thresholds, stages = cascade
     following = CASCADE[stages]
-    photos, fingerprints = datasets.training(args.data)
+    photos, fingerprints = sets.training(args.data)
     nets = [args.model / f"{stage.name}.npz" for stage in CASCADE[:stages]]
     options = {"thresholds": thresholds, "min_face": min_face, "part_iou": following.part_iou, "seed": args.seed,
                "photos": fingerprints}
@@ -112,12 +114,12 @@ def tell_recall(report, args):
           f"{MIN_TRUTH_SIZE} px and more, " + ", ".join(f"{r:.1%} recalled at IoU {at}" for at, r in recall.items()))
     if recall[0.5] < LOW_RECALL:
         print(f"warning: that is low; what is lost here no later net can find. Train {STAGES[args.size].name} longer, "
-              f"or mine with lower --thresholds, and see `python train/evaluate.py {args.size}`")
+              f"or mine with lower --thresholds, and see `python evaluate/recall.py {args.size}`")
 
 
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=[stage.size for stage in CASCADE[:-1]],
                            help="of the net that mines, px")
-    cascade_so_far.add_arguments(arguments.add_argument_group("mining"), "mining_threshold", MINING_MIN_FACE)
+    partial_cascade.add_arguments(arguments.add_argument_group("mining"), "mining_threshold", MINING_MIN_FACE)
     step.run(main, arguments)

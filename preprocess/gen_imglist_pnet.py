@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 from config import KINDS, PNET, PNET_BASE, PNET_LANDMARKS, PNET_RATIO  # noqa: E402
-from preprocess import samples, step  # noqa: E402
+from preprocess import samples  # noqa: E402
+from pipeline import step  # noqa: E402
 
 
 def balance(counts):

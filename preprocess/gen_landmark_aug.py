@@ -15,7 +15,9 @@ import numpy as np  # noqa: E402
 from config import LANDMARK, LANDMARK_MIN_FACE, LANDMARK_TRIES, POINTS, POSITIVE_IOU, ROTATION, STAGES  # noqa: E402
 from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
-from preprocess import annotations, lists, samples, step  # noqa: E402
+from preprocess.labels import annotations  # noqa: E402
+from preprocess import lists, samples  # noqa: E402
+from pipeline import step  # noqa: E402
 from preprocess.gen_12net_data import around, pushed_in  # noqa: E402
 
 

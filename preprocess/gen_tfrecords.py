@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
 from detection import images  # noqa: E402
 from detection.errors import UserError  # noqa: E402
-from preprocess import places, samples, step, workers  # noqa: E402
-from preprocess.annotations import Problems  # noqa: E402
+from pipeline import storage, step, workers  # noqa: E402
+from preprocess import samples  # noqa: E402
+from preprocess.labels.annotations import Problems  # noqa: E402
 
 SPLITS = ("train", "validation")
 
@@ -111,8 +112,8 @@ def write_records(run, lists, place, args):
     sizes = scatter(lists, groups)
     names = {(path.stem, split): [shard_name(path.stem, split, i, count) for i in range(count)]
              for path in lists for split in SPLITS}        # lists of one name go into one set
-    target = places.join(run.parts, place)
-    tasks = [Task(group, group.with_suffix(".json"), {key: places.join(target, n[i]) for key, n in names.items()},
+    target = storage.join(run.parts, place)
+    tasks = [Task(group, group.with_suffix(".json"), {key: storage.join(target, n[i]) for key, n in names.items()},
                   args.data, size, args.seed) for i, group in enumerate(groups)]
     for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
         pass
@@ -136,12 +137,12 @@ def main(args):
     lists = [path for name in STAGES[args.size].batch for path in samples.lists(args.work, args.size, name, args.again)]
     place, options = "records", {"seed": args.seed, "size": args.size}
     if args.records:
-        place = places.join(places.absolute(args.records), str(args.size))
+        place = storage.join(storage.absolute(args.records), str(args.size))
         options["records"] = str(place)
     run = step.Step(folder, "records", lists, options, args.force)
     report = run.finished() or write_records(run, lists, str(place), args)
     for name, count in report["counts"].items():
-        shards = places.join(places.join(folder, place), name)
+        shards = storage.join(storage.join(folder, place), name)
         print(f"{shards}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
     print(f"{sum(report['counts'].values()):,} records of {report['samples']:,} samples")
     for name in STAGES[args.size].batch:

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 
 from config import KINDS, MAX_PARTS, PHOTOS_PER_PART
 from detection.errors import UserError
-from preprocess import samples, workers
-from preprocess.annotations import Problems
-from preprocess.step import Step, write_text
+from preprocess import samples
+from pipeline import workers
+from preprocess.labels.annotations import Problems
+from pipeline.step import Step, write_text
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from config import HEADS
 from detection.errors import UserError
-from preprocess import places
-from preprocess.quiet_tensorflow import tf
-from preprocess.step import OTHER_POINTS, read_manifest
+from pipeline import storage
+from detection.quiet_tensorflow import tf
+from pipeline.step import OTHER_POINTS, read_manifest
 
 SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/label": tf.io.FixedLenFeature([], tf.int64),
@@ -37,7 +37,7 @@ def decode(serialised, size):
 
 def write(path, encoded):
     """Writes serialised records to `path`, a file or an address, whole or not at all."""
-    with places.whole(path) as temporary:
+    with storage.whole(path) as temporary:
         try:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
                 for record in encoded:
@@ -64,7 +64,7 @@ class Records:
             holds, self._place = report["size"], report.get("place", "records")
             self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
             points = manifest.get("depends", {}).get("points")
-            lacking = places.changed(self.folder, manifest["outputs"])
+            lacking = storage.changed(self.folder, manifest["outputs"])
         except (AttributeError, KeyError, TypeError, ValueError, OSError):
             raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
         if holds != size:
@@ -73,12 +73,12 @@ class Records:
             raise UserError(f"{self.manifest}: these records hold other points than config.py names; do all steps "
                             "again, from the first one on")
         if lacking:
-            raise UserError(f"{places.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
+            raise UserError(f"{storage.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
 
     def files(self, name, split):
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
-        place = places.join(self.folder, self._place)
-        return [str(places.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]
+        place = storage.join(self.folder, self._place)
+        return [str(storage.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]
 
     @contextmanager
     def told(self):

@@ -14,9 +14,10 @@ import numpy as np  # noqa: E402
 
 from config import KINDS, LANDMARK, NEGATIVE, STAGES  # noqa: E402
 from detection import boxes as bx  # noqa: E402
-from detection.draw import BOX, POINT  # noqa: E402
-from preprocess import records, step  # noqa: E402
-from preprocess.quiet_tensorflow import tf  # noqa: E402
+from detection.media.draw import BOX, POINT  # noqa: E402
+from preprocess import records  # noqa: E402
+from pipeline import step  # noqa: E402
+from detection.quiet_tensorflow import tf  # noqa: E402
 
 TILE, MARGIN = 96, 24      # px of a sample on the sheet, and black space around it, as boxes leave the crop
 

@@ -49,7 +49,7 @@ def mining(rng, folder):
     import cv2
     import numpy as np
     from config import MODEL
-    from preprocess.annotations import Photo
+    from preprocess.labels.annotations import Photo
     from preprocess.gen_hard_example import Draw
     photos = []
     for i, image in enumerate(pictures(rng)):
@@ -64,7 +64,7 @@ def mining(rng, folder):
 def records(rng, folder):
     import numpy as np
     from preprocess import records
-    from preprocess.step import write_json
+    from pipeline.step import write_json
     crops = rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8)
     records.write(folder / "records" / "a", [records.encode(c, 1, np.zeros(4), np.zeros(10)) for c in crops])
     write_json(folder / "records.json", {"outputs": {}, "report": {

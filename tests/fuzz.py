@@ -75,10 +75,11 @@ class Targets:
         import cv2
         import numpy as np
         from detection import weights
-        from preprocess import annotations, datasets, samples
+        from preprocess.labels import annotations, sets
+        from preprocess import samples
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.folder, self.cv2, self.np = folder, cv2, np
-        self.annotations, self.datasets, self.samples, self.weights = annotations, datasets, samples, weights
+        self.annotations, self.sets, self.samples, self.weights = annotations, sets, samples, weights
         self.image_bytes = [cv2.imencode(extension, np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3))[1].tobytes()
                             for extension in (".jpg", ".png", ".bmp", ".webp", ".tif")]
 
@@ -132,7 +133,7 @@ class Targets:
 
         def target(data):
             place.write_bytes(data)
-            for photo in self.datasets.training(folder)[0]:
+            for photo in self.sets.training(folder)[0]:
                 assert (folder / photo.path).resolve().is_relative_to(folder) and self.np.isfinite(photo.boxes).all()
         return [good.encode()], target
 
@@ -163,7 +164,8 @@ class Targets:
         return [buffer.getvalue(), stored], self._file("pnet.npz", lambda path: self.weights.read(path, PNET))
 
     def manifest(self):
-        from preprocess import records, step
+        from preprocess import records
+        from pipeline import step
         good = {"depends": {}, "outputs": {"records/a": 1}, "report": {"size": 12, "counts": {}, "shards": {}}}
 
         def read(path):
@@ -173,7 +175,7 @@ class Targets:
 
     def records(self):
         from preprocess import records
-        from preprocess.step import write_json
+        from pipeline.step import write_json
         np, shard = self.np, self.folder / "records" / "a"
         records.write(shard, [records.encode(np.zeros((12, 12, 3), np.uint8), 1, np.zeros(4), np.zeros(10))] * 3)
         write_json(self.folder / "records.json", {"outputs": {}, "report": {

@@ -19,7 +19,7 @@ EPOCHS = 2      # the last is the best, so what averaging changes, at the end, i
 
 
 def trained(script, work, out, change):
-    script("train/ablation.py", 24, "--work", work, "--out", out, "--epochs", EPOCHS, "--one", change, "--seed", 3)
+    script("experiments/ablation.py", 24, "--work", work, "--out", out, "--epochs", EPOCHS, "--one", change, "--seed", 3)
     return (out / f"24-{change.replace(' ', '-')}-3" / "rnet.npz").read_bytes()
 
 
@@ -39,7 +39,7 @@ def test_each_change_changes_the_weights_and_none_does_not(script, work, tmp_pat
 def test_moved_targets_stay_on_what_they_were_on():
     """White squares as faces, and a white dot as one point of others: both are found again where the targets say."""
     import numpy as np
-    from train import ablation
+    from experiments import ablation
     size, count = 48, 64
     rng = np.random.default_rng(0)
     begin = rng.integers(14, 20, (count, 2))
@@ -74,7 +74,7 @@ def test_moved_targets_stay_on_what_they_were_on():
 def test_fewer_photos_are_whole_photos(work, monkeypatch):
     """A share of the shards of each list; landmark photos are others, and held-out samples stay."""
     from preprocess import records
-    from train import ablation
+    from experiments import ablation
     monkeypatch.setattr(records, "Records", records.Records)
     whole = records.Records(work / "24", 24)
     ablation.fewer_photos(0.5)

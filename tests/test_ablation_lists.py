@@ -7,8 +7,9 @@ import pytest
 
 from config import MODEL, RNET
 from detection import UserError, boxes as bx, images
-from preprocess import annotations, samples
-from train import ablation_lists
+from preprocess.labels import annotations
+from preprocess import samples
+from experiments import ablation_lists
 
 KINDS = ("positive", "part", "negative")
 MIN_FACE = 24       # px, of the mining: not the default
@@ -16,7 +17,7 @@ MIN_FACE = 24       # px, of the mining: not the default
 
 @pytest.fixture(scope="module")
 def mined(script, sample, tmp_path_factory):
-    """Arguments as of train/ablation.py: mined lists of a drawn set in which every third photo has an invalid face."""
+    """Arguments as of experiments/ablation.py: mined lists of a drawn set in which every third photo has an invalid face."""
     data = tmp_path_factory.mktemp("data")
     (data / "WIDER_train").symlink_to(sample / "WIDER_train")
     (source,) = (sample / name for name in annotations.WIDER_TRAIN if (sample / name).is_file())

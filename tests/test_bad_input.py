@@ -17,7 +17,8 @@ import pytest
 from config import CASCADE, MAX_PIXELS, PNET, RNET
 from conftest import ROOT
 from detection import Detector, UserError, images, weights
-from preprocess import annotations, datasets, samples
+from preprocess.labels import annotations, sets
+from preprocess import samples
 from test_batches import make_records
 
 FACE = ROOT / "picture" / "astronaut.jpg"
@@ -235,7 +236,7 @@ def test_photos_whose_names_no_list_can_hold_are_named_and_left_out(tmp_path, ca
             (folder / place).mkdir(parents=True, exist_ok=True)
             (folder / place / (photo + suffix)).write_bytes(
                 b"0 0.5 0.5 0.4 0.4\n" if place == "labels" else encoded(np.zeros((20, 20, 3), np.uint8), ".png"))
-    photos, _ = datasets.training(tmp_path)
+    photos, _ = sets.training(tmp_path)
     assert len(photos) == 24 and "rename it" in capsys.readouterr().out
 
 
@@ -261,7 +262,7 @@ BILLION = ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a0 "aaaaaaaaaa">'
 def test_hostile_sets_are_refused_by_name(tmp_path, name, content, sentence):
     write_set(tmp_path, name, content)
     with pytest.raises(UserError, match=sentence):
-        datasets.training(tmp_path)
+        sets.training(tmp_path)
 
 
 def test_a_face_beside_its_photo_is_told_before_it_becomes_a_crop_of_gigabytes():
@@ -339,7 +340,8 @@ def test_records_of_another_size_are_named_though_the_manifest_says_otherwise(tm
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense", "[" * 100_000, '{"outputs": 3, "report": 4}'])
 def test_a_damaged_manifest_is_as_good_as_none(tmp_path, content):
-    from preprocess import records, step
+    from preprocess import records
+    from pipeline import step
     (tmp_path / "records.json").write_text(content)
     with pytest.raises(UserError, match="records.json"):
         records.Records(tmp_path, 12)

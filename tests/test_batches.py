@@ -5,7 +5,7 @@ import tensorflow as tf
 from config import KINDS, ONET, PNET, RNET
 from detection.errors import UserError
 from preprocess import records
-from preprocess.step import read_json, write_json
+from pipeline.step import read_json, write_json
 from train import batches
 
 

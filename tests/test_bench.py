@@ -57,8 +57,8 @@ def test_multiply_adds_by_hand():
 
 
 def test_96_faces_are_12_by_8_portraits():
-    from bench import contestants
-    picture = contestants.picture("96 faces")
+    from bench import detectors
+    picture = detectors.picture("96 faces")
     assert picture.shape == (1080, 1920, 3)
     tiles = {picture[y:y + 135, x:x + 160].tobytes() for y in range(0, 1080, 135) for x in range(0, 1920, 160)}
     assert len(tiles) == 8                                       # four heads and their mirror images

@@ -251,7 +251,7 @@ def test_what_cannot_be_done_is_one_plain_sentence(tmp_path):
 def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
     from unittest.mock import MagicMock
     from detection import UserError
-    from detection.video_file import VideoFile
+    from detection.media.video_file import VideoFile
     monkeypatch.setattr(cv2, "VideoWriter", MagicMock(return_value=MagicMock(isOpened=lambda: False)))
     monkeypatch.setattr(cv2, "VideoWriter_fourcc", lambda *letters: 0, raising=False)
     with pytest.raises(UserError, match="no mp4v encoder"), VideoFile(tmp_path / "clip.mp4", 25) as file:

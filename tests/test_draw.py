@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from detection import Faces
-from detection.draw import blur, draw, explain, status
+from detection.media.draw import blur, draw, explain, status
 
 
 def faces(*boxes):

@@ -9,11 +9,11 @@ from config import CASCADE, HEADS, MIN_FACE_SIZE, ONET, PICTURE, PNET, RNET
 from detection import Detector, UserError, weights
 from detection import boxes as bx
 from detection import images
-from detection.runtime import Net
-from preprocess import cascade_so_far
+from detection.engines import Net
+from preprocess import partial_cascade
 from test_batches import make_records
 from test_nets import lively
-from train import calibration, export, exported, formats, layouts
+from export import calibration, export, runners, formats, layouts
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")
 ALL = pytest.mark.parametrize("stage", CASCADE, ids=lambda s: s.name)
@@ -63,7 +63,7 @@ def test_own_formats_give_the_same_numbers(tmp_path, rng, stage, crops, name, at
     if name == "onnx":
         pytest.importorskip("onnxruntime")
     arrays = lively(stage, rng)
-    net = exported.Net(export.RUNNERS[name](written(name, stage, arrays, tmp_path)), layouts.USED[stage.name])
+    net = runners.Net(export.RUNNERS[name](written(name, stage, arrays, tmp_path)), layouts.USED[stage.name])
     wanted = ours(stage, arrays, crops)
     for head, found in zip(layouts.USED[stage.name], net(crops)):
         np.testing.assert_allclose(found, wanted[head], rtol=CLOSE, atol=atol, err_msg=head)
@@ -75,7 +75,7 @@ def test_pnet_takes_pictures_of_any_size(tmp_path, rng, name):
     if name == "onnx":
         pytest.importorskip("onnxruntime")
     arrays = lively(PNET, rng)
-    net = exported.Net(export.RUNNERS[name](written(name, PNET, arrays, tmp_path)), layouts.USED["pnet"])
+    net = runners.Net(export.RUNNERS[name](written(name, PNET, arrays, tmp_path)), layouts.USED["pnet"])
     for height, width in ((12, 12), (31, 57), (96, 40), (12, 13)):
         image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         for found, wanted in zip(net.maps(image), Net(PNET, arrays, layouts.USED["pnet"]).maps(image)):
@@ -93,9 +93,9 @@ def test_int8_is_an_integer_net_that_finds_the_faces(tmp_path, picture):
         assert path.stat().st_size < 0.45 * stage.parameters * 4 + 9000          # about one byte a weight
         kinds = {tensor["dtype"] for tensor in tf.lite.Interpreter(model_path=str(path)).get_tensor_details()}
         assert np.int8 in kinds
-        mean, _ = export.difference(stage, arrays, exported.tflite(path), seen[stage.size])
+        mean, _ = export.difference(stage, arrays, runners.tflite(path), seen[stage.size])
         assert mean < 0.02
-    found, wanted = Detector(exported.load(folder)).detect(picture), Detector().detect(picture)
+    found, wanted = Detector(runners.load(folder)).detect(picture), Detector().detect(picture)
     assert bx.iou(wanted.boxes, found.boxes).max(axis=1).min() > 0.7
 
 
@@ -202,11 +202,11 @@ def test_a_picture_without_proposals_cannot_calibrate():
 
 
 def test_the_script_writes_and_reads_back(script, tmp_path, picture):
-    out = script("train/export.py", "tflite", "--out", tmp_path, "--pictures", PICTURE / "astronaut.jpg").stdout
+    out = script("export/export.py", "tflite", "--out", tmp_path, "--pictures", PICTURE / "astronaut.jpg").stdout
     assert out.count("bytes, scores differ by") == 3
-    found = cascade_so_far.detector(tmp_path / "tflite", MIN_FACE_SIZE, None, 3, exported.load).detect(picture)
+    found = partial_cascade.detector(tmp_path / "tflite", MIN_FACE_SIZE, None, 3, runners.load).detect(picture)
     np.testing.assert_allclose(found.boxes, Detector().detect(picture).boxes, atol=0.01)
-    error = script("train/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
+    error = script("export/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and error.count("\n") == 1
 
 
@@ -214,6 +214,6 @@ def test_an_exported_net_of_other_points_is_refused():
     def run(x):
         return {"face": np.zeros((len(x), 2), np.float32), "box": np.zeros((len(x), 4), np.float32),
                 "landmark": np.zeros((len(x), 6), np.float32)}
-    net = exported.Net(run, layouts.USED["onet"], "onet.tflite")
+    net = runners.Net(run, layouts.USED["onet"], "onet.tflite")
     with pytest.raises(UserError, match="onet.tflite: gives 6 numbers for landmark"):
         net(np.zeros((2, 48, 48, 3), np.uint8))

@@ -146,7 +146,7 @@ def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(done, sample, 
 @pytest.mark.parametrize("command", [
     ["train/train.py", 12, "--work", "READY", "--model", "FULL/model", "--graph", "READY/graph", "--epochs", 1],
     ["train/train.py", 12, "--work", "FULL", "--model", "READY/m", "--graph", "READY/graph", "--epochs", 1],
-    ["train/export.py", "onnx", "--out", "FULL"], ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
+    ["export/export.py", "onnx", "--out", "FULL"], ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
     ids=["weights", "checkpoint", "export", "pictures"])
 def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
     ready = tmp_path / "ready"
@@ -176,7 +176,7 @@ def test_a_folder_that_refuses_is_named(done, sample, script, tmp_path):
     try:
         assert "done already" in script(*sampling(sample, refusing)).stdout           # nothing to be written
         assert str(refusing) in one_sentence(script(*sampling(sample, refusing), "--seed", 1, code=2).stderr)
-        assert str(refusing) in one_sentence(script("train/export.py", "onnx", "--out", refusing, code=2).stderr)
+        assert str(refusing) in one_sentence(script("export/export.py", "onnx", "--out", refusing, code=2).stderr)
         assert str(refusing) in one_sentence(script("test.py", "picture/tesla.jpg", "--output", refusing, code=2).stderr)
     finally:
         if os.geteuid() == 0:

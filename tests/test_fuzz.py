@@ -9,7 +9,8 @@ import endurance
 import fuzz
 from config import KINDS
 from detection import boxes as bx
-from preprocess import annotations, samples
+from preprocess.labels import annotations
+from preprocess import samples
 
 COORDINATE = st.floats(-1e5, 1e5, width=32)
 QUICK = settings(max_examples=100, deadline=None)

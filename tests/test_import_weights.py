@@ -7,9 +7,9 @@ import pytest
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from detection import UserError, weights
-from detection.runtime import Net
+from detection.engines import Net
 from test_nets import lively
-from train import formats, import_weights, layouts
+from export import formats, import_weights, layouts
 
 
 def checkpoint(path, stage, arrays, scope=""):
@@ -46,7 +46,7 @@ def test_checkpoints_of_both_ancestors(tmp_path, rng, scoped):
 
 
 def test_the_script_says_what_is_wrong(tmp_path, script):
-    error = script("train/import_weights.py", tmp_path / "nowhere", "--out", tmp_path, code=2).stderr
+    error = script("export/import_weights.py", tmp_path / "nowhere", "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and "nowhere: holds no weights" in error and error.count("\n") == 1
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from train import metrics
+from evaluate import metrics
 
 
 def wider_ap(boxes, scores, faces, counted):

@@ -6,11 +6,12 @@ import pytest
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from conftest import ROOT
-from detection import lite, runtime, weights
+from detection.engines import lite
+from detection import engines, weights
 from detection.errors import UserError
 from detection.images import normalise
-from detection.runtime import Net
-from preprocess import on_gpu
+from detection.engines import Net
+from detection.engines import tensorflow_gpu
 from train import nets
 
 
@@ -53,7 +54,7 @@ def test_parameters_are_those_of_the_paper(stage, published):
     assert {name: array.shape for name, array in folded.items()} == weights.shapes(stage)
 
 
-ENGINES = [lite.Engine, runtime.OpenCV, on_gpu.Engine]
+ENGINES = [lite.Engine, engines.OpenCV, tensorflow_gpu.Engine]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -100,7 +101,7 @@ def test_without_tensorflow_opencv_runs_the_nets(rng, monkeypatch):
     crops = rng.integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
     arrays = lively(RNET, rng)
     without = Net(RNET, arrays)
-    assert runtime.fastest() is runtime.OpenCV
+    assert engines.fastest() is engines.OpenCV
     monkeypatch.undo()
     for ours, theirs in zip(without(crops), Net(RNET, arrays, engine=lite.Engine)(crops)):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -111,7 +112,7 @@ def test_another_version_of_the_interpreter_is_left_alone(monkeypatch, other):
     lite.library.cache_clear()
     monkeypatch.setattr(lite, "_load", lambda: other)
     try:
-        assert lite.library() is None and runtime.fastest() is runtime.OpenCV
+        assert lite.library() is None and engines.fastest() is engines.OpenCV
     finally:
         lite.library.cache_clear()
 
@@ -119,7 +120,7 @@ def test_another_version_of_the_interpreter_is_left_alone(monkeypatch, other):
 @pytest.mark.parametrize("order", ["detect(); import tensorflow as tf", "import tensorflow as tf; detect()"])
 def test_the_interpreter_and_tensorflow_get_on(order):
     """In either order, in a process of their own: two copies of the library would clash."""
-    code = ("import sys, numpy as np; from detection import Detector, lite\n"
+    code = ("import sys, numpy as np; from detection import Detector; from detection.engines import lite\n"
             "def detect():\n    Detector(min_face_size=40).detect(np.zeros((80, 90, 3), np.uint8))\n"
             "    print(lite.library() is not None, 'tensorflow' in sys.modules)\n"
             f"{order}\ntf.lite.Interpreter; print(tf.lite.experimental.OpResolverType.AUTO.value)\n"

@@ -37,7 +37,7 @@ def trained(sample, script, tmp_path_factory):
 
 def recalls(script, sample, model, out):
     """Recall at IoU 0.5 of all faces after each net, as evaluate.py measures it on the validation scenes."""
-    script("train/evaluate.py", 48, "--data", sample, "--model", model, "--json", out)
+    script("evaluate/recall.py", 48, "--data", sample, "--model", model, "--json", out)
     return [stage["rows"][0]["recall"]["0.5"] for stage in json.loads(out.read_text()).values()]
 
 

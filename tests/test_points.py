@@ -12,7 +12,7 @@ import pytest
 from config import ONET, RNET
 from conftest import ROOT
 from detection import weights
-from preprocess import step
+from pipeline import step
 
 POINTS, MIRROR_ORDER = ("top", "left foot", "right foot"), (0, 2, 1)
 
@@ -114,7 +114,7 @@ def test_errors_are_shares_of_the_distance_between_the_first_two_points(project,
     (tmp_path / "testImageList.txt").write_text("a.png 0 40 0 40 10 10 10 30 30 30\n")
     found = {"a.png": [{"box": [0, 0, 40, 40], "score": 1, "landmarks": [[10, 15], [10, 30], [30, 30]]}]}
     (tmp_path / "faces.json").write_text(json.dumps(found))
-    said = script(project / "train/evaluate_landmarks.py", "--data", tmp_path, "--results", tmp_path / "faces.json",
+    said = script(project / "evaluate/landmarks.py", "--data", tmp_path, "--results", tmp_path / "faces.json",
                   "--out", tmp_path, "--json", tmp_path / "n.json").stdout
     assert "% of the distance between top and left foot" in said
     assert json.loads((tmp_path / "n.json").read_text())["points"] == {"top": 0.25, "left foot": 0, "right foot": 0}
@@ -122,9 +122,9 @@ def test_errors_are_shares_of_the_distance_between_the_first_two_points(project,
 
 FIVE = "is made for the five points of a face, and POINTS in config.py names others"
 REFUSED = {"crops": (["test.py", "{data}", "--output", "{out}", "--crops", "{out}"], f"--crops: {FIVE}"),
-           "format": (["train/export.py", "facenet-pytorch", "--out", "{out}"], f"the format facenet-pytorch: {FIVE}"),
-           "weights of others": (["train/import_weights.py", "mtcnn", "--out", "{out}"], f"mtcnn: {FIVE}"),
-           "MTFL": (["train/evaluate_landmarks.py", "--mtfl", "--annotations", "{data}/trainImageList.txt"], FIVE),
+           "format": (["export/export.py", "facenet-pytorch", "--out", "{out}"], f"the format facenet-pytorch: {FIVE}"),
+           "weights of others": (["export/import_weights.py", "mtcnn", "--out", "{out}"], f"mtcnn: {FIVE}"),
+           "MTFL": (["evaluate/landmarks.py", "--mtfl", "--annotations", "{data}/trainImageList.txt"], FIVE),
            "weights of five": (["test.py", "{data}", "--output", "{out}", "--model", ROOT / "model"],
                                "pnet.npz: does not hold pnet for 12 px crops and 3 points (landmark/weights should be "
                                "(1, 1, 32, 6), is (1, 1, 32, 10)); give it the right file"),

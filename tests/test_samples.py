@@ -5,7 +5,8 @@ import pytest
 
 from config import HELD_OUT_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE
 from detection import boxes as bx
-from preprocess import annotations, gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, samples
+from preprocess.labels import annotations
+from preprocess import gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, samples
 
 
 def test_a_line_gives_the_sample_back_exactly(rng):

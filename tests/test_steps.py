@@ -15,7 +15,7 @@ from detection import weights
 
 SCRIPTS = ["preprocess/gen_12net_data.py", "preprocess/gen_landmark_aug.py", "preprocess/gen_imglist_pnet.py",
            "preprocess/gen_tfrecords.py", "preprocess/gen_hard_example.py", "preprocess/show_samples.py",
-           "train/train.py", "train/evaluate.py", "test.py", "data/make_sample.py"]
+           "train/train.py", "evaluate/recall.py", "test.py", "data/make_sample.py"]
 P_STEPS = [("preprocess/gen_12net_data.py",), ("preprocess/gen_landmark_aug.py", "12"),
            ("preprocess/gen_imglist_pnet.py",), ("preprocess/gen_tfrecords.py", "12")]
 
@@ -184,9 +184,9 @@ def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):
              ("preprocess/gen_hard_example.py", 12, "--data", sample, "--model", tmp_path),
              ("preprocess/gen_hard_example.py", 24, "--data", sample, "--model", model, "--thresholds", 0.3),
              ("train/train.py", 12, "--work", tmp_path), ("train/train.py", 12, "--work", tmp_path, "--epochs", 0),
-             ("train/evaluate.py", 12, "--data", tmp_path, "--model", model),
-             ("train/evaluate.py", 12, "--data", sample, "--model", tmp_path),
-             ("train/evaluate.py", 12, "--data", sample, "--model", model, "--thresholds", 2),
+             ("evaluate/recall.py", 12, "--data", tmp_path, "--model", model),
+             ("evaluate/recall.py", 12, "--data", sample, "--model", tmp_path),
+             ("evaluate/recall.py", 12, "--data", sample, "--model", model, "--thresholds", 2),
              ("test.py", tmp_path / "nothing.jpg"), ("test.py", tmp_path / "model"),
              ("test.py", sample, "--thresholds", 0.1, 0.2, 7), ("test.py", sample, "--model", tmp_path)]
     for case in cases:
@@ -236,8 +236,8 @@ def test_recall_on_a_set_of_ones_own_is_that_on_the_same_photos_of_wider_face(sa
     (own / "images").symlink_to(sample / "WIDER_val" / "images")
     (own / "annotations.txt").symlink_to(sample / "wider_face_split" / "wider_face_val_bbx_gt.txt")
     options = ["--model", model, "--every", 5, "--thresholds", 0.2]
-    script("train/evaluate.py", 12, "--data", sample, "--json", tmp_path / "wider.json", *options)
-    script("train/evaluate.py", 12, "--data", tmp_path / "data", "--set", "own", "--json", tmp_path / "own.json", *options)
+    script("evaluate/recall.py", 12, "--data", sample, "--json", tmp_path / "wider.json", *options)
+    script("evaluate/recall.py", 12, "--data", tmp_path / "data", "--set", "own", "--json", tmp_path / "own.json", *options)
     assert (tmp_path / "own.json").read_text() == (tmp_path / "wider.json").read_text()
-    error = script("train/evaluate.py", 12, "--data", tmp_path / "data", "--set", "other", "--model", model, code=2).stderr
+    error = script("evaluate/recall.py", 12, "--data", tmp_path / "data", "--set", "other", "--model", model, code=2).stderr
     assert "other" in error and error.count("\n") == 1

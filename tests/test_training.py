@@ -150,7 +150,7 @@ def test_a_training_of_one_single_batch_runs(tmp_path, stored):
 def test_learns_to_tell_bright_from_dark(tmp_path, rng):
     """A task that R-Net must master in a few steps: bright crops are faces."""
     from preprocess import records
-    from preprocess.step import write_json
+    from pipeline.step import write_json
     (tmp_path / "records").mkdir()
     report, outputs = {"size": 24, "counts": {}, "shards": {}}, {}
     for name, label, level in (("positive", 1, 200), ("negative", 0, 40)):

@@ -9,7 +9,7 @@ from config import (BLUR_SHARE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TI
                     PIXEL_SCALE)
 from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
 from detection.images import normalise
-from preprocess.quiet_tensorflow import tf
+from detection.quiet_tensorflow import tf
 
 DARKEST, BRIGHTEST = normalise(0.0), normalise(255.0)
 

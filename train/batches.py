@@ -7,7 +7,7 @@ from config import SHUFFLE_BYTES, Stage
 from detection.errors import UserError
 from detection.images import normalise
 from preprocess import records
-from preprocess.quiet_tensorflow import tf
+from detection.quiet_tensorflow import tf
 from train.augment import augment
 
 READ_CYCLE = 8     # shards read in turn

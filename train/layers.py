@@ -5,7 +5,7 @@ is a slow sum. Here the normalisation is TensorFlow's one fused operation, the P
 that sum a product of matrices.
 """
 from config import NORM_EPSILON, NORM_MOMENTUM, PRELU_INIT
-from preprocess.quiet_tensorflow import keras, tf
+from detection.quiet_tensorflow import keras, tf
 from train import replicas
 
 

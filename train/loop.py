@@ -14,8 +14,8 @@ from tqdm import tqdm
 from config import CHECKPOINT_SECONDS, DECAY, LOSS_LIMIT, MOMENTUM, WARM_UP, Stage
 from detection import weights
 from detection.errors import UserError
-from preprocess.quiet_tensorflow import keras, tf
-from preprocess.step import write_text
+from detection.quiet_tensorflow import keras, tf
+from pipeline.step import write_text
 from train import batches, losses, nets, replicas
 
 REPORTED = ("total", "face", "box", "landmark", "accuracy")

@@ -4,7 +4,7 @@ Which sample counts for which loss, by its label: face, positive 1 and negative 
 landmark, landmark -2. Source: [paper], section II-B and II-C.
 """
 from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
-from preprocess.quiet_tensorflow import tf
+from detection.quiet_tensorflow import tf
 
 
 def mask(labels, *kinds):

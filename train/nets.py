@@ -7,7 +7,7 @@ import numpy as np
 
 from config import HEAD_INIT, HEADS, NORM_EPSILON, Conv, Pool, Stage
 from detection.weights import shapes, trunk
-from preprocess.quiet_tensorflow import keras
+from detection.quiet_tensorflow import keras
 from train import layers
 
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from config import OUTPUT, STAGES  # noqa: E402
 from detection import UserError  # noqa: E402
-from preprocess import step  # noqa: E402
-from train import benchmark, curves  # noqa: E402
+from pipeline import step  # noqa: E402
+from pipeline import plots  # noqa: E402
 
 PANELS = {"face": "face loss", "box": "box loss", "landmark": "landmark loss", "accuracy": "accuracy"}
 PLACES = (".train.parts/train/log.csv", "train/log.csv")      # of a running training, of a finished one
@@ -38,7 +38,7 @@ def read(path):
 
 
 def row(name, columns):
-    """Name of a net, columns of its log -> its row of panels for curves.grid."""
+    """Name of a net, columns of its log -> its row of panels for plots.grid."""
     def lines(quantity):
         shown = {"training": quantity, "validation": f"validation_{quantity}"}
         return {label: (columns["epoch"], columns[key]) for label, key in shown.items() if key in columns}
@@ -58,9 +58,9 @@ def find(work):
 
 
 def main(args):
-    benchmark.require("matplotlib")
+    step.require("matplotlib")
     logs = {str(path): path for path in args.logs} if args.logs else find(args.work)
-    curves.grid(args.out, [row(name, read(path)) for name, path in logs.items()])
+    plots.grid(args.out, [row(name, read(path)) for name, path in logs.items()])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import zlib
 from contextlib import contextmanager
 
 from detection.errors import UserError
-from preprocess.quiet_tensorflow import tf
+from detection.quiet_tensorflow import tf
 
 
 def task():

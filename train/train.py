@@ -19,13 +19,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config import GRAPH, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
-from detection.whole import whole  # noqa: E402
-from preprocess import samples, step  # noqa: E402
+from detection.files import whole  # noqa: E402
+from preprocess import samples  # noqa: E402
+from pipeline import step  # noqa: E402
 
 
 def train(run, stored, args):
     """Trains on the stored records to the end; leaves best.npz and log.csv in the step's parts. Returns the log."""
-    from preprocess.quiet_tensorflow import keras, tf    # slow to load, so only where it is needed
+    from detection.quiet_tensorflow import keras, tf
     from train import batches, loop, replicas
     strategy = replicas.strategy()     # first of all: it finds the other machines
     keras.utils.set_random_seed(args.seed)

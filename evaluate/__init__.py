@@ -1,0 +1,1 @@
+"""Measures trained nets: recall, WIDER FACE, landmarks, FDDB."""

@@ -1,0 +1,128 @@
+"""What the evaluators on public benchmarks share: running the detector on their photos, files of results.
+
+A result file is the form that WIDER FACE and FDDB ask for: a line with the photo's name, a line with the number of
+detections, and a line `x y w h score` for each, in pixels.
+"""
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from config import BENCHMARK_MIN_FACE, OUTPUT, POINTS
+from detection import Faces, UserError, images
+from preprocess.labels import annotations
+from preprocess import partial_cascade
+from pipeline import workers
+
+
+def add_arguments(group, name, written):
+    """Adds the detector's options, --out and --json to an argparse group. written: what goes to <out>, in words."""
+    partial_cascade.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE[name])
+    group.add_argument("--exported", type=Path, metavar="DIR",
+                       help="run the nets that export/export.py wrote there (SavedModel, TFLite, ONNX), not model/'s")
+    group.add_argument("--out", type=Path, default=OUTPUT / name, metavar="DIR",
+                       help=f"{written} (default: output/{name})")
+    group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
+
+
+def options(args):
+    """Parsed arguments -> the cascade that `detect` runs."""
+    model, *others = partial_cascade.options(args, "benchmark_threshold")
+    if args.exported:
+        from export import runners
+        return args.exported, *others, runners.load
+    return model, *others
+
+
+@dataclass(frozen=True)
+class Detect:
+    """One photo, named below `folder` -> Faces, or the reason why not."""
+    folder: Path
+    cascade: tuple
+
+    def __call__(self, name):
+        try:
+            return partial_cascade.detector(*self.cascade).detect(images.read(self.folder / name))
+        except UserError as error:
+            return str(error)
+
+
+def detect(folder, names, cascade, processes, source):
+    """Yields the Faces of each photo, none for one that cannot be read; these are named and counted at the end.
+
+    folder: of the photos. names: below it. cascade: from `options`. source: of the names, for messages.
+    """
+    problems = annotations.Problems()
+    for found in workers.run(Detect(folder, cascade), names, processes, "detect", [1] * len(names), "photo"):
+        if isinstance(found, str):
+            problems.add(f"{found}; its faces count as missed")
+            found = Faces()
+        yield found
+    problems.report(len(names), "photos", source)
+
+
+def result_text(name, faces):
+    """Name of a photo, its Faces -> its part of a result file."""
+    corner, side = faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2]
+    rows = np.hstack([corner, side, faces.scores[:, None]])
+    return "".join([f"{name}\n{len(rows)}\n",
+                    *("{:.2f} {:.2f} {:.2f} {:.2f} {:.9g}\n".format(*row) for row in rows.tolist())])
+
+
+def read_results(path):
+    """Result file -> {photo: (boxes (N, 4) px, scores (N,))}; UserError, with its line, where it is broken."""
+    return {name: (np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]]), rows[:, 4])
+            for name, rows in read_entries(path, 5, "x y w h score").items()}
+
+
+def read_entries(path, columns, form):
+    """A name, a count and as many lines of so many numbers, again and again -> {name: (count, columns)}."""
+    lines = iter(annotations.text_lines(path))
+    entries = {}
+    for number, name in lines:
+        try:
+            number, count = next(lines, (number, "nothing"))
+            if not count.isdigit():
+                raise annotations.BadLine(f"after {name} the number of its faces is expected, not {count}")
+            rows = []
+            for _ in range(int(count)):
+                number, row = next(lines, (number, None))
+                if row is None:
+                    raise annotations.BadLine(f"{count} faces of {name} are announced, {len(rows)} are there")
+                rows.append(annotations.numbers(row, columns))
+        except annotations.BadLine as error:
+            raise UserError(f"{path}:{number}: {error}; the file holds, for each photo, its name, a count and as many "
+                            f"lines `{form}`") from None
+        entries[name] = np.array(rows, float).reshape(-1, columns)
+    return entries
+
+
+def read_faces(path):
+    """The JSON that test.py writes -> {photo: Faces}; UserError, with its line where it has one, where it is broken."""
+    try:
+        photos = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {name: Faces(np.array([f["box"] for f in faces], np.float32).reshape(-1, 4),
+                            np.array([f["score"] for f in faces], np.float32),
+                            np.array([f["landmarks"] for f in faces], np.float32).reshape(len(faces), len(POINTS), 2))
+                for name, faces in photos.items()}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); write it with `test.py --json`") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: does not hold box, score and {len(POINTS)} landmarks of every face ({error}); write "
+                        "it with `test.py --json`") from None
+
+
+def aps(sets):
+    """Numbers of evaluate_wider.py, {set: {"ap": ...}} -> [AP of each set, NaN where it has no face]."""
+    return [np.nan if numbers["ap"] is None else numbers["ap"] for numbers in sets.values()]
+
+
+def markdown(head, rows):
+    """A markdown table: head [column], rows {name: [number or NaN]}, numbers with three decimals."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for name, values in rows.items():
+        lines.append([name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,120 @@
+"""The changes of experiments/ablation.py that are in the lists of samples, not in the training.
+
+Each takes lists {kind: [line]} of positives, parts and negatives, and the script's arguments, and changes the lists in
+place. `write` makes them once, for all seeds; the landmark list stays as it is.
+"""
+import dataclasses
+import os
+from collections import defaultdict
+
+import numpy as np
+
+from config import KINDS, POSITIVE_IOU, SEED, STAGES
+from detection import UserError, boxes as bx, images
+from preprocess.labels import sets
+from preprocess import gen_hard_example, lists as list_steps, samples
+from pipeline.step import Step, read_manifest, write_text
+
+
+def border_not_mined(lists, args):
+    """Defect of both ancestors: windows that leave the photograph are not mined, yet R-Net and O-Net meet them."""
+    size = {}
+
+    def inside(line):
+        photo = samples.photo_of(line)
+        if photo not in size:
+            height, width = images.read(args.data / photo).shape[:2]
+            size[photo] = width, height
+        crop = samples.parse(line).crop
+        return (bx.clip(crop[None], *size[photo])[0] == crop).all()
+
+    lists.update({kind: list(filter(inside, lines)) for kind, lines in lists.items()})
+
+
+def invalid_as_truth(lists, args):
+    """Defect of both ancestors: faces that the official list marks as invalid are truth. Mines their photos again, as
+    mined.json says that the others were."""
+    manifest = args.work / str(args.size) / "mined.json"
+    mined = read_manifest(manifest)
+    if mined is None:
+        raise UserError(f"{manifest}: does not tell how the lists were mined; mine them again (gen_hard_example.py)")
+    how = mined["depends"]["options"]
+    photos, _ = sets.training(args.data)
+    wrong = {}
+    for photo in photos:
+        usable = photo.invalid & (bx.shorter_side(photo.boxes) > 0)
+        if usable.any():
+            wrong[photo.path] = dataclasses.replace(photo, invalid=photo.invalid & ~usable)
+    cascade = args.model, how["min_face"], tuple(how["thresholds"]), len(how["thresholds"])
+    draw = gen_hard_example.Draw(args.data, cascade, args.size, gen_hard_example.negatives_per_photo(photos),
+                                 gen_hard_example.tries_per_face(photos), how["seed"])
+    for kind, lines in lists.items():
+        lists[kind] = [line for line in lines if samples.photo_of(line) not in wrong]
+    for photo in wrong.values():
+        for line in draw(photo)[0]:
+            lists[samples.kind_of(line)].append(line)
+
+
+def events_alike(lists, args):
+    """As many negatives of each event of WIDER FACE, all together as many as before; those of some come repeatedly."""
+    events = defaultdict(list)
+    for line in lists["negative"]:
+        events[os.path.dirname(samples.photo_of(line))].append(line)
+    rng = np.random.default_rng(SEED)
+    each = round(len(lists["negative"]) / len(events))
+    lists["negative"] = [lines[i] for lines in events.values() for i in np.resize(rng.permutation(len(lines)), each)]
+
+
+def drawn_with_replacement(lists, args):
+    """Defect of both ancestors, who draw P-Net's samples so: some come repeatedly, over a third never."""
+    rng = np.random.default_rng(SEED)
+    for kind, lines in lists.items():
+        lists[kind] = [lines[i] for i in np.sort(rng.integers(len(lines), size=len(lines)))]
+
+
+def near_parts_only(lists, args, part_iou=0.4):
+    """As [paper]: parts overlap the face's square by 0.4 at least."""
+    lists["part"] = [line for line in lists["part"] if overlap(line, bx.square)[0] >= part_iou]
+
+
+def labelled_by_faces(lists, args):
+    """As [paper]: positives and parts overlap the face's box itself by so much, and not its square."""
+    overlaps = [(line, *overlap(line, lambda face: face)) for kind in ("positive", "part") for line in lists[kind]]
+    for kind, low, high in (("positive", POSITIVE_IOU, 2), ("part", STAGES[args.size].part_iou, POSITIVE_IOU)):
+        lists[kind] = [line.replace(f"\t{label}\t", f"\t{KINDS[kind]}\t", 1) for line, iou, label in overlaps
+                       if low <= iou < high]
+
+
+def overlap(line, shape):
+    """Line of a positive or part -> IoU of its crop with `shape` (boxes (1, 4)) of its face, its label."""
+    sample = samples.parse(line)
+    crop = sample.crop[None].astype(np.float32)
+    return float(bx.iou(crop, shape(bx.decode(sample.offsets[None], crop)))[0, 0]), sample.label
+
+
+CHANGES = {
+    "parts from an IoU of 0.4": near_parts_only,
+    "labelled by the faces' own boxes": labelled_by_faces,
+    "border windows not mined": border_not_mined,
+    "invalid faces are truth": invalid_as_truth,
+    "negatives of all events alike": events_alike,
+    "drawn with replacement": drawn_with_replacement,
+}
+
+
+def write(change, args, folder):
+    """Writes the lists with this change to `folder`, where that is not done, for preprocess/gen_tfrecords.py."""
+    source, kinds = args.work / str(args.size), gen_hard_example.KINDS
+    paths = [source / f"{kind}.txt" for kind in kinds]
+    run = Step(folder, "changed", paths, {"change": change})
+    report = run.finished()
+    if report is None:
+        lists = {kind: path.read_text(encoding="utf-8").splitlines(keepends=True) for kind, path in zip(kinds, paths)}
+        CHANGES[change](lists, args)
+        for kind, lines in lists.items():
+            write_text(run.part(f"{kind}.txt"), "".join(lines))
+        report = run.finish([path.name for path in paths], {kind: len(lines) for kind, lines in lists.items()})
+    list_steps.announce(report, kinds, folder)
+    link = folder / "landmark.txt"
+    if not link.is_symlink():
+        link.symlink_to((source / link.name).resolve())

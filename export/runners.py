@@ -1,0 +1,85 @@
+"""Exported nets in the place of detection's own: `Detector(exported.load(folder))` runs the cascade on them."""
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from config import CASCADE, HEADS, NET_PIXELS
+from detection import images
+from detection.errors import UserError
+from export import layouts
+from export.formats import optional
+
+
+class Net:
+    """Like runtime.Net. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file that it runs."""
+
+    def __init__(self, run, heads, path="an exported net"):
+        self._run, self._heads, self._path = run, heads, path
+
+    def maps(self, image):
+        """P-Net on one image: uint8 (H, W, 3) -> a list of maps (h, w, c), one a head."""
+        return [out[0] for out in self._forward(image[None])]
+
+    def __call__(self, crops):
+        """uint8 (N, size, size, 3) -> a list of float32 (N, c), one a head."""
+        step = max(NET_PIXELS // crops.shape[1] ** 2, 1)
+        parts = [self._forward(crops[i:i + step]) for i in range(0, len(crops), step)]
+        if not parts:
+            return [np.zeros((0, HEADS[head]), np.float32) for head in self._heads]
+        return [np.concatenate(outs).reshape(len(crops), -1) for outs in zip(*parts)]
+
+    def _forward(self, batch):
+        outputs = self._run(images.normalise(batch.astype(np.float32)))
+        for head in self._heads:
+            if outputs[head].shape[-1] != HEADS[head]:
+                raise UserError(f"{self._path}: gives {outputs[head].shape[-1]} numbers for {head} where POINTS of "
+                                f"config.py ask for {HEADS[head]}; export the net again, or put the points back")
+        return [outputs[head] for head in self._heads]
+
+
+def savedmodel(path):
+    """Runs a SavedModel folder."""
+    from detection.quiet_tensorflow import tf
+    loaded = tf.saved_model.load(str(path))
+
+    def run(x):
+        return {head: out.numpy() for head, out in loaded.signatures["serving_default"](input=tf.constant(x)).items()}
+    return run
+
+
+def tflite(path):
+    """Runs a .tflite file; its input grows and shrinks with what it is given."""
+    from detection.quiet_tensorflow import tf
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
+        interpreter = tf.lite.Interpreter(model_path=str(path))
+    runner = interpreter.get_signature_runner()
+    return lambda x: runner(input=x)
+
+
+def onnx(path):
+    """Runs an .onnx file with ONNX Runtime."""
+    runtime = optional("onnxruntime", "running .onnx files")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(x):
+        outputs = session.run(None, {"input": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
+        return {name.split("/")[0]: np.moveaxis(out, 1, -1) for name, out in zip(names, outputs)}
+    return run
+
+
+def load(folder):
+    """The three nets that export/export.py wrote to `folder` as savedmodel, tflite, tflite-... or onnx."""
+    found = []
+    for stage in CASCADE:
+        for suffix, run in (("", savedmodel), (".tflite", tflite), (".onnx", onnx)):
+            path = Path(folder) / (stage.name + suffix)
+            if path.exists():
+                found.append(Net(run(path), layouts.USED[stage.name], path))
+                break
+        else:
+            raise UserError(f"{folder}: holds no {stage.name} as SavedModel, .tflite or .onnx; "
+                            "write it with `python export/export.py`")
+    return found

@@ -1,0 +1,1 @@
+"""What every step shares: manifests and resuming, worker processes, storage."""

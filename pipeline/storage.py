@@ -1,0 +1,69 @@
+"""Where files lie: a local path, or an address such as gs://bucket/folder, which TensorFlow's tf.io.gfile opens.
+
+Local files need no TensorFlow and no more than the standard library's calls.
+"""
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from detection import files as local
+
+AT_ONCE = 64      # questions to a distant store: each waits a while for its answer
+
+
+def is_address(place):
+    return "://" in str(place)
+
+
+def join(folder, name):
+    """Folder and a name below it -> Path, or address; a name that is an address or an absolute path stays as it is."""
+    if is_address(name):
+        return name
+    return f"{str(folder).rstrip('/')}/{name}" if is_address(folder) else Path(folder) / name
+
+
+def absolute(place):
+    return place if is_address(place) else Path(place).absolute()
+
+
+def size(place):
+    """Bytes of a file; None where there is none."""
+    if not is_address(place):
+        return Path(place).stat().st_size if Path(place).exists() else None
+    from detection.quiet_tensorflow import tf
+    return tf.io.gfile.stat(place).length if tf.io.gfile.exists(place) else None
+
+
+def changed(folder, sizes):
+    """Name below `folder`, or address -> bytes it had; returns the names of those that have not."""
+    wanted = [join(folder, name) for name in sizes]
+    if any(map(is_address, wanted)):
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = list(pool.map(size, wanted))
+    else:
+        found = map(size, wanted)
+    return [name for (name, expected), length in zip(sizes.items(), found) if length != expected]
+
+
+def remove(place):
+    """Removes a file, if it is there."""
+    if not is_address(place):
+        Path(place).unlink(missing_ok=True)
+        return
+    from detection.quiet_tensorflow import tf
+    if tf.io.gfile.exists(place):
+        tf.io.gfile.remove(place)
+
+
+@contextmanager
+def whole(place):
+    """As detection.files, for addresses too: yields a temporary name that becomes `place` when the block ends well."""
+    if not is_address(place):
+        with local.whole(place) as temporary:
+            yield temporary
+        return
+    from detection.quiet_tensorflow import tf
+    temporary = f"{place}.{local.OWN}.tmp"
+    tf.io.gfile.makedirs(place.rsplit("/", 1)[0])
+    yield temporary
+    tf.io.gfile.rename(temporary, place, overwrite=True)

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from detection.errors import UserError
+from preprocess.labels import annotations
+
+OFFICIAL = """0--Parade/a b.jpg
+2
+10 20 30 40 0 0 0 0 0 0
+1.5 2.5 3 4 2 0 0 1 0 0
+0--Parade/none.jpg
+0
+0 0 0 0 0 0 0 0 0 0
+1--Other/游行.jpg
+1
+5 5 50 60 0 0 0 0 0 0
+"""
+
+
+def write(tmp_path, text, name="list.txt"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("change", [str, lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t,
+                                    lambda t: t.replace("0 0 0 0 0 0 0 0 0 0\n", "", 1),
+                                    lambda t: t.replace("\n", " \n") + "\n\n"],
+                         ids=["as it is", "CRLF", "BOM", "no line of zeros", "blanks"])
+def test_official_list(tmp_path, change):
+    photos = annotations.read_wider(write(tmp_path, change(OFFICIAL)), "WIDER_train/images")
+    assert [p.path for p in photos] == [f"WIDER_train/images/{n}" for n in
+                                        ("0--Parade/a b.jpg", "0--Parade/none.jpg", "1--Other/游行.jpg")]
+    np.testing.assert_allclose(photos[0].boxes, [[10, 20, 40, 60], [1.5, 2.5, 4.5, 6.5]])
+    assert photos[0].invalid.tolist() == [False, True]
+    assert photos[1].boxes.shape == (0, 4) and photos[1].invalid.shape == (0,)
+
+
+def test_one_line_form(tmp_path):
+    path = write(tmp_path, "0--Parade/a b 1 2 31 42 5 5 9 9\n0--Parade/none\n")
+    photos = annotations.read_wider(path, "images")
+    assert [p.path for p in photos] == ["images/0--Parade/a b.jpg", "images/0--Parade/none.jpg"]
+    np.testing.assert_array_equal(photos[0].boxes, [[1, 2, 31, 42], [5, 5, 9, 9]])
+    assert photos[1].boxes.shape == (0, 4)
+
+
+def test_landmark_list_is_left_right_top_bottom(tmp_path):
+    path = write(tmp_path, "lfw_5590\\x.jpg 84 161 92 169 106 107 146 112 125 142 105 157 139 161\n")
+    photo, = annotations.read_landmarks(path)
+    assert photo.path == "lfw_5590/x.jpg"
+    np.testing.assert_array_equal(photo.boxes, [[84, 92, 161, 169]])
+    np.testing.assert_array_equal(photo.points[0], [[106, 107], [146, 112], [125, 142], [105, 157], [139, 161]])
+
+
+GOOD = "".join(f"e/{i}.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n" for i in range(60))
+BROKEN = {"word for a number": "e/bad.jpg\n1\n5 5 x 60 0 0 0 0 0 0\n",
+          "NaN": "e/bad.jpg\n1\n5 5 nan 60 0 0 0 0 0 0\n",
+          "huge": "e/bad.jpg\n1\n5 5 1e30 60 0 0 0 0 0 0\n",
+          "missing number": "e/bad.jpg\n1\n5 5 60 0 0 0 0 0 0\n",
+          "count too high": "e/bad.jpg\n3\n5 5 50 60 0 0 0 0 0 0\n",
+          "count too low": "e/bad.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n5 5 50 60 0 0 0 0 0 0\n",
+          "no count": "e/bad.jpg\n5 5 50 60 0 0 0 0 0 0\n",
+          "way out": "../bad.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n",
+          "listed twice": "e/0.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n"}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_entry_is_named_counted_and_skipped_alone(tmp_path, capsys, broken):
+    path = write(tmp_path, "e/0.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n" + broken + GOOD.split("\n", 3)[3])
+    photos = annotations.read_wider(path, "i")
+    out = capsys.readouterr().out
+    assert out.count("skipped:") == 1 and f"{path}:" in out
+    assert {p.path for p in photos} >= {f"i/e/{i}.jpg" for i in range(60)}
+
+
+def test_too_many_broken_entries_are_an_error(tmp_path):
+    with pytest.raises(UserError, match="list.txt"):
+        annotations.read_wider(write(tmp_path, GOOD[:200] + BROKEN["NaN"]), "i")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "hello\n", "e/a.jpg\n", "e/a.jpg\nx\n"])
+def test_nothing_usable_is_an_error(tmp_path, text):
+    with pytest.raises(UserError, match="list.txt"):
+        annotations.read_wider(write(tmp_path, text), "i")
+    with pytest.raises(UserError, match="list.txt"):
+        annotations.read_landmarks(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("count, message", [(13, "13 numbers where 14"), (16, "more than 14 numbers")])
+def test_a_line_with_fewer_or_more_numbers_than_its_points_need_is_named(tmp_path, capsys, count, message):
+    good = "".join(f"net 7876\\{i}.jpg 0 9 0 9 1 1 2 2 3 3 4 4 5 5\n" for i in range(60))
+    path = write(tmp_path, good + f"bad.jpg 0 9{' 1' * (count - 2)}\n")
+    assert len(annotations.read_landmarks(path)) == 60
+    assert f"{path}:61: {message}" in capsys.readouterr().out
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(UserError, match="nothing.txt"):
+        annotations.read_wider(tmp_path / "nothing.txt", "i")
+    with pytest.raises(UserError, match="trainImageList.txt"):
+        annotations.find(tmp_path, annotations.LANDMARK_TRAIN)
+
+
+def test_split_takes_invalid_and_small_faces_out():
+    boxes = np.array([[0, 0, 30, 10], [0, 0, 19, 19], [0, 0, 50, 50]], np.float32)
+    truth, ignored = annotations.split(annotations.Photo("x", boxes, np.array([False, False, True])), 20)
+    np.testing.assert_array_equal(truth, boxes[:1])
+    np.testing.assert_array_equal(ignored, boxes[1:])
