@@ -56,9 +56,9 @@ class Stage:
     benchmark_threshold: float      # of the face score, on the public benchmarks
     part_iou: float = 0.3           # at least, of a part with the square of the best face
     giou: float = 0.1               # times 1 - GIoU beside the squared error of a box
-    occlusion: float = 0.0          # share of the training samples of which a part is hidden
-    odds: float = 1.0               # negatives a positive that the training batches have and face scores leave out
-    light: float = 1.0              # strength of the change of light and colour of the training samples
+    random_erasing: float = 0.0     # share of the training samples of which a rectangle is hidden
+    negatives_per_positive: float = 1.0     # of the training batches; scores are corrected to 1 (logit adjustment)
+    color_jitter: float = 1.0       # strength of JITTER and GRAY_SHARE
     precision: str = "float32"      # of training; see model/README.md
 
 
@@ -80,21 +80,21 @@ PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
     batch={"imglist": 384}, epochs=14, learning_rate=0.1, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5, part_iou=0.4, giou=0.0, light=0.375)
+    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5, part_iou=0.4, giou=0.0, color_jitter=0.375)
 RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=12, learning_rate=0.05,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, occlusion=0.1,
-    odds=3.0)
+    threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, random_erasing=0.1,
+    negatives_per_positive=3.0)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
     layers=(Conv(3, 32), Pool(3, 2, True), Conv(3, 64), Pool(3, 2, False), Conv(3, 64), Pool(2, 2, True),
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, occlusion=0.1,
+    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, random_erasing=0.1,
     precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}

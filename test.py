@@ -21,7 +21,7 @@ from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTO
 from detection import Detector, UserError
 from detection.media import sources
 from detection.media.draw import status
-from detection.errors import told
+from detection.errors import run_main
 from detection.images import read
 from detection.media.results import Results, frame_label, save
 from detection.media.video_file import VideoFile
@@ -144,4 +144,4 @@ def parse():
 
 
 if __name__ == "__main__":     # also keeps this file harmless to those who import the standard library's `test`
-    sys.exit(2 if told(main, parse(), stopped="stopped; what was done is kept") else 0)
+    sys.exit(2 if run_main(main, parse(), stopped="stopped; what was done is kept") else 0)

@@ -22,22 +22,22 @@ PARTS = ("halving", "canvas", "P-Net", "its cells", "crops 24", "R-Net", "NMS", 
 def parts(detector, image):
     """Name of a part -> function that does it, on what the parts before it gave."""
     layout = pyramid.plan(*image.shape[:2], detector.min_face_size, detector.factor)
-    halved = images.halvings(image)
+    halved = images.half_scales(image)
     pixels = pyramid.draw(halved, layout)
     proposed, refined, _ = (faces[0] for faces in detector.trace([image]))
     windows = [bx.windows(faces.boxes) for faces in (proposed, refined)]
-    crops = [images.crop_halved(halved, w, stage.size) for w, stage in zip(windows, CASCADE[1:])]
+    crops = [images.crop_scaled(halved, w, stage.size) for w, stage in zip(windows, CASCADE[1:])]
     passed = detector.nets[1](crops[0])
     kept = passed[0][:, 1] >= detector.thresholds[1]
     boxes, scores = bx.decode(passed[1][kept], windows[0][kept]), passed[0][kept, 1]
-    return {"all": lambda: detector.detect(image), "halving": lambda: images.halvings(image),
+    return {"all": lambda: detector.detect(image), "halving": lambda: images.half_scales(image),
             "canvas": lambda: pyramid.draw(halved, layout),
             "P-Net": lambda: [detector.nets[0].maps(pixels[top:bottom]) for top, bottom in layout.strips()],
             "proposing": lambda: detector.propose(image),
-            "crops 24": lambda: images.crop_halved(halved, windows[0], CASCADE[1].size),
+            "crops 24": lambda: images.crop_scaled(halved, windows[0], CASCADE[1].size),
             "R-Net": lambda: detector.nets[1](crops[0]),
             "NMS": lambda: bx.nms(boxes, scores, CASCADE[1].nms),
-            "crops 48": lambda: images.crop_halved(halved, windows[1], CASCADE[2].size),
+            "crops 48": lambda: images.crop_scaled(halved, windows[1], CASCADE[2].size),
             "O-Net": lambda: detector.nets[2](crops[1])}, [len(windows[0]), len(windows[1])]
 
 

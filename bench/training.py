@@ -46,7 +46,7 @@ def measured(stage, stored, folder, steps, turns):
     training = loop.Training(stage, stored, parts, folder / "train", 1, 1e-6, 0, folder / "graph")
 
     def coming():
-        return iter(batches.training(stored, parts, 0, 0, 0, stage.occlusion, stage.light))
+        return iter(batches.training(stored, parts, 0, 0, 0, stage.random_erasing, stage.color_jitter))
 
     read = coming()
     same = next(read)

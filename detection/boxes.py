@@ -195,7 +195,7 @@ def inner(boxes, side, below):
 def windows(boxes):
     """Boxes (N, 4) -> the square crops (N, 4) that the next net sees, on whole pixels, at least 1 px a side.
 
-    Squares of 96 px and more lie on even pixels, those of 192 px on fours: so `images.halvings` can be cut there.
+    Squares of 96 px and more lie on even pixels, those of 192 px on fours: so `images.half_scales` can be cut there.
     """
     squares = square(boxes)
     side = _sides(squares)[:, :1]

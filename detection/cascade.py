@@ -69,7 +69,7 @@ class Detector:
         """Images -> for each stage that runs, the Faces of each image after it: [stage][image]."""
         for image in images:
             im.check(image)
-        halved = [im.halvings(image) for image in images]
+        halved = [im.half_scales(image) for image in images]
         results = [[self._propose(image) for image in halved]]
         if self.stages > 1:
             results.append(self._refine(halved, results[-1]))
@@ -80,7 +80,7 @@ class Detector:
     def propose(self, image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels, boxes corrected."""
         im.check(image)
-        return self._propose(im.halvings(image))
+        return self._propose(im.half_scales(image))
 
     def _propose(self, halved):
         layout = pyramid.plan(*halved[0].shape[:2], self.min_face_size, self.factor)
@@ -159,4 +159,4 @@ class Detector:
     def _crops(index, halved, windows):
         """What net `index` sees of windows (N, 4) of an image, at most CROPS at a time; once, if there is none."""
         for i in range(0, max(len(windows), 1), CROPS):
-            yield im.crop_halved(halved, windows[i:i + CROPS], CASCADE[index].size)
+            yield im.crop_scaled(halved, windows[i:i + CROPS], CASCADE[index].size)

@@ -9,7 +9,7 @@ class UserError(Exception):
     """
 
 
-def told(main, *args, stopped="stopped; the same command goes on from here"):
+def run_main(main, *args, stopped="stopped; the same command goes on from here"):
     """Runs main(*args) and returns what it returns; what the user can mend, or a full disk, becomes one line and exit
     code 2, Ctrl-C the line `stopped` and exit code 130."""
     for stream in (sys.stdout, sys.stderr):

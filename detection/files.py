@@ -10,7 +10,7 @@ OWN = f"{platform.node()}-{os.getpid()}"      # two processes, on two machines e
 
 
 @contextmanager
-def whole(path):
+def atomic_write(path):
     """Yields a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     The bytes are on the disk before the name is, so that not even a power cut leaves half a file. Makes the folder.

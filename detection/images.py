@@ -78,7 +78,7 @@ def resize(image, width, height):
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def halvings(image):
+def half_scales(image):
     """Image -> [image, half, quarter]: averages of 2 x 2 and of 4 x 4 pixels, black where the last are incomplete."""
     bottom, right = -image.shape[0] % 4, -image.shape[1] % 4
     if bottom or right:
@@ -122,10 +122,10 @@ def cut(image, box):
 
 def crop(image, boxes, size):
     """Image, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3), black outside the image."""
-    return crop_halved([image], boxes, size)
+    return crop_scaled([image], boxes, size)
 
 
-def crop_halved(halved, boxes, size):
+def crop_scaled(halved, boxes, size):
     """Halvings, boxes (N, 4) on whole pixels -> about what `crop` gives, sooner for large boxes.
 
     The half or quarter is cut where the box lies on whole pixels of it and still has two for one of the crop's.

@@ -11,7 +11,7 @@ import numpy as np
 
 from config import HEADS, POINTS, Conv, Dense, Pool, Stage
 from detection.errors import UserError
-from detection.files import whole
+from detection.files import atomic_write
 
 SLACK = 1 << 20      # bytes of a file of arrays that are not in its arrays: names, shapes, what a checkpoint adds
 
@@ -103,5 +103,5 @@ def read_arrays(path, size):
 
 def write_arrays(path, arrays):
     """Writes name -> array to the .npz file `path`, whole or not at all, the same bytes for the same arrays."""
-    with whole(path) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)

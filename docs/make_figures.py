@@ -91,7 +91,7 @@ def scaled(image, boxes, factor):
 
 def levels_and_canvas(photo):
     """The levels, and the canvas they are packed into."""
-    halved = images.halvings(photo)
+    halved = images.half_scales(photo)
     layout = pyramid.plan(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
     packed, levels = pyramid.draw(halved, layout), []
     for (width, height), scale in zip(layout.sizes.tolist(), layout.scales[:, 0]):
@@ -107,7 +107,7 @@ def levels_and_canvas(photo):
 
 def scan(detector, photo):
     """Photo -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
-    halved = images.halvings(photo)
+    halved = images.half_scales(photo)
     layout = pyramid.plan(*halved[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.draw(halved, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
@@ -265,7 +265,7 @@ def augmented(found, count=9):
         pixels, s = found[value][0]
         many = [tf.repeat(tf.constant(a)[None], count - 1, axis=0)
                 for a in (pixels, np.int64(value), s.offsets, s.points)]
-        shown, _, offsets, points = augment(*many, tf.constant([SEED, value], tf.int64), occlusion=0.5)
+        shown, _, offsets, points = augment(*many, tf.constant([SEED, value], tf.int64), random_erasing=0.5)
         shown = np.round(shown.numpy() / PIXEL_SCALE + PIXEL_MEAN).clip(0, 255).astype(np.uint8)
         tiles = [tile(pixels, value, s.offsets, s.points)]
         tiles += [tile(*sample) for sample in zip(shown, [value] * count, offsets.numpy(), points.numpy())]

@@ -165,7 +165,7 @@ def landmark_faces(size):
     face, share = losses.face, config.STAGES[size].batch
     losses.face = lambda logits, labels: face(logits, tf.where(labels == config.LANDMARK, tf.constant(
         config.POSITIVE, labels.dtype), labels))
-    stage(odds=share["negative"] / (share["positive"] + share["landmark"]))(size)
+    stage(negatives_per_positive=share["negative"] / (share["positive"] + share["landmark"]))(size)
 
 
 def averaged_weights(size, momentum=0.999):
@@ -183,7 +183,8 @@ def averaged_weights(size, momentum=0.999):
 
 
 ANCESTORS = (constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),      # before others load what reads them
-             stage(light=0.0, occlusion=0.0, odds=1.0, giou=0.0), offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
+             stage(color_jitter=0.0, random_erasing=0.0, negatives_per_positive=1.0, giou=0.0),
+             offsets_not_mirrored, jpeg_crops, wide_landmark_crops,
              no_normalisation)
 
 
@@ -198,18 +199,18 @@ CHANGES = {
     "as the ancestors train": ancestors,
     "no normalisation": no_normalisation,
     "boxes not mirrored": offsets_not_mirrored,
-    "no jitter of light and colour": stage(light=0.0),
+    "no jitter of light and colour": stage(color_jitter=0.0),
     "crops through JPEG": jpeg_crops,
     "wide landmark crops": wide_landmark_crops,
     "the same order every epoch": one_order,
     "moved anew every time": moved_anew,
     "rate falls in steps": options("--decay-at", 0.2, 0.467, 0.667),
     "nothing blurred or noisy": constants(BLUR_SHARE=0.0, NOISE_SHARE=0.0),
-    "nothing hidden": stage(occlusion=0.0),
+    "nothing hidden": stage(random_erasing=0.0),
     "all face losses count": constants(HARD_SHARE=1.0),
     "hardest half of the face losses": constants(HARD_SHARE=0.5),
     "no weight decay": constants(WEIGHT_DECAY=0.0),
-    "scores at the odds of the batch": stage(odds=1.0),
+    "scores at the odds of the batch": stage(negatives_per_positive=1.0),
     "landmark samples are faces": landmark_faces,
     "batches of 768": options("--batch-size", 768),
     "averaged weights": averaged_weights,

@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE, MODEL, PICTURE, PNET, ROOT  # noqa: E402
 from detection import UserError, images, weights  # noqa: E402
-from detection.errors import told  # noqa: E402
+from detection.errors import run_main  # noqa: E402
 from detection.engines import Net  # noqa: E402
 from export import calibration, runners, formats  # noqa: E402
 
@@ -115,4 +115,4 @@ if __name__ == "__main__":
                        help="photographs with faces, files or folders (default: picture/)")
     group.add_argument("--records", type=Path, metavar="DIR", help="instead, the <work> folder of the training, with "
                        "12/records, 24/records and 48/records")
-    told(main, parser.parse_args(), stopped="stopped; what was written is whole")
+    run_main(main, parser.parse_args(), stopped="stopped; what was written is whole")

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 from config import CASCADE  # noqa: E402
 from detection import UserError, weights  # noqa: E402
 from detection.align import require_facial_points  # noqa: E402
-from detection.errors import told  # noqa: E402
+from detection.errors import run_main  # noqa: E402
 from export import layouts  # noqa: E402
 from export.formats import optional  # noqa: E402
 
@@ -125,4 +125,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="SOURCE", help="a folder, or mtcnn")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the three .npz files")
-    told(main, parser.parse_args(), stopped="stopped; what was written is whole")
+    run_main(main, parser.parse_args(), stopped="stopped; what was written is whole")

@@ -19,8 +19,8 @@ except ImportError:      # Windows: nothing keeps a second run out there
     fcntl = None
 
 from config import DATA, FACIAL_POINTS, FORMAT, MIRROR_ORDER, MODEL, POINTS, SEED
-from detection.errors import UserError, told
-from detection.files import whole
+from detection.errors import UserError, run_main
+from detection.files import atomic_write
 from pipeline import storage
 
 LOCK = "lock"     # name of the file among the parts
@@ -58,7 +58,7 @@ def run(main, arguments):
                 setattr(args, name, value.absolute())      # nodes of a cluster stand in folders of their own
     elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
-    told(main, args)
+    run_main(main, args)
 
 
 def require(*modules):
@@ -79,7 +79,7 @@ def digest(path):
 
 def write_text(path, text):
     """Writes a small file, whole or not at all."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

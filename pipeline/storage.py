@@ -56,10 +56,10 @@ def remove(place):
 
 
 @contextmanager
-def whole(place):
+def atomic_write(place):
     """As detection.files, for addresses too: yields a temporary name that becomes `place` when the block ends well."""
     if not is_address(place):
-        with local.whole(place) as temporary:
+        with local.atomic_write(place) as temporary:
             yield temporary
         return
     from detection.quiet_tensorflow import tf

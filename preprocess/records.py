@@ -37,7 +37,7 @@ def decode(serialised, size):
 
 def write(path, encoded):
     """Writes serialised records to `path`, a file or an address, whole or not at all."""
-    with storage.whole(path) as temporary:
+    with storage.atomic_write(path) as temporary:
         try:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
                 for record in encoded:

@@ -41,7 +41,7 @@ def test_crop_at_its_own_size_is_exact(photograph):
 
 
 def test_halvings_are_averages_with_black_beyond_the_edge(photograph):
-    image, half, quarter = images.halvings(photograph[:, :117])
+    image, half, quarter = images.half_scales(photograph[:, :117])
     assert (image.shape, half.shape, quarter.shape) == ((92, 120, 3), (46, 60, 3), (23, 30, 3))
     np.testing.assert_array_equal(image[:90, :117], photograph[:, :117])
     assert not image[90:].any() and not image[:, 117:].any()
@@ -53,7 +53,7 @@ def test_halvings_are_averages_with_black_beyond_the_edge(photograph):
 def test_a_crop_of_halvings_is_near_the_crop(photograph):
     image = cv2.resize(photograph, (640, 480))
     boxes = np.array([[-4, 8, 92, 104], [-40, -16, 200, 224], [100, 60, 500, 460], [101, 60, 501, 460], [3, 5, 30, 32]])
-    halved = images.crop_halved(images.halvings(image), boxes, 24)
+    halved = images.crop_scaled(images.half_scales(image), boxes, 24)
     apart = np.abs(halved.astype(int) - images.crop(image, boxes, 24))
     assert apart.mean() < 0.5 and apart.max() <= 12          # most at the edge to the black outside
     np.testing.assert_array_equal(halved[3:], images.crop(image, boxes[3:], 24))      # not on even pixels, or small
@@ -73,7 +73,7 @@ def test_shrinking_a_flat_picture_changes_nothing():
 
 def test_shrinking_from_a_half_is_near_the_average_of_all_pixels(photograph):
     image = cv2.resize(photograph, (640, 480))
-    halved = images.halvings(image)
+    halved = images.half_scales(image)
     np.testing.assert_array_equal(images.shrink(halved, 384, 288), images.resize(image, 384, 288))
     for width, height in ((106, 80), (97, 73), (24, 18)):
         shrunk = images.shrink(halved, width, height)

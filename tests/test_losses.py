@@ -99,6 +99,6 @@ def test_scores_leave_out_the_odds_of_the_batches(monkeypatch):
     for _ in range(400):
         with tf.GradientTape() as tape:
             outputs = {"face": tf.tile(logits[None], [4, 1]), **others}
-            loss = losses.all_losses(outputs, batch, {"face": 1.0}, odds=3.0)["face"]
+            loss = losses.all_losses(outputs, batch, {"face": 1.0}, negatives_per_positive=3.0)["face"]
         logits.assign_sub(0.5 * tape.gradient(loss, logits))
     np.testing.assert_allclose(tf.nn.softmax(logits), [0.5, 0.5], atol=1e-3)

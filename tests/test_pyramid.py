@@ -39,7 +39,7 @@ def pnet(tmp_path_factory):
 def level_by_level(detector, image):
     """What `Detector.propose` is to give, written down plainly."""
     found = []
-    halved = images.halvings(image)
+    halved = images.half_scales(image)
     height, width = halved[0].shape[:2]
     for w, h in images.level_sizes(height, width, detector.min_face_size, 12, detector.factor):
         level = np.zeros((h + h % 2, w + w % 2, 3), np.uint8)

@@ -11,7 +11,7 @@ def folder(request, tmp_path):
 
 
 def put(place, content):
-    with storage.whole(place) as temporary, tf.io.gfile.GFile(str(temporary), "w") as file:
+    with storage.atomic_write(place) as temporary, tf.io.gfile.GFile(str(temporary), "w") as file:
         file.write(content)
 
 
@@ -31,7 +31,7 @@ def test_written_files_are_there_with_their_sizes_until_removed(folder):
 def test_a_file_is_not_there_before_it_is_whole(folder):
     place = storage.join(folder, "shard")
     with pytest.raises(KeyboardInterrupt):
-        with storage.whole(place) as temporary:
+        with storage.atomic_write(place) as temporary:
             tf.io.gfile.GFile(str(temporary), "w").write("half")
             raise KeyboardInterrupt
     assert storage.size(place) is None

@@ -14,17 +14,17 @@ from detection.quiet_tensorflow import tf
 DARKEST, BRIGHTEST = normalise(0.0), normalise(255.0)
 
 
-def augment(images, labels, offsets, points, seed, occlusion=0.0, light=1.0):
+def augment(images, labels, offsets, points, seed, random_erasing=0.0, color_jitter=1.0):
     """uint8 (B, s, s, 3) and targets -> normalised float32 images, mirrored in half of the cases, and their targets.
 
-    seed: two int64. occlusion: share of the images of which something is hidden. light: strength of `relight`.
+    seed: two int64. random_erasing: share of the images that lose a rectangle. color_jitter: strength of `relight`.
     """
     seeds = tf.random.experimental.stateless_split(seed, 5)
     images, offsets, points = mirror(images, offsets, points, coin(seeds[0], tf.shape(images)[0]))
-    images = relight(images, seeds[1], light)
+    images = relight(images, seeds[1], color_jitter)
     images = some(images, seeds[2], BLUR_SHARE, blur)
     images = tf.clip_by_value(some(images, seeds[3], NOISE_SHARE, add_noise), DARKEST, BRIGHTEST)
-    return some(images, seeds[4], occlusion, hide), labels, offsets, points
+    return some(images, seeds[4], random_erasing, hide), labels, offsets, points
 
 
 def some(images, seed, share, change):

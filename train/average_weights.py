@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402
 
 from config import STAGES  # noqa: E402
 from detection import UserError, weights  # noqa: E402
-from detection.errors import told  # noqa: E402
+from detection.errors import run_main  # noqa: E402
 
 SAME_START = 0.5      # cosine of two nets' kernels, at least; 0.9 after a round of training, 0.1 for strangers: [ours]
 
@@ -62,4 +62,4 @@ if __name__ == "__main__":
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
     arguments.add_argument("files", type=Path, nargs="+", metavar="FILE", help="weights to average")
     arguments.add_argument("--out", type=Path, required=True, metavar="FILE", help="the average; may be one of them")
-    told(main, arguments.parse_args())
+    run_main(main, arguments.parse_args())

@@ -29,11 +29,11 @@ def steps_per_epoch(stage: Stage, counts, parts):
     return max(sum(counts[f"{name}-train"] for name in parts) // sum(parts.values()), 1)
 
 
-def training(stored: records.Records, parts, seed, epoch, skip=0, occlusion=0.0, light=1.0):
+def training(stored: records.Records, parts, seed, epoch, skip=0, random_erasing=0.0, color_jitter=1.0):
     """Endless batches of an epoch from position `skip` on: (images float32 (B, s, s, 3), labels, offsets, points).
 
     stored: the stage's records. parts: list name -> samples in a batch. Each list is shuffled on its own and comes
-    round again, reshuffled, when it is through. occlusion, light: as `augment` takes them.
+    round again, reshuffled, when it is through. random_erasing, color_jitter: as `augment` takes them.
     """
     epoch_seed = seed * 100_003 + epoch
     room = SHUFFLE_BYTES // (stored.size ** 2 * 3)
@@ -49,7 +49,7 @@ def training(stored: records.Records, parts, seed, epoch, skip=0, occlusion=0.0,
     def finish(position, serialised):
         images, *targets = records.decode(tf.concat(serialised, axis=0), stored.size)
         batch_seed = tf.stack([epoch_seed, tf.cast(position, tf.int64)])
-        return augment(images, *targets, batch_seed, occlusion, light)
+        return augment(images, *targets, batch_seed, random_erasing, color_jitter)
 
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
     return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)

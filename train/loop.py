@@ -101,7 +101,7 @@ class Training:
         """One replica's part of a step: its rows of the batch -> one update of the weights; all the batch's losses."""
         with tf.GradientTape() as tape:
             outputs = nets.flat(self.model(replicas.share(batch[0]), training=True))
-            outputs = replicas.whole(outputs, tf.size(batch[1]))
+            outputs = replicas.atomic_write(outputs, tf.size(batch[1]))
             values = self._losses(outputs, batch)
             objective = values["total"] + losses.weight_decay(self.kernels) / self.strategy.num_replicas_in_sync
         variables = self.model.trainable_variables
@@ -109,7 +109,8 @@ class Training:
         return tf.stack([values[name] for name in REPORTED])
 
     def _losses(self, outputs, batch):
-        return losses.all_losses(outputs, batch, self.stage.loss_weights, self.stage.odds, self.stage.giou)
+        return losses.all_losses(outputs, batch, self.stage.loss_weights, self.stage.negatives_per_positive,
+                                 self.stage.giou)
 
     @tf.function(reduce_retracing=True)
     def _predict(self, images):
@@ -159,8 +160,8 @@ class Training:
 
     def _batches(self, epoch, position):
         """Batches of training from a position on."""
-        return batches.training(self.stored, self.parts, self.seed, epoch, position, self.stage.occlusion,
-                                self.stage.light)
+        return batches.training(self.stored, self.parts, self.seed, epoch, position, self.stage.random_erasing,
+                                self.stage.color_jitter)
 
     def _require_sound(self, epoch):
         """UserError where a loss was NaN, infinite or above LOSS_LIMIT; the first such batch is kept beside the

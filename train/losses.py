@@ -70,15 +70,15 @@ def weight_decay(kernels):
     return WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
 
 
-def all_losses(outputs, batch, weights, odds=1.0, giou_weight=0.0):
+def all_losses(outputs, batch, weights, negatives_per_positive=1.0, giou_weight=0.0):
     """Flat outputs of a net, batch (images, labels, offsets, points) -> name -> loss, with "total", their sum with
     `weights` (head -> weight), and the accuracy.
 
-    odds: negatives a positive that the batches have. The face loss adds them to the outputs, so that these need not:
+    negatives_per_positive: of the batches. The face loss adds their logarithm to the logits, so that the net need not:
     scores are those of as many faces as others. Source: Menon et al., "Long-tail learning via logit adjustment", 2021.
     """
     _, labels, offsets, points = batch
-    logits = outputs["face"] + tf.math.log([odds, 1.0])
+    logits = outputs["face"] + tf.math.log([negatives_per_positive, 1.0])
     losses = {"face": face(logits, labels),
               "box": box(outputs["box"], labels, offsets, giou_weight),
               "landmark": landmark(outputs["landmark"], labels, points)}

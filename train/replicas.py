@@ -101,7 +101,7 @@ def share(values):
     return tf.gather(values, rows(tf.shape(values)[0]))
 
 
-def whole(outputs, batch_size):
+def atomic_write(outputs, batch_size):
     """Head -> this replica's rows (b, c); returns head -> the rows of all replicas (B, c), in the batch's order.
 
     To a gradient tape only this replica's rows are variable; the optimizer adds the gradients of all replicas.

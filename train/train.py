@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config import GRAPH, STAGES  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
-from detection.files import whole  # noqa: E402
+from detection.files import atomic_write  # noqa: E402
 from preprocess import samples  # noqa: E402
 from pipeline import step  # noqa: E402
 
@@ -73,7 +73,7 @@ def main(args):
     if not chief:
         return
     target = args.model / f"{stage.name}.npz"
-    with whole(target) as temporary:
+    with atomic_write(target) as temporary:
         shutil.copyfile(folder / "train" / "best.npz", temporary)
     for left in target.parent.glob(f"{target.name}.*.tmp"):       # by a run that was killed at this very line
         left.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A net as a TensorFlow Lite model in memory, for detection/engines/lite.py; the batch and P-Net's image can be of any size.
+"""A net as a TensorFlow Lite model in memory, for engines/lite.py; the batch and P-Net's image can be of any size.
 
 The tables of the format (tensorflow/compiler/mlir/lite/schema/schema.fbs) are numbered fields; those that these nets
 need are named below with their numbers. `flatbuffers`, which comes with TensorFlow, puts them into bytes.
