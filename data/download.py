@@ -6,7 +6,7 @@
 reads    the archives' public homes, one after the other until one gives the file; or an archive that you put into the
          folder yourself
 writes   data/WIDER_train, WIDER_val, wider_face_split, lfw_5590, net_7876, trainImageList.txt, testImageList.txt;
-         data/download.json: what was received. Stopped, the same command goes on where it was.
+         data/download.json: what was received, and from where. Stopped, the same command resumes.
 """
 import argparse
 import hashlib
@@ -32,26 +32,32 @@ def holdings(archive, out):
 def there(archive, out, record):
     """Whether what the archive holds lies in `out`: as many photographs as are known, or as were unpacked."""
     known = {name: 1 if count is None else count for name, count in archive.holds.items()}
-    return holdings(archive, out) in (known, record and record["holds"])
+    return holdings(archive, out) in (known, record.get("holds"))
 
 
-def obtain(archive, out):
-    """(path of the checked archive, where it came from): it lies in `out`, or the first home that gives it does."""
+def obtain(archive, out, journal):
+    """Brings the checked archive into `out` and returns its path; the journal then holds where it came from, its size
+    and checksum. It lies in `out` already, or the first home that gives it does."""
     target, part = out / archive.name, out / f"{archive.name}.part"
     if target.exists():
-        wrong = difference(archive, target)
+        found = {"size": target.stat().st_size, "sha256": sha256(target)}
+        wrong = difference(archive, **found)
         if wrong:
             raise Problem(f"{target}: is not the published file ({wrong}); remove it and run this again")
-        return target, "found in the folder"
+        if journal.record(archive).get("sha256") != found["sha256"]:     # not one that an earlier run loaded
+            journal.note(archive, {"from": "found in the folder", **found})
+        return target
     for url in archive.homes:
         have = f", going on after {part.stat().st_size:,} bytes" if part.exists() else ""
         print(f"{archive.name}: from {url}{have}")
         try:
-            load(url, part, archive.size)
-            wrong = difference(archive, part)
+            load(url, part, archive.size, begin=lambda: journal.note(archive, {"from": url}))
+            received = {"size": part.stat().st_size, "sha256": sha256(part)}
+            wrong = difference(archive, **received)
             if not wrong:
+                journal.note(archive, {"from": journal.record(archive).get("from", url), **received})
                 os.replace(part, target)
-                return target, url
+                return target
             part.unlink()
             reason = f"{url}: gave a file that is not the published one ({wrong}); it was removed"
         except Problem as problem:
@@ -61,14 +67,13 @@ def obtain(archive, out):
                   f"browser from {archive.page}, put it into {out} and run this again")
 
 
-def difference(archive, path):
-    """What tells the file from the published one; None where nothing does. Prints size and checksum."""
-    size, digest = path.stat().st_size, sha256(path)
+def difference(archive, size, sha256):
+    """What distinguishes the file from the published one; None where nothing does. Prints size and checksum."""
     if archive.size not in (None, size):
         return f"{size:,} bytes where {archive.size:,} are expected"
-    if archive.sha256 not in (None, digest):
-        return f"SHA-256 {digest} where {archive.sha256} is expected"
-    print(f"{archive.name}: {size:,} bytes, SHA-256 {digest}, " +
+    if archive.sha256 not in (None, sha256):
+        return f"SHA-256 {sha256} where {archive.sha256} is expected"
+    print(f"{archive.name}: {size:,} bytes, SHA-256 {sha256}, " +
           ("as published" if archive.sha256 else "recorded; no published value is known to compare it with"))
     return None
 
@@ -79,54 +84,59 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(archive, out, keep):
-    """Loads, checks and unpacks one archive; returns the record of it. The archive itself stays."""
-    path, home = obtain(archive, out)
-    record = {"from": home, "size": path.stat().st_size, "sha256": sha256(path), "kept": keep}
+def fetch(archive, out, keep, journal):
+    """Loads, checks and unpacks one archive and notes it in the journal. The archive itself stays."""
+    path = obtain(archive, out, journal)
     try:
-        record["files"], left_out = unpack(path, out, tuple(archive.holds))
+        unpacked, left_out = unpack(path, out, tuple(archive.holds))
     except Damaged as problem:
         path.unlink()
         raise Problem(f"{problem}; it was removed, run this again to load it anew") from None
-    record["holds"] = holdings(archive, out)
-    print(f"{archive.name}: {record['files']:,} files unpacked to {out}, {left_out} others in it left out")
+    holds = holdings(archive, out)
+    print(f"{archive.name}: {unpacked:,} files unpacked to {out}, {left_out} others in it left out")
     for name, count in archive.holds.items():
-        if not record["holds"][name]:
+        if not holds[name]:
             raise Problem(f"{path}: holds no {name}; is it the right file? Remove it and run this again")
-        if count not in (None, record["holds"][name]):
-            print(f"note: {name} holds {record['holds'][name]:,} photographs, {count:,} are known")
-    return record
+        if count not in (None, holds[name]):
+            print(f"note: {name} holds {holds[name]:,} photographs, {count:,} are known")
+    received = {key: journal.record(archive)[key] for key in ("from", "size", "sha256")}
+    journal.note(archive, {**received, "kept": keep, "files": unpacked, "holds": holds})
 
 
-def read_journal(path):
-    """Name of an archive -> what was received."""
-    try:
-        records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if isinstance(records, dict):
-            return records
-    except ValueError:
-        pass
-    raise Problem(f"{path}: is damaged; remove it and run this again, what is there is not loaded anew")
+class Journal:
+    """download.json: name of an archive -> what is known of it: `from` as soon as bytes arrive, `size` and `sha256`
+    when it is complete, `kept`, `files` and `holds` when it is unpacked."""
 
+    def __init__(self, path):
+        self.path, self.records = path, {}
+        try:
+            self.records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError:
+            self.records = None
+        if not (isinstance(self.records, dict) and all(isinstance(record, dict) for record in self.records.values())):
+            raise Problem(f"{path}: is damaged; remove it and run this again, existing images are not loaded anew")
 
-def write_journal(path, records):
-    """Whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    def record(self, archive):
+        return self.records.get(archive.name, {})
+
+    def note(self, archive, record):
+        """Replaces a record; the file is written completely or not at all."""
+        self.records[archive.name] = record
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        temporary.write_text(json.dumps(self.records, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, self.path)
 
 
 def main(args, archives=ARCHIVES):
     chosen = [archives[name] for name in args.only or archives]
     args.out.mkdir(parents=True, exist_ok=True)
-    journal, failed = args.out / "download.json", []
-    records = read_journal(journal)
-    missing = [archive for archive in chosen if not there(archive, args.out, records.get(archive.name))
-               or (args.out / archive.name).exists() and archive.name not in records]     # stopped in its last moment
+    journal, failed = Journal(args.out / "download.json"), []
+    missing = [archive for archive in chosen if not there(archive, args.out, journal.record(archive)) or
+               (args.out / archive.name).exists() and "holds" not in journal.record(archive)]      # not all unpacked
     for archive in chosen:
         if archive not in missing:
             print(f"{archive.name}: all of it is in {args.out} already")
-            if not records.get(archive.name, {}).get("kept", True):
+            if not journal.record(archive).get("kept", True):
                 (args.out / archive.name).unlink(missing_ok=True)
     need = sum(2 * (archive.size or 0) for archive in missing)
     if shutil.disk_usage(args.out).free < need:
@@ -136,8 +146,7 @@ def main(args, archives=ARCHIVES):
         print(f"\n{terms}\n")
     for archive in missing:
         try:
-            records[archive.name] = fetch(archive, args.out, args.keep)
-            write_journal(journal, records)
+            fetch(archive, args.out, args.keep, journal)
             if not args.keep:
                 (args.out / archive.name).unlink()
         except Problem as problem:

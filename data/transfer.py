@@ -24,16 +24,17 @@ class _Cut(Exception):
         self.reached = reached
 
 
-def load(url, part, size):
+def load(url, part, size, begin):
     """Brings the file at `url` to the path `part`, going on behind the bytes that are there. size: bytes, or None.
 
-    Problem where this home does not give the file; what has arrived stays.
+    begin() is called each time before bytes of this home are written, and not where nothing was missing. Problem where
+    this home does not give the file; what has arrived stays.
     """
     failed, reached = 0, False
     while True:
         before = _length(part)
         try:
-            return _receive(url, part, size)
+            return _receive(url, part, size, begin)
         except _Cut as cut:
             reached = reached or cut.reached
             if not reached:
@@ -44,7 +45,7 @@ def load(url, part, size):
             time.sleep(WAIT * 2 ** (failed - 1))
 
 
-def _receive(url, part, size):
+def _receive(url, part, size, begin):
     """One request. Asks for what is missing; begins anew where the home can only send the whole file."""
     have = _length(part)
     if size is not None and have > size:
@@ -67,6 +68,7 @@ def _receive(url, part, size):
             total = have + int(length) if length else size
             if size is not None and total != size:
                 raise Problem(f"{url}: offers {total:,} bytes where {size:,} are expected")
+            begin()
             _copy(answer, part, have, total)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have and size is None:     # nothing is missing behind the last byte

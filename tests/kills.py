@@ -2,6 +2,7 @@
 
     python tests/kills.py                                # 210 kills, about half an hour on two free cores
     python tests/kills.py --kills 5 --stages training
+    python tests/kills.py --kills 400 --busy 2           # beside two processes that take all they can get
     python tests/kills.py --help
 
 Half of the kills hit all processes of the stage, half the main one alone, as the kernel does where memory is short; of
@@ -15,6 +16,7 @@ redone      finished parts, shards or received bytes that a later run made again
 orphans     processes that outlived the main one by more than 5 s
 """
 import argparse
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -223,6 +225,18 @@ NAMES = ("sampling", "landmarks", "mining", "records", "training", "checkpoints"
 COLUMNS = ("kills", "runs", "failed", "different", "redone", "orphans", "seconds")
 
 
+@contextlib.contextmanager
+def busy(number):
+    """That many processes which only take processor time."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
 def main(kills, chosen=NAMES, photos=200, seed=0):
     """Prints the table as it grows; returns the sums of its columns."""
     rng, sums, share = random.Random(seed), Counter(), -(-kills // len(chosen))
@@ -247,6 +261,9 @@ if __name__ == "__main__":
                         help=f"of {', '.join(NAMES)} (default: all)")
     parser.add_argument("--photos", type=int, default=200, metavar="N", help="of the drawn sample (default: 200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments (default: 0)")
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="processes beside them that only take "
+                        "processor time (default: 0)")
     args = parser.parse_args()
-    result = main(args.kills, args.stages, args.photos, args.seed)
+    with busy(args.busy):
+        result = main(args.kills, args.stages, args.photos, args.seed)
     sys.exit(bool(result["failed"] or result["different"] or result["redone"] or result["orphans"]))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,56 @@ def test_an_earlier_run_that_received_all_of_it_is_finished(home, tmp_path, know
     assert home.asked == ([] if known else [f"bytes={len(ZIP)}-"]) and files(tmp_path) == PHOTOS
 
 
+class Killed(BaseException):
+    """The end of a process, which no `except` of the downloader sees."""
+
+
+def lines_run(call, kill_at=None):
+    """[(file, line, how often before)] of the downloader's lines that call() runs; Killed before the one at kill_at."""
+    lines, times = [], Counter()
+
+    def trace(frame, event, _):
+        path = Path(frame.f_code.co_filename)
+        if path.parent != ROOT / "data":
+            return None
+        if event == "line":
+            lines.append((path.name, frame.f_lineno, times[path.name, frame.f_lineno]))
+            times[path.name, frame.f_lineno] += 1
+            if lines[-1] == kill_at:
+                raise Killed
+        return trace
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_killed_before_any_of_its_lines_the_next_run_ends_in_the_same_files_and_record(home, tmp_path, known):
+    refusing = Home()
+    refusing.status = 404
+
+    def everything(out):
+        return {**files(out), "download.json": (out / "download.json").read_text()}
+    lines = lines_run(lambda: get(tmp_path / "whole", refusing.url, home.url, known=known))
+    wanted = everything(tmp_path / "whole")
+    assert json.loads(wanted["download.json"])["set.zip"]["from"] == home.url
+    last = {line[:2]: line for line in lines}
+    moments = [line for line in lines if line[2] == 0 or line == last[line[:2]]]       # first and last time of each
+    assert len(moments) > 100
+    different = []
+    for number, moment in enumerate(moments):
+        out = tmp_path / str(number)
+        with pytest.raises(Killed):
+            lines_run(lambda: get(out, refusing.url, home.url, known=known), moment)
+        get(out, refusing.url, home.url, known=known)
+        different += [moment] if everything(out) != wanted else []
+    assert not different, f"{len(different)} of {len(moments)} moments"
+
+
 def test_a_home_that_cannot_go_on_in_the_middle_begins_anew(home, tmp_path):
     home.ranges, home.cuts = False, [5000]
     get(tmp_path, home.url)
@@ -155,6 +206,13 @@ def test_a_web_page_in_place_of_the_file_is_no_file(home, tmp_path):
     with pytest.raises(transfer.Problem, match="quota of downloads is used up"):
         get(tmp_path, home.url)
     assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"set.zip": 7}', "\xff"])
+def test_a_damaged_record_is_named(tmp_path, text):
+    (tmp_path / "download.json").write_text(text, encoding="latin-1")
+    with pytest.raises(transfer.Problem, match="download.json: is damaged; remove it"):
+        get(tmp_path, "http://127.0.0.1:9/set.zip")
 
 
 def test_no_network(tmp_path):
