@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# The whole training, one line a step, from nothing: sets up Python, finds the data or draws the sample, trains P-Net,
-# R-Net and O-Net, detects. Stopped at any step, it goes on there when it is run again.
+# The whole training from nothing, one line per step: sets up Python, finds the data or renders the sample, trains
+# P-Net, R-Net and O-Net, detects. Stopped at any step, the same command resumes there.
 #
 #   bash run.sh                     everything
 #   bash run.sh --list              the steps
 #   bash run.sh --from 6 --to 9     some of them
-#   bash run.sh --data DIR          photographs elsewhere; --work DIR for lists and records, --model DIR for weights
+#   bash run.sh --data DIR          images elsewhere; --work DIR for lists and records, --model DIR for weights
 #   bash run.sh test                set-up and all tests
+#   PYTHON=python3.12 bash run.sh   another Python for .venv than the newest of 3.11 to 3.13 that is installed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 data="" work="" model="" from=1 to=14 list=no mode=run
-usage() { sed -n '2,9s/^# \{0,1\}//p' run.sh; exit "$1"; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' run.sh; exit "$1"; }
 while [ $# -gt 0 ]; do
   case $1 in
     test) mode=test ;;
@@ -29,12 +30,39 @@ for n in "$from" "$to"; do
 done
 [ "$from" -le "$to" ] || { echo "error: step $from comes after step $to; give --from the smaller number" >&2; exit 2; }
 
-# --- Python: a virtual environment in .venv with the pinned packages, made once a version of the requirements
+# --- Python: a virtual environment in .venv with the pinned packages, made once per version of the requirements.
+# 3.11 at least for numpy 2.4 and hashlib.file_digest, 3.13 at most for TensorFlow 2.21.
+fits() {      # whether $1 is a Python that runs, has venv and is of a version that all packages are built for
+  case $("$1" -c 'import ensurepip, sys, venv; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) in
+    3.11 | 3.12 | 3.13) ;;
+    *) return 1 ;;
+  esac
+}
+find_python() {
+  local python candidates=(python3.13 python3.12 python3.11 python3)
+  [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+  for python in "${candidates[@]}"; do
+    if fits "$python"; then echo "$python"; return; fi
+  done
+  local way="install one (Debian, Ubuntu: apt-get install python3 python3-venv; macOS: brew install python@3.13)"
+  if [ -n "${PYTHON:-}" ]; then
+    echo "error: PYTHON=$PYTHON is not a Python 3.11 to 3.13 with venv; name another one or $way" >&2
+  else
+    echo "error: no Python 3.11 to 3.13 with venv was found; $way or name it with PYTHON=/path/to/python" >&2
+  fi
+  exit 2
+}
 set_up() {
-  local requirements=$1 stamp
+  local requirements=$1 stamp python
+  if [ -x .venv/bin/pip ]; then
+    fits .venv/bin/python || { echo "error: .venv holds no Python 3.11 to 3.13; remove it and run this again" >&2; exit 2; }
+  elif [ -e .venv/pyvenv.cfg ] && fits .venv/bin/python; then      # cut short, or made by a tool that needs no pip
+    .venv/bin/python -m ensurepip --default-pip >/dev/null
+  else
+    python=$(find_python)
+    "$python" -m venv --clear .venv
+  fi
   stamp=.venv/$1.$(cksum requirements*.txt | cksum | cut -d' ' -f1)
-  [ -x .venv/bin/pip ] || python3 -m venv .venv || {
-    echo "error: python3 with venv is needed (3.10 to 3.13; on Debian: apt-get install python3-venv)" >&2; exit 2; }
   [ -e "$stamp" ] || { echo "installing $requirements into .venv ..."; .venv/bin/pip install -q -r "$requirements"; }
   touch "$stamp"
 }
@@ -43,7 +71,7 @@ if [ $mode = test ]; then
   exec .venv/bin/python -m pytest -q tests
 fi
 
-# --- The data: what lies in data/ (or --data), else the sample, which has a place of its own and short trainings
+# --- The data: what is in data/ (or --data), else the sample, which has a folder of its own and short trainings
 short12=() short24=() short48=()
 if [ -n "$data" ] || [ -d data/WIDER_train ] || [ -L data/WIDER_train ]; then
   data=${data:-data} work=${work:-$data} model=${model:-model} graph=graph look=picture out=output
@@ -67,7 +95,7 @@ step() {
 if [ $list = no ]; then
   set_up requirements.txt
   if [ "$data" = data/sample ]; then
-    echo "no photographs in data/: drawing the sample (data/README.md tells how to get real ones)"
+    echo "no images in data/: rendering the sample (data/README.md says how to get real images)"
     .venv/bin/python data/make_sample.py --out data/sample
   fi
 fi
@@ -88,6 +116,6 @@ step train/train.py 48 "${where[@]}" --graph "$graph" ${short48[@]+"${short48[@]
 step test.py "$look" --model "$model" --output "$out"
 
 if [ $list = no ] && [ "$to" = 14 ] && [ -e "$data/wider_face_split/wider_face_val_bbx_gt.txt" ]; then
-  echo; echo "the numbers reached:"
+  echo; echo "recall of the trained nets:"
   .venv/bin/python evaluate/recall.py 48 "${where[@]}"
 fi

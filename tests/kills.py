@@ -140,7 +140,8 @@ def torment(stage, kills, rng, base):
         folder, before = fresh("killed"), ({}, {})
         for number in range(IN_A_ROW + 1):
             after = rng.uniform(0.1, 1) * span if number < IN_A_ROW and row["kills"] < kills else 600
-            log.truncate(0)
+            log.seek(0)
+            log.truncate()
             started = time.monotonic()
             code, left = start_and_kill(stage.arguments(folder), after, rng.random() < 0.5, log)
             if code is not None and number == 0:

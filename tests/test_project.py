@@ -53,13 +53,93 @@ def test_run_sh_refuses_what_it_does_not_know():
         assert run.returncode == 2 and "error: " in run.stderr, args
 
 
-def test_a_set_up_that_was_cut_short_is_made_again(tmp_path):
+@pytest.mark.parametrize("configured", [False, True], ids=["at its start", "before pip"])
+def test_a_set_up_that_was_cut_short_is_made_again(tmp_path, configured):
     shutil.copy(ROOT / "run.sh", tmp_path)
     (tmp_path / "requirements.txt").write_text("")
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)               # python, and no pip yet
+    if configured:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
+    else:
+        (tmp_path / ".venv" / "bin").mkdir(parents=True)
+        (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
     run = subprocess.run(["bash", "run.sh", "--from", "14"], cwd=tmp_path, capture_output=True, text=True)
-    assert "pip" not in run.stderr and (tmp_path / ".venv" / "bin" / "pip").exists()
+    assert "pip" not in run.stderr and (tmp_path / ".venv" / "bin" / "pip").exists(), run.stderr
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A checkout with run.sh alone, and a folder as the only one on PATH: (stand_in(name, version), run(PYTHON))."""
+    checkout, path = tmp_path / "checkout", tmp_path / "bin"
+    checkout.mkdir()
+    path.mkdir()
+    for name in ("bash", "cat", "chmod", "cksum", "cut", "dirname", "mkdir", "sh", "sed", "touch"):
+        (path / name).symlink_to(shutil.which(name))
+    shutil.copy(ROOT / "run.sh", checkout)
+    (checkout / "requirements-test.txt").write_text("")
+
+    def stand_in(name, version, venv=True, place=path):
+        """A Python that says its version where it is asked, makes environments of itself, and notes its other calls."""
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(f"""#!/bin/sh
+            case "$1 $2" in
+              -c*) {f"echo {version}" if venv else "exit 1"} ;;
+              "-m venv") mkdir -p .venv/bin; cat "$0" > .venv/bin/python; echo exit > .venv/bin/pip
+                         chmod +x .venv/bin/* ;;
+              *) echo "{version} runs $*" ;;
+            esac""")
+        (place / name).chmod(0o755)
+
+    def run(python=None):
+        environment = {"PATH": str(path), **({"PYTHON": str(python)} if python else {})}
+        return subprocess.run(["bash", "run.sh", "test"], cwd=checkout, env=environment, capture_output=True, text=True)
+    return stand_in, run, checkout
+
+
+@pytest.mark.parametrize("installed, chosen", [
+    ({"python3.13": "3.13", "python3.11": "3.11", "python3": "3.9"}, "3.13"),
+    ({"python3.12": "3.12", "python3.11": "3.11", "python3": "3.14"}, "3.12"),
+    ({"python3": "3.11"}, "3.11"),
+    ({"python3.13": "", "python3": "3.12"}, "3.12")])                    # a stand-in of pyenv: on PATH, and does not run
+def test_run_sh_takes_the_newest_python_that_the_packages_are_built_for(fresh, installed, chosen):
+    stand_in, run, _ = fresh
+    for name, version in installed.items():
+        stand_in(name, version, venv=bool(version))
+    done = run()
+    assert done.returncode == 0 and f"{chosen} runs -m pytest" in done.stdout, done
+
+
+@pytest.mark.parametrize("installed", [{}, {"python3": "3.10"}, {"python3": "3.14", "python": "3.12"}])
+def test_run_sh_says_what_to_install_where_no_python_fits(fresh, installed):
+    stand_in, run, checkout = fresh
+    for name, version in installed.items():
+        stand_in(name, version)
+    done = run()
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and not (checkout / ".venv").exists()
+    assert done.stderr.startswith("error: no Python 3.11 to 3.13 with venv was found; install one")
+
+
+def test_run_sh_takes_the_python_it_is_given_and_checks_it(fresh, tmp_path):
+    stand_in, run, checkout = fresh
+    stand_in("python3.13", "3.13")
+    for name, version, venv in (("good one", "3.11", True), ("old", "3.10", True), ("bare", "3.12", False)):
+        stand_in(name, version, venv, tmp_path / "elsewhere")
+    for name in ("old", "bare", "absent"):
+        done = run(tmp_path / "elsewhere" / name)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and not (checkout / ".venv").exists(), done
+        assert done.stderr.startswith(f"error: PYTHON={tmp_path}/elsewhere/{name} is not a Python 3.11 to 3.13")
+    assert "3.11 runs -m pytest" in run(tmp_path / "elsewhere" / "good one").stdout
+
+
+def test_run_sh_keeps_a_fitting_environment_and_names_one_that_does_not_fit(fresh):
+    stand_in, run, checkout = fresh
+    stand_in("python3.13", "3.13")
+    for name in ("python", "pip"):
+        stand_in(name, "3.12", place=checkout / ".venv/bin")
+    assert "3.12 runs -m pytest" in run().stdout
+    stand_in("python", "3.10", place=checkout / ".venv/bin")
+    done = run()
+    assert done.returncode == 2 and done.stderr == ("error: .venv holds no Python 3.11 to 3.13; remove it and run this "
+                                                    "again\n")
 
 
 def test_shipped_pictures_are_found_by_the_shipped_weights(script, tmp_path):
