@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 from archives import ARCHIVES
@@ -51,7 +52,7 @@ def obtain(archive, out, journal):
         have = f", going on after {part.stat().st_size:,} bytes" if part.exists() else ""
         print(f"{archive.name}: from {url}{have}")
         try:
-            load(url, part, archive.size, begin=lambda: journal.note(archive, {"from": url}))
+            load(url, part, archive.size, begin=partial(journal.note, archive, {"from": url}))
             received = {"size": part.stat().st_size, "sha256": sha256(part)}
             wrong = difference(archive, **received)
             if not wrong:
