@@ -29,6 +29,18 @@ def test_detecting_loads_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_the_changelog_has_the_code_and_the_weights_that_are_here():
+    import hashlib
+    import tomllib
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert re.search(r"^## Code (\S+),", text, re.MULTILINE)[1] == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    for path in (ROOT / "model").glob("*.npz"):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert f"{digest}  model/{path.name}" in text, f"{path.name} changed: name the new weights in CHANGELOG.md"
+
+
 def test_readme_names_every_step_and_every_link_is_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for command in subprocess.run(["bash", "run.sh", "--list"], cwd=ROOT, capture_output=True, text=True,
