@@ -29,7 +29,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detection.errors import told  # noqa: E402
+from detection.errors import run_main  # noqa: E402
 from pipeline import workers  # noqa: E402
 
 VERSION = 1                                    # of the drawings; a change makes older samples stale
@@ -714,4 +714,4 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N",
                         help="processes (default: one a core; the result does not depend on it)")
     parser.add_argument("--force", action="store_true", help="draw it again, though it is there")
-    told(main, parser.parse_args())
+    run_main(main, parser.parse_args())
