@@ -161,7 +161,7 @@ def bad_sessions(text):
     for number, (language, code) in enumerate(FENCE.findall(text)):
         if language == "pycon":
             example = doctest.DocTestParser().get_doctest(code, names, f"block {number}", None, 0)
-            doctest.DocTestRunner(verbose=False).run(example, wrong.append, clear_globs=False)
+            doctest.DocTestRunner(verbose=False).run(example, out=wrong.append, clear_globs=False)
             names = example.globs
     yield from wrong
 
