@@ -282,6 +282,28 @@ def test_the_session_in_the_explanation_prints_what_it_shows(path):
     assert not list(bad_sessions(path.read_text(encoding="utf-8")))
 
 
+@pytest.mark.parametrize("path", PAIRS[0], ids=relative)
+def test_the_front_page_gives_the_defaults_of_the_code(path):
+    text = path.read_text(encoding="utf-8")
+    rows = {option: row for row in text.splitlines() for option in OPTION.findall(row[:20]) if row.startswith("| `--")}
+    for option, default in (("--min-face", config.MIN_FACE_SIZE), ("--factor", config.PYRAMID_FACTOR),
+                            ("--thresholds", " ".join(f"{stage.threshold:g}" for stage in config.CASCADE))):
+        assert re.search(rf"[(（]{default}[)）]", rows[option]), option
+    assert " / ".join(f"{stage.benchmark_threshold:g}" for stage in config.CASCADE) in text
+    assert f"{config.BENCHMARK_MIN_FACE['wider']} px" in text
+
+
+def test_the_model_card_gives_the_numbers_of_the_code_and_of_the_front_page():
+    card = " ".join((ROOT / "model/README.md").read_text(encoding="utf-8").split())
+    assert " + ".join(f"{stage.parameters:,}" for stage in config.CASCADE) in card
+    assert " / ".join(f"{stage.benchmark_threshold:g}" for stage in config.CASCADE) in card
+    for name, stage in zip("PRO", config.CASCADE):
+        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|", card), name
+    front = PAIRS[0][0].read_text(encoding="utf-8")
+    for row in re.findall(r"(0\.\d{3}) / (0\.\d{3}) / (0\.\d{3})", front):
+        assert " | ".join(row) in card.replace("*", ""), row
+
+
 def test_the_lines_of_python_in_the_readme_run():
     from detection.images import read
     block = next(code for language, code in FENCE.findall(PAIRS[0][0].read_text(encoding="utf-8"))
