@@ -1,7 +1,7 @@
-"""Draws the figures of docs/mtcnn.md.
+"""Renders the figures of docs/mtcnn.md.
 
 reads    picture/astronaut.jpg, mosaic.jpg; <model>/pnet.npz, rnet.npz, onet.npz; docs/logs/<size>.csv, the log.csv
-         of long trainings that led to these weights; the drawn sample in <sample>, which is made where it is missing
+         of long trainings that led to these weights; the synthetic data set in <sample>, which it makes if missing
 writes   <out>/*.jpg and training.png, each under 150 KB, the same bytes for the same files and versions
 needs    pip install -r requirements-eval.txt
 """
@@ -28,23 +28,23 @@ from preprocess.gen_tfrecords import cut  # noqa: E402
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
 GAP = 10                                                                    # px between the parts of a figure
-COLOURS = {POSITIVE: BOX, PART: AMBER, NEGATIVE: DROPPED}
-SEED = 3                                                                    # of the drawn scene's crops
+COLORS = {POSITIVE: BOX, PART: AMBER, NEGATIVE: DROPPED}
+SEED = 3                                                                    # of the synthetic scene's crops
 
 
-# --- Putting pictures together ---------------------------------------------------------------------------
+# --- Putting images together -----------------------------------------------------------------------------
 
 def blank(width, height):
     return np.full((height, width, 3), PAPER, np.uint8)
 
 
-def write(image, text, x, y, scale=0.5, colour=INK):
-    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+def write(image, text, x, y, scale=0.5, color=INK):
+    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, color, 1, cv2.LINE_AA)
     return image
 
 
 def titled(image, *lines, scale=0.5):
-    """The image below lines of text, on paper as wide as both need."""
+    """The image below lines of text, on paper wide enough for both."""
     width = max([image.shape[1]] + [cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0] for line in lines])
     head = blank(width, round(44 * scale) * len(lines) + 4)
     for i, line in enumerate(lines):
@@ -69,9 +69,9 @@ def below(*parts):
     return np.vstack([piece for part in parts for piece in (gap, pad(part, width, part.shape[0]))][1:])
 
 
-def frame(image, boxes, colour, thick=1):
+def frame(image, boxes, color, thick=1):
     for x1, y1, x2, y2 in np.round(boxes).astype(int).tolist():
-        cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), colour, thick, cv2.LINE_AA)
+        cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), color, thick, cv2.LINE_AA)
     return image
 
 
@@ -82,32 +82,32 @@ def dots(image, points, radius):
 
 
 def scaled(image, boxes, factor):
-    """The image and boxes on it, larger or smaller."""
+    """The image and the boxes on it, resized."""
     height, width = image.shape[:2]
     return images.resize(image, round(width * factor), round(height * factor)), boxes * factor
 
 
-# --- The cascade on a photograph --------------------------------------------------------------------------
+# --- The cascade on an image ------------------------------------------------------------------------------
 
-def levels_and_canvas(photo):
+def levels_and_canvas(image):
     """The levels, and the canvas they are packed into."""
-    halved = images.half_scales(photo)
+    halved = images.half_scales(image)
     layout = pyramid.plan(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
     packed, levels = pyramid.draw(halved, layout), []
     for (width, height), scale in zip(layout.sizes.tolist(), layout.scales[:, 0]):
-        level = images.resize(photo, width, height)
+        level = images.resize(image, width, height)
         text = (f"{width} px", f"faces {PNET.size / scale:.0f} px") if width >= 75 else (f"{width}",)
         levels.append(titled(level, *text, scale=0.4))
     for (x, y), (width, height) in zip(layout.corners.tolist(), layout.sizes.tolist()):
         cv2.rectangle(packed, (x, y), (x + width - 1, y + height - 1), BOX, 1)
-    shown = titled(packed, "The canvas: all levels in one", f"picture of {packed.shape[1]} x {packed.shape[0]} px")
-    return beside(titled(below(beside(*levels[:2]), beside(*levels[2:])), "The pyramid: a 12 px window looks for",
+    shown = titled(packed, "The canvas: all levels in one", f"image of {packed.shape[1]} x {packed.shape[0]} px")
+    return beside(titled(below(beside(*levels[:2]), beside(*levels[2:])), "The pyramid: a 12 px window finds",
                          "faces of another size on each level"), shown)
 
 
-def scan(detector, photo):
-    """Photo -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
-    halved = images.half_scales(photo)
+def scan(detector, image):
+    """Image -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
+    halved = images.half_scales(image)
     layout = pyramid.plan(*halved[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.draw(halved, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
@@ -119,9 +119,9 @@ def scan(detector, photo):
     return windows.astype(np.float32), score[rows, columns], score, packed
 
 
-def proposals(detector, photo):
-    """P-Net's map of scores, its windows, and what is left after NMS and correction."""
-    windows, _, score, packed = scan(detector, photo)
+def proposals(detector, image):
+    """P-Net's map of scores, its windows, and the proposals after NMS and correction."""
+    windows, _, score, packed = scan(detector, image)
     height, width = score.shape[0] * PNET_STRIDE, score.shape[1] * PNET_STRIDE
     heat = cv2.applyColorMap((score * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     heat = cv2.resize(heat, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -129,36 +129,36 @@ def proposals(detector, photo):
     shown = packed.copy() // 3
     inner = shown[offset:offset + height, offset:offset + width]
     inner[:] = cv2.addWeighted(inner, 1, heat[:inner.shape[0], :inner.shape[1]], 1, 0)
-    found = detector.propose(photo)
-    scale = 335 / photo.shape[0]
-    before, after = (frame(*scaled(photo, boxes, scale), BOX) for boxes in (windows, found.boxes))
+    found = detector.propose(image)
+    scale = 335 / image.shape[0]
+    before, after = (frame(*scaled(image, boxes, scale), BOX) for boxes in (windows, found.boxes))
     return beside(titled(shown, "score of every window, on the canvas", scale=0.45),
-                  below(titled(before, f"{len(windows)} windows over the threshold", scale=0.45),
+                  below(titled(before, f"{len(windows)} windows above the threshold", scale=0.45),
                         titled(after, f"{len(found)} after NMS and correction", scale=0.45)))
 
 
-def look(detector, index, photo, given):
-    """Net `index` on what it is given: windows (N, 4), crops, scores (N,), corrected boxes (N, 4), points (N, 5, 2)."""
+def look(detector, index, image, given):
+    """Net `index` on its proposals: windows (N, 4), crops, scores (N,), corrected boxes (N, 4), landmarks (N, 5, 2)."""
     windows = bx.windows(given.boxes)
-    crops = images.crop(photo, windows, CASCADE[index].size)
+    crops = images.crop(image, windows, CASCADE[index].size)
     face, offsets, *points = detector.nets[index](crops)
     points = bx.decode_points(points[0], windows) if points else bx.empty(len(windows), 0, 2)
     return windows, crops, face[:, 1], bx.decode(offsets, windows), points
 
 
 def spread(scores, chosen, count):
-    """Indices of `count` of the chosen at most, from the highest score to the lowest."""
+    """Indices of at most `count` of the chosen, from the highest score to the lowest."""
     order = np.argsort(-scores, kind="stable")
     order = order[chosen[order]]
     return order[np.unique(np.linspace(0, max(len(order) - 1, 0), count).round().astype(int))] if len(order) else order
 
 
-def steps(detector, photo, count=10, side=104):
-    """What R-Net and O-Net are given and what they answer: some windows that they keep, some that they drop."""
-    after = [faces for faces, in detector.trace([photo])]
+def steps(detector, image, count=10, side=104):
+    """Inputs and answers of R-Net and O-Net: some windows that they keep, some that they reject."""
+    after = [faces for faces, in detector.trace([image])]
     rows = []
     for index in (1, 2):
-        windows, crops, scores, boxes, points = look(detector, index, photo, after[index - 1])
+        windows, crops, scores, boxes, points = look(detector, index, image, after[index - 1])
         keep = scores >= detector.thresholds[index]
         tiles, margin = [], 20
         for i in [*spread(scores, keep, count // 2), *spread(scores, ~keep, count // 2)]:
@@ -168,27 +168,27 @@ def steps(detector, photo, count=10, side=104):
             if keep[i]:
                 frame(tile, (boxes[i:i + 1] - np.tile(corner, 2)) * zoom + margin, BOX, 2)
                 dots(tile, (points[i] - corner) * zoom + margin, 3)
-            tiles.append(titled(tile, f"{scores[i]:.3f} {'kept' if keep[i] else 'dropped'}", scale=0.45))
+            tiles.append(titled(tile, f"{scores[i]:.3f} {'kept' if keep[i] else 'rejected'}", scale=0.45))
         name, size = ("R-Net", "O-Net")[index - 1], CASCADE[index].size
         rows.append(titled(beside(*tiles), f"{name}: {keep.sum()} of {len(windows)} windows of {size} x {size} "
-                           f"px reach {detector.thresholds[index]}; some of them, corrected, and some others"))
+                           f"px reach {detector.thresholds[index]}; left: some of them, corrected; right: rejected"))
     return below(*rows)
 
 
-def suppression(detector, photo):
-    """Boxes of R-Net (NMS by IoU) and O-Net (by the share of the smaller box) before and after it, on the face on which
-    O-Net puts most."""
-    after = [faces for faces, in detector.trace([photo])]
-    given = {index: look(detector, index, photo, after[index - 1]) for index in (1, 2)}
+def suppression(detector, image):
+    """Boxes before and after NMS, of R-Net (by IoU) and of O-Net (by the overlap with the smaller box), on the face to
+    which O-Net gives most boxes."""
+    after = [faces for faces, in detector.trace([image])]
+    given = {index: look(detector, index, image, after[index - 1]) for index in (1, 2)}
     boxes = {index: found[3][found[2] >= detector.thresholds[index]] for index, found in given.items()}
     crowd = bx.minimum_overlap(after[2].boxes, boxes[2]) > ONET.nms
     face = after[2].boxes[crowd.sum(axis=1).argmax()]
-    centre, half = (face[:2] + face[2:]) / 2, 0.95 * (face[3] - face[1])
-    view, parts = np.round(np.hstack([centre - half, centre + half])), []
+    center, half = (face[:2] + face[2:]) / 2, 0.95 * (face[3] - face[1])
+    view, parts = np.round(np.hstack([center - half, center + half])), []
     for index, name in ((1, "R-Net"), (2, "O-Net")):
         for text, shown in (("before NMS", boxes[index]), ("after NMS", after[index].boxes)):
             shown = shown[bx.minimum_overlap(shown, face[None])[:, 0] > 0.3]
-            part, moved = scaled(images.cut(photo, view), shown - np.tile(view[:2], 2), 270 / (view[2] - view[0]))
+            part, moved = scaled(images.cut(image, view), shown - np.tile(view[:2], 2), 270 / (view[2] - view[0]))
             parts.append(titled(frame(part, moved, BOX, 2), f"{name}, {text}: {len(shown)}"))
     return beside(*parts)
 
@@ -196,15 +196,15 @@ def suppression(detector, photo):
 # --- Samples ----------------------------------------------------------------------------------------------
 
 def scene(sample):
-    """The drawn scene with the largest face: its photo, image and true faces."""
+    """The synthetic scene with the largest face: its annotation and its pixels."""
     source = annotations.find(sample, *annotations.WIDER_TRAIN)
     photos = annotations.read_wider(source, annotations.WIDER_TRAIN_IMAGES)
     photo = max((p for p in photos if len(p.boxes)), key=lambda p: float(bx.shorter_side(p.boxes).max()))
     return photo, images.read(sample / photo.path)
 
 
-def overlap_law(sample):
-    """Crops of each kind around one face, with its square, and the bar of the IoU law."""
+def overlap_rule(sample):
+    """Crops of each kind around one face, with its square, and the IoU rule as a bar."""
     photo, image = scene(sample)
     face = photo.boxes[bx.shorter_side(photo.boxes).argmax()]
     rng = np.random.default_rng(SEED)
@@ -218,35 +218,36 @@ def overlap_law(sample):
     for kind, value in (("positive", POSITIVE), ("part", PART), ("negative", NEGATIVE)):
         chosen = np.nonzero(labels == value)[0][:3]
         part, moved = scaled(image, np.concatenate([square, tries[chosen]]), factor)
-        frame(frame(part, moved[:1], WHITE, 3), moved[1:], COLOURS[value], 2)
+        frame(frame(part, moved[:1], WHITE, 3), moved[1:], COLORS[value], 2)
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
     row = beside(*parts)
     bar, left, right = blank(row.shape[1], 70), 30, row.shape[1] - 30
-    for low, high, text, colour in ((0, NEGATIVE_IOU, "negative", DROPPED),
+    for low, high, text, color in ((0, NEGATIVE_IOU, "negative", DROPPED),
                                     (PNET.part_iou, POSITIVE_IOU, "part", AMBER), (POSITIVE_IOU, 1, "positive", BOX)):
         x1, x2 = (round(left + v * (right - left)) for v in (low, high))
-        cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), colour, -1)
+        cv2.rectangle(bar, (x1, 20), (x2 - 2, 42), color, -1)
         write(bar, text, (x1 + x2) // 2 - 4 * len(text), 36)
-        write(bar, f"{low:g}", x1 - 8, 62)
-    write(write(bar, "1", right - 4, 62), "IoU of crop and square of the face (white)", left, 14, 0.45)
+    for bound in (0, NEGATIVE_IOU, PNET.part_iou, POSITIVE_IOU, 1):
+        write(bar, f"{bound:g}", round(left + bound * (right - left)) - 8, 62)
+    write(bar, "IoU of crop and square of the face (white)", left, 14, 0.45)
     return below(row, bar)
 
 
-def drawn_samples(sample):
-    """Some samples of each kind of the drawn sample: [(pixels, Sample)] by label."""
+def some_samples(sample):
+    """Samples of each kind from the synthetic data set: label -> [(pixels, Sample)]."""
     photo, _ = scene(sample)
     lines, _ = gen_12net_data.Draw(sample, SEED)(photo)
     for portrait in annotations.read_landmarks(annotations.find(sample, annotations.LANDMARK_TRAIN))[:6]:
         lines += gen_landmark_aug.Draw(sample, ONET.size, SEED)(portrait)[0]
     found = {value: [] for value in KINDS.values()}
     for line in (lines[i] for i in np.random.default_rng(SEED).permutation(len(lines))):
-        drawn = samples.parse(line)
-        found[drawn.label].append((cut(images.read(sample / drawn.photo), drawn, ONET.size), drawn))
+        parsed = samples.parse(line)
+        found[parsed.label].append((cut(images.read(sample / parsed.photo), parsed, ONET.size), parsed))
     return found
 
 
 def contact_sheet(found, count=9):
-    """A row of samples a kind, with their targets, as show_samples.py draws them."""
+    """A row of samples per kind, with their targets, as in show_samples.py."""
     from preprocess.show_samples import tile     # loads TensorFlow
     rows = []
     for kind, value in KINDS.items():
@@ -256,7 +257,7 @@ def contact_sheet(found, count=9):
 
 
 def augmented(found, count=9):
-    """One positive and one landmark sample as they are, and as training shows them."""
+    """One positive and one landmark sample, as stored and as augmented in training."""
     from detection.quiet_tensorflow import tf
     from preprocess.show_samples import tile
     from train.augment import augment
@@ -270,7 +271,7 @@ def augmented(found, count=9):
         tiles = [tile(pixels, value, s.offsets, s.points)]
         tiles += [tile(*sample) for sample in zip(shown, [value] * count, offsets.numpy(), points.numpy())]
         rows.append(np.hstack(tiles))
-    return scaled(titled(below(*rows), "left: the record; right: what training makes of it", scale=0.6), 0, 0.75)[0]
+    return scaled(titled(below(*rows), "left: the record; right: augmented copies", scale=0.6), 0, 0.75)[0]
 
 
 # --- All of them ------------------------------------------------------------------------------------------
@@ -283,7 +284,7 @@ def save(path, image, quality=82):
 
 
 def training(path):
-    """The losses of the trainings that gave the weights."""
+    """The losses of the trainings that led to the weights."""
     from pipeline import plots
     from train import plot_log
     plots.grid(path, [plot_log.row(stage.name, plot_log.read(ROOT / f"docs/logs/{stage.size}.csv"))
@@ -295,14 +296,14 @@ def training(path):
 def main(args):
     detector = Detector(args.model)
     portrait, group = images.read(PICTURE / "astronaut.jpg"), images.read(PICTURE / "mosaic.jpg")
-    on_photos = {"pyramid": lambda: levels_and_canvas(portrait),
+    on_images = {"pyramid": lambda: levels_and_canvas(portrait),
                  "pnet": lambda: proposals(detector, portrait),
                  "cascade": lambda: scaled(explain(portrait, [f for f, in detector.trace([portrait])]), 0, 0.5)[0],
                  "steps": lambda: steps(detector, group),
                  "nms": lambda: suppression(detector, group)}
-    for name in args.only or [*on_photos, "samples", "training"]:
-        if name in on_photos:
-            save(args.out / f"{name}.jpg", on_photos[name]())
+    for name in args.only or [*on_images, "samples", "training"]:
+        if name in on_images:
+            save(args.out / f"{name}.jpg", on_images[name]())
         elif name == "training":
             training(args.out / "training.png")
         else:
@@ -311,8 +312,8 @@ def main(args):
                 if not sample.is_dir():
                     subprocess.run([sys.executable, str(ROOT / "data" / "make_sample.py"), "--out", str(sample),
                                     "--photos", "18", "--val-photos", "1", "--landmark-photos", "12"], check=True)
-                save(args.out / "iou.jpg", overlap_law(sample))
-                found = drawn_samples(sample)
+                save(args.out / "iou.jpg", overlap_rule(sample))
+                found = some_samples(sample)
                 save(args.out / "samples.jpg", contact_sheet(found))
                 save(args.out / "augment.jpg", augmented(found))
 
@@ -320,10 +321,10 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="weights (default: model/)")
-    parser.add_argument("--sample", type=Path, metavar="DIR", help="a drawn sample (default: one is drawn)")
+    parser.add_argument("--sample", type=Path, metavar="DIR", help="a synthetic data set (default: makes one)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "figures", metavar="DIR",
                         help="default: docs/figures")
     parser.add_argument("--only", nargs="+", metavar="NAME",
                         choices=("pyramid", "pnet", "cascade", "steps", "nms", "samples", "training"),
-                        help="some of: pyramid pnet cascade steps nms samples (with iou, augment) training")
+                        help="only these: pyramid pnet cascade steps nms samples (with iou, augment) training")
     main(parser.parse_args())
