@@ -15,7 +15,7 @@ PICTURE = ROOT / "picture"   # what test.py looks at when nothing is named
 OUTPUT = ROOT / "output"     # what test.py draws
 GRAPH = ROOT / "graph"       # TensorBoard logs
 
-FORMAT = 2                   # version of lists, records and checkpoints; a change makes older ones stale
+FORMAT = 3                   # version of lists, records and checkpoints; a change makes older ones stale
 SEED = 0
 
 

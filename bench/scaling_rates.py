@@ -30,7 +30,7 @@ def measure_serial(lines_total=500_000):
     """Prints the rates of what one process does, through the steps' own code."""
     line = "WIDER_train/images/0--Parade/0_Parade_marchingband_1_849.jpg\t100 200 140 240 0 0\t1\t0.1 -0.1 0.1 0\t0 0\n"
     with tempfile.TemporaryDirectory() as folder:
-        run = step.Step(folder, "measured", [], {})
+        run = step.Step(folder, "measured", {}, {}, {})
         run.finished()
         photos = list(range(lines_total // 100))
         head = json.dumps({"counts": Counter(), "problems": asdict(Problems())})

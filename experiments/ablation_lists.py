@@ -13,7 +13,8 @@ from config import KINDS, POSITIVE_IOU, SEED, STAGES
 from detection import UserError, boxes as bx, images
 from preprocess.labels import sets
 from preprocess import gen_hard_example, lists as list_steps, samples
-from pipeline.step import Step, read_manifest, write_text
+from pipeline import settings as st
+from pipeline.step import Step, digests, read_manifest, write_text
 
 
 def border_not_mined(lists, args):
@@ -102,11 +103,16 @@ CHANGES = {
 }
 
 
+def settings(stage):
+    """The values of config.py that the changed lists depend on."""
+    return {**st.of_config("KINDS", "POSITIVE_IOU", "SEED"), **st.of_stage(stage, "part_iou")}
+
+
 def write(change, args, folder):
     """Writes the lists with this change to `folder`, where that is not done, for preprocess/gen_tfrecords.py."""
     source, kinds = args.work / str(args.size), gen_hard_example.KINDS
     paths = [source / f"{kind}.txt" for kind in kinds]
-    run = Step(folder, "changed", paths, {"change": change})
+    run = Step(folder, "changed", digests(paths), {"change": change}, settings(STAGES[args.size]))
     report = run.finished()
     if report is None:
         lists = {kind: path.read_text(encoding="utf-8").splitlines(keepends=True) for kind, path in zip(kinds, paths)}

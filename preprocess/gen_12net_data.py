@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 from config import (CROP_SHIFT, CROP_SIDE, MIN_TRUTH_SIZE, NEAR_NEGATIVE_TRIES, NEGATIVE, NEGATIVE_ROUNDS,  # noqa: E402
-                    NEGATIVES_PER_PHOTO, PART, PNET, POSITIVE, POSITIVE_TRIES)
+                    NEGATIVES_PER_PHOTO, PART, PNET, POSITIVE, POSITIVE_TRIES, Stage)
 from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
 from preprocess.labels import annotations, sets  # noqa: E402
 from preprocess import lists, samples  # noqa: E402
-from pipeline import step  # noqa: E402
+from pipeline import settings as st, step  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
 
@@ -104,10 +104,16 @@ class Draw:
         return samples.box_lines(photo.path, crops, labels, faces), {"truth": len(truth), "ignored": len(ignored)}
 
 
+def settings(net: Stage) -> dict:
+    """The values of config.py that the samples depend on."""
+    return {**st.of_config("CROP_SIDE", "CROP_SHIFT", "MIN_TRUTH_SIZE", "NEAR_NEGATIVE_TRIES", "NEGATIVE_IOU",
+                           "NEGATIVE_ROUNDS", "NEGATIVES_PER_PHOTO", "POSITIVE_IOU", "POSITIVE_TRIES", "KINDS", "HEADS"),
+            **st.of_stage(net, "size", "part_iou")}
+
+
 def main(args):
     photos, fingerprints = sets.training(args.data)
-    options = {"part_iou": PNET.part_iou, "seed": args.seed, "photos": fingerprints}
-    run = step.Step(args.work / "12", "12net", [], options, args.force)
+    run = step.Step(args.work / "12", "12net", fingerprints, {"seed": args.seed}, settings(PNET), args.force)
     report = run.finished()
     if report is None:
         report = lists.write(run, Draw(args.data, args.seed), photos, KINDS, args.workers, args.data)

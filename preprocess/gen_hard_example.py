@@ -13,6 +13,7 @@ The report tells the share of the faces that a box still covers. A face that is 
 so a low recall is to be mended before going on (`python evaluate/recall.py`).
 """
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 
 from config import (CASCADE, DRAWN_CROPS, DRAWN_ROTATION, DRAWN_TRIES, LOW_RECALL, MIN_TRUTH_SIZE,  # noqa: E402
-                    MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, MINING_MIN_FACE, NEGATIVE, PART, POSITIVE, STAGES)
+                    MINED_NEGATIVES, MINED_NEGATIVES_PER_PHOTO, MINING_MIN_FACE, NEGATIVE, PART, POSITIVE, STAGES, Stage)
 from detection import UserError, boxes as bx, images  # noqa: E402
 from preprocess.labels import annotations, sets  # noqa: E402
 from preprocess import partial_cascade, lists, samples  # noqa: E402
-from pipeline import step  # noqa: E402
+from pipeline import settings as st, step  # noqa: E402
 from preprocess.gen_12net_data import around  # noqa: E402
 
 KINDS = ("positive", "part", "negative")
@@ -71,15 +72,26 @@ class Draw:
         return samples.box_lines(path, crops[wanted], labels[wanted], faces[wanted], rotations[wanted])
 
 
+def settings(nets: Sequence[Stage], following: Stage) -> dict:
+    """The values of config.py that the samples depend on, which these nets mine for the following one."""
+    result = st.of_config(
+        "CROP_SIDE", "CROP_SHIFT", "MIN_TRUTH_SIZE", "NEGATIVE_IOU", "POSITIVE_IOU", "DRAWN_CROPS", "DRAWN_TRIES",
+        "DRAWN_ROTATION", "MINED_NEGATIVES", "MINED_NEGATIVES_PER_PHOTO", "KINDS", "HEADS", "PYRAMID_FACTOR",
+        "PNET_STRIDE", "LEVEL_NMS", "PIXEL_MEAN", "PIXEL_SCALE", "CANVAS_STRIP", "NET_PIXELS", "CROPS")
+    for net in nets:
+        result.update(st.of_stage(net, "size", "layers", "nms"))
+    return {**result, **st.of_stage(following, "size", "part_iou")}
+
+
 def main(args):
     cascade = partial_cascade.options(args, "mining_threshold")
     _, min_face, thresholds, stages = cascade
     following = CASCADE[stages]
     photos, fingerprints = sets.training(args.data)
     nets = [args.model / f"{stage.name}.npz" for stage in CASCADE[:stages]]
-    options = {"thresholds": thresholds, "min_face": min_face, "part_iou": following.part_iou, "seed": args.seed,
-               "photos": fingerprints}
-    run = step.Step(args.work / str(following.size), "mined", nets, options, args.force)
+    options = {"thresholds": thresholds, "min_face": min_face, "seed": args.seed}
+    run = step.Step(args.work / str(following.size), "mined", {**step.digests(nets), **fingerprints}, options,
+                    settings(CASCADE[:stages], following), args.force)
     report = run.finished()
     if report is None:
         draw = Draw(args.data, cascade, following.size, negatives_per_photo(photos), tries_per_face(photos), args.seed)

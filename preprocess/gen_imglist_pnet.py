@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from config import KINDS, PNET, PNET_BASE, PNET_LANDMARKS, PNET_RATIO  # noqa: E402
 from preprocess import samples  # noqa: E402
-from pipeline import step  # noqa: E402
+from pipeline import settings as st, step  # noqa: E402
 
 
 def balance(counts):
@@ -31,10 +31,16 @@ def balance(counts):
     return take, scarcest if base < PNET_BASE else None
 
 
+def settings() -> dict:
+    """The values of config.py that the list depends on."""
+    return st.of_config("KINDS", "PNET_BASE", "PNET_LANDMARKS", "PNET_RATIO")
+
+
 def main(args):
     folder = args.work / "12"
     lists = {kind: samples.lists(args.work, 12, kind, args.again) for kind in KINDS}
-    run = step.Step(folder, "imglist", sum(lists.values(), []), {"seed": args.seed}, args.force)
+    run = step.Step(folder, "imglist", step.digests(sum(lists.values(), [])), {"seed": args.seed}, settings(),
+                    args.force)
     report = run.finished()
     if report is None:
         counts = {kind: sum(map(step.count_lines, paths)) for kind, paths in lists.items()}

@@ -17,7 +17,7 @@ from detection import boxes as bx  # noqa: E402
 from detection import images  # noqa: E402
 from preprocess.labels import annotations  # noqa: E402
 from preprocess import lists, samples  # noqa: E402
-from pipeline import step  # noqa: E402
+from pipeline import settings as st, step  # noqa: E402
 from preprocess.gen_12net_data import around, pushed_in  # noqa: E402
 
 
@@ -60,9 +60,16 @@ def variants(rng, photo, crop, points):
     return lines
 
 
+def settings() -> dict:
+    """The values of config.py that the samples depend on."""
+    return st.of_config("CROP_SIDE", "CROP_SHIFT", "KINDS", "LANDMARK_MIN_FACE", "LANDMARK_TRIES", "MIRROR_ORDER",
+                        "POINTS", "POSITIVE_IOU", "ROTATION")
+
+
 def main(args):
     source = annotations.find(args.data, annotations.LANDMARK_TRAIN)
-    run = step.Step(args.work / str(args.size), f"landmark{args.size}", [source], {"seed": args.seed}, args.force)
+    run = step.Step(args.work / str(args.size), f"landmark{args.size}", step.digests([source]), {"seed": args.seed},
+                    settings(), args.force)
     report = run.finished()
     if report is None:
         photos = annotations.read_landmarks(source)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
+from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES, Stage  # noqa: E402
 from detection import images  # noqa: E402
 from detection.errors import UserError  # noqa: E402
-from pipeline import storage, step, workers  # noqa: E402
+from pipeline import settings as st, storage, step, workers  # noqa: E402
 from preprocess import samples  # noqa: E402
 from preprocess.labels.annotations import Problems  # noqa: E402
 
@@ -130,6 +130,12 @@ def write_records(run, lists, place, args):
     return run.finish([f"{place}/{name}" for files in names.values() for name in files], report)
 
 
+def settings(net: Stage) -> dict:
+    """The values of config.py that the records depend on."""
+    return {**st.of_config("HEADS", "HELD_OUT_SHARE", "KINDS", "MAX_SHARDS", "MIN_SHARDS", "MIRROR_ORDER", "POINTS",
+                           "SHARD_BYTES"), **st.of_stage(net, "size")}
+
+
 def main(args):
     folder = args.work / str(args.size)
     if args.again and args.size != 24:
@@ -139,7 +145,7 @@ def main(args):
     if args.records:
         place = storage.join(storage.absolute(args.records), str(args.size))
         options["records"] = str(place)
-    run = step.Step(folder, "records", lists, options, args.force)
+    run = step.Step(folder, "records", step.digests(lists), options, settings(STAGES[args.size]), args.force)
     report = run.finished() or write_records(run, lists, str(place), args)
     for name, count in report["counts"].items():
         shards = storage.join(storage.join(folder, place), name)

@@ -6,11 +6,12 @@ image/landmark: x1 y1 ... xP yP; the keys are the ancestors'.
 from contextlib import contextmanager
 from pathlib import Path
 
-from config import HEADS
+from config import HEADS, MIRROR_ORDER, POINTS
 from detection.errors import UserError
 from pipeline import storage
 from detection.quiet_tensorflow import tf
-from pipeline.step import OTHER_POINTS, read_manifest
+from pipeline import settings as st
+from pipeline.step import read_manifest
 
 SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/label": tf.io.FixedLenFeature([], tf.int64),
@@ -63,13 +64,14 @@ class Records:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
             self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
-            points = manifest.get("depends", {}).get("points")
+            settings = manifest["depends"]["settings"]
+            points = settings["POINTS"], settings["MIRROR_ORDER"]
             lacking = storage.changed(self.folder, manifest["outputs"])
         except (AttributeError, KeyError, TypeError, ValueError, OSError):
-            raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
+            raise UserError(f"{self.manifest}: is damaged, or of an older version; {again} --force") from None
         if holds != size:
             raise UserError(f"{self.manifest}: these records hold {holds} px crops, not {size} px; {again}")
-        if points != OTHER_POINTS.get("points"):
+        if points != (st.plain(POINTS), st.plain(MIRROR_ORDER)):
             raise UserError(f"{self.manifest}: these records hold other points than config.py names; do all steps "
                             "again, from the first one on")
         if lacking:

@@ -64,10 +64,11 @@ def mining(rng, folder):
 def records(rng, folder):
     import numpy as np
     from preprocess import records
+    from pipeline import settings as st
     from pipeline.step import write_json
     crops = rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8)
     records.write(folder / "records" / "a", [records.encode(c, 1, np.zeros(4), np.zeros(10)) for c in crops])
-    write_json(folder / "records.json", {"outputs": {}, "report": {
+    write_json(folder / "records.json", {"depends": {"settings": st.of_config("POINTS", "MIRROR_ORDER")}, "outputs": {}, "report": {
         "size": 12, "counts": {"imglist-train": 1000}, "shards": {"imglist-train": ["a"]}}})
     from train import batches
     stored = records.Records(folder, 12)

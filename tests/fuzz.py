@@ -92,6 +92,11 @@ class Targets:
             return read(path)
         return target
 
+    @staticmethod
+    def _points():
+        from pipeline import settings
+        return {"depends": {"settings": settings.of_config("POINTS", "MIRROR_ORDER")}}
+
     def official(self):
         return [OFFICIAL.encode()], self._file("list.txt", lambda path: self.annotations.read_wider(path, "i"))
 
@@ -166,10 +171,10 @@ class Targets:
     def manifest(self):
         from preprocess import records
         from pipeline import step
-        good = {"depends": {}, "outputs": {"records/a": 1}, "report": {"size": 12, "counts": {}, "shards": {}}}
+        good = {**self._points(), "outputs": {"records/a": 1}, "report": {"size": 12, "counts": {}, "shards": {}}}
 
         def read(path):
-            step.Step(path.parent, "records", [], {}).report()
+            step.Step(path.parent, "records", {}, {}, {}).report()
             records.Records(path.parent, 12)
         return [json.dumps(good).encode()], self._file("records.json", read)
 
@@ -178,7 +183,7 @@ class Targets:
         from pipeline.step import write_json
         np, shard = self.np, self.folder / "records" / "a"
         records.write(shard, [records.encode(np.zeros((12, 12, 3), np.uint8), 1, np.zeros(4), np.zeros(10))] * 3)
-        write_json(self.folder / "records.json", {"outputs": {}, "report": {
+        write_json(self.folder / "records.json", {**self._points(), "outputs": {}, "report": {
             "size": 12, "counts": {"imglist-train": 3}, "shards": {"imglist-train": ["a"]}}})
         stored = records.Records(self.folder, 12)
 

@@ -345,7 +345,7 @@ def test_a_damaged_manifest_is_as_good_as_none(tmp_path, content):
     (tmp_path / "records.json").write_text(content)
     with pytest.raises(UserError, match="records.json"):
         records.Records(tmp_path, 12)
-    assert step.Step(tmp_path, "records", [], {}).finished() is None
+    assert step.Step(tmp_path, "records", {}, {}, {}).finished() is None
 
 
 # --- Weights and checkpoints --------------------------------------------------------------------------------------
