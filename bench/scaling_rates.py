@@ -20,10 +20,10 @@ from pathlib import Path
 import measure
 import scaling
 
-from config import PHOTOS_PER_PART
+from config import IMAGES_PER_PART
 from preprocess import gen_tfrecords, lists
 from pipeline import step
-from preprocess.labels.annotations import Problems
+from pipeline.problems import Problems
 
 
 def measure_serial(lines_total=500_000):
@@ -34,8 +34,8 @@ def measure_serial(lines_total=500_000):
         run.finished()
         photos = list(range(lines_total // 100))
         head = json.dumps({"counts": Counter(), "problems": asdict(Problems())})
-        for i in range(0, len(photos), PHOTOS_PER_PART):
-            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + PHOTOS_PER_PART])))
+        for i in range(0, len(photos), IMAGES_PER_PART):
+            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + IMAGES_PER_PART])))
         seconds = {}
         for name, work in (("merged", lambda: lists.write(run, None, photos, ["positive"], 1, "")),
                            ("digested", lambda: step.digest(Path(folder) / "positive.txt")),

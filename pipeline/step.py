@@ -108,7 +108,7 @@ def digests(paths: Iterable[Path]) -> dict[str, str]:
 class Step:
     """One step in `folder`.
 
-    inputs: name -> digest of each file that the step reads, or of what it says (`digests`); options: name -> value, from
+    inputs: name -> digest of each file that the step reads, or of its content (`digests`); options: name -> value, from
     the command line; settings: name -> value, from config.py (pipeline/settings.py); force: do it though it is done.
     """
 

@@ -1,12 +1,13 @@
+"""Records and the batches that training takes from them."""
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from config import KINDS, ONET, PNET, RNET
 from detection.errors import UserError
-from preprocess import records
 from pipeline import settings as st
 from pipeline.step import read_json, write_json
+from preprocess import records
 from train import batches
 
 

@@ -1,15 +1,11 @@
 """Every value of config.py that a step's code reads is in its manifest, or the table here says why it need not be."""
 import dataclasses
 import json
-import subprocess
-import sys
 
 import pytest
+import reads
 
 import config
-import reads
-from conftest import ROOT
-from detection import boxes as bx
 from pipeline import settings, step
 from preprocess import gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, gen_tfrecords
 from train import train
@@ -42,7 +38,7 @@ UNRECORDED = {
     "SEED": {"": OPTION}, "MINING_MIN_FACE": {"": OPTION}, "epochs": {"": OPTION}, "learning_rate": {"": OPTION},
     "precision": {"": OPTION}, "threshold": {"": "mining gives the detector its own thresholds"},
     "MIN_FACE_SIZE": {"": "mining gives the detector its own smallest face"}, "mining_threshold": {"": OPTION},
-    **{name: {"": WORK} for name in ("RAY_AHEAD", "PHOTOS_PER_PART", "MAX_PARTS", "CHECKPOINT_SECONDS")},
+    **{name: {"": WORK} for name in ("RAY_AHEAD", "IMAGES_PER_PART", "MAX_PARTS", "CHECKPOINT_SECONDS")},
     **{name: {"": REFUSES} for name in ("BAD_SHARE", "MAX_CROP", "SHORT_SHARE", "LOW_RECALL")},
     **{name: {"": KIND} for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: {"": STAGE} for name in ("PNET", "CASCADE", "STAGES")},
@@ -59,8 +55,9 @@ UNRECORDED["POINTS"] = {**UNRECORDED["POINTS"], "preprocess/gen_12net_data.py": 
 # Constants and fields that make no step stale, and why.
 NEVER_STALE = {
     **{name: PLACE for name in ("ROOT", "DATA", "MODEL", "PICTURE", "OUTPUT", "GRAPH")},
-    **{name: OPTION for name in ("SEED", "MINING_MIN_FACE", "mining_threshold", "epochs", "learning_rate", "precision")},
-    **{name: WORK for name in ("RAY_AHEAD", "PHOTOS_PER_PART", "MAX_PARTS", "CHECKPOINT_SECONDS")},
+    **{name: OPTION for name in (
+        "SEED", "MINING_MIN_FACE", "mining_threshold", "epochs", "learning_rate", "precision")},
+    **{name: WORK for name in ("RAY_AHEAD", "IMAGES_PER_PART", "MAX_PARTS", "CHECKPOINT_SECONDS")},
     **{name: REFUSES for name in ("BAD_SHARE", "MAX_CROP", "SHORT_SHARE", "LOW_RECALL")},
     **{name: KIND for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: STAGE for name in ("PNET", "RNET", "ONET")},

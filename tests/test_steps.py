@@ -83,7 +83,8 @@ def test_a_changed_setting_makes_the_finished_step_stale_and_is_named(done, samp
     for old, new, said in (("MIN_FACE_SIZE = 20", "MIN_FACE_SIZE = 40", "done already"),
                            ("POSITIVE_IOU = 0.65", "POSITIVE_IOU = 0.9",
                             "12net.json: POSITIVE_IOU was 0.65, is 0.9; doing it again"),
-                           ("part_iou=0.4", "part_iou=0.5", "12net.json: pnet.part_iou was 0.4, is 0.5; doing it again")):
+                           ("part_iou=0.4", "part_iou=0.5",
+                            "12net.json: pnet.part_iou was 0.4, is 0.5; doing it again")):
         assert text.count(old) == 1
         text = text.replace(old, new)
         (project / "config.py").write_text(text, encoding="utf-8")

@@ -1,3 +1,4 @@
+"""Markdown tables of results."""
 import numpy as np
 import pytest
 

@@ -42,7 +42,7 @@ def train(run, stored, args):
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     print(f"{stage.name}: {weights.parameters(stage):,} parameters, {training.steps} batches of "
           f"{sum(parts.values())} an epoch ({', '.join(f'{n} {name}' for name, n in parts.items())})")
-    with stored.told():
+    with stored.named_errors():
         return training.run()
 
 
@@ -50,7 +50,7 @@ def settings(stage: Stage) -> dict:
     """The values of config.py that the trained weights depend on."""
     return {**st.of_config("BLUR_SHARE", "DECAY", "GRAY_SHARE", "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "KINDS",
                            "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NOISE", "NOISE_SHARE", "NOISE_TILES",
-                           "NORM_EPSILON", "NORM_MOMENTUM", "OCCLUSION_SIDE", "PIXEL_MEAN", "PIXEL_SCALE", "POINTS",
+                           "NORM_EPSILON", "NORM_MOMENTUM", "ERASED_SIDE", "PIXEL_MEAN", "PIXEL_SCALE", "POINTS",
                            "PRELU_INIT", "SHUFFLE_BYTES", "WARM_UP", "WEIGHT_DECAY"),
             **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing",
                           "negatives_per_positive", "color_jitter")}
