@@ -15,7 +15,7 @@ PICTURE = ROOT / "picture"   # what test.py looks at when nothing is named
 OUTPUT = ROOT / "output"     # what test.py draws
 GRAPH = ROOT / "graph"       # TensorBoard logs
 
-FORMAT = 2                   # version of lists, records and checkpoints; a change makes older ones stale
+FORMAT = 3                   # version of lists, records and checkpoints; a change makes older ones stale
 SEED = 0
 
 
@@ -126,7 +126,7 @@ NEGATIVE_IOU = 0.3                  # below: [paper]
 MIN_TRUTH_SIZE = 12                 # px, the longer side; a smaller face is neither truth nor background: [ours]
 MIN_MEASURED_SIZE = 20              # px, the shorter side; of the faces that recall is measured on: [ours]
 
-NEGATIVES_PER_PHOTO = 200           # step 1: [ours]; 50 [A], [L], with five times the photos
+NEGATIVES_PER_IMAGE = 200           # step 1: [ours]; 50 [A], [L], with five times the photos
 NEGATIVE_ROUNDS = 20                # step 1: rounds of as many draws after which a crowded photo stays short: [ours]
 NEAR_NEGATIVE_TRIES = 5             # step 1, a face: [A], [L]
 POSITIVE_TRIES = 60                 # step 1, a face: [ours]; 20 [A], [L]
@@ -139,19 +139,19 @@ PNET_BASE = 250_000                 # step 3: positives at most: [A], [L]
 PNET_RATIO = {"positive": 1, "part": 1, "negative": 3}   # step 3: [A], [L]
 PNET_LANDMARKS = 1                  # step 3: landmark samples a positive, at most: [ours], near a full run's share
 MINED_NEGATIVES = 60 * 12_880       # steps 6 and 10: [A], [L] on all of WIDER FACE; fewer photos give more each,
-MINED_NEGATIVES_PER_PHOTO = 60, 300  # at least and at most of a photo, those of the highest score: [A], [L]; [ours]
+MINED_NEGATIVES_PER_IMAGE = 60, 300  # at least and at most of a photo, those of the highest score: [A], [L]; [ours]
 MINING_MIN_FACE = 12                # px, smallest face mining looks for, as benchmarks do; at 14 what is smaller was
                                     # only ever a face to R-Net and O-Net (model/RUNS.md): [ours]
-DRAWN_CROPS = 500_000               # steps 6 and 10: tries around all faces, with the law of step 1; the bounds of
-DRAWN_TRIES = 10, 40                # those around one face: few faces must be seen in more ways: [ours]
-DRAWN_ROTATION = 15.0               # degrees, both ways, of half of them: [ours]
+RANDOM_CROPS = 500_000               # steps 6 and 10: tries around all faces, with the law of step 1; the bounds of
+RANDOM_CROPS_PER_FACE = 10, 40                # those around one face: few faces must be seen in more ways: [ours]
+RANDOM_ROTATION = 15.0               # degrees, both ways, of half of them: [ours]
 
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
 MAX_CROP = 4                        # times the photo's longer side; a crop beyond it comes from a wrong list: [ours]
 BAD_SHARE = 0.05                    # of lines or photos that may be skipped before a step gives up: [ours]
 HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
 SHORT_SHARE = 0.25                  # of its fair share, below which a kind of sample is called short: [ours]
-PHOTOS_PER_PART = 32                # photos done between two saves of a list step: [ours]
+IMAGES_PER_PART = 32                # photos done between two saves of a list step: [ours]
 MAX_PARTS = 100_000                 # files in one folder of parts; then parts of more photos: [ours]
 RAY_AHEAD = 4                       # tasks under way for each core of a Ray cluster, so that none idles: [ours]
 MIN_SHARDS, MAX_SHARDS = 16, 512    # groups of shards: work for several processes; files open at once: [ours]
@@ -169,7 +169,7 @@ JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.8,   # grey level
 GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.2, 0.08, 0.1     # of the samples: [ours]
 NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
 NOISE_TILES = 256                   # different patterns of it: [ours]
-OCCLUSION_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
+ERASED_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

@@ -21,7 +21,8 @@ from bench import detectors  # noqa: E402
 from config import MODEL, PICTURE, PYRAMID_FACTOR  # noqa: E402
 from detection import Detector, UserError, boxes as bx, images  # noqa: E402
 from detection.cascade import Faces  # noqa: E402
-from preprocess.labels import annotations  # noqa: E402
+from preprocess import labels  # noqa: E402
+from preprocess.labels import wider as wider_lists  # noqa: E402
 from export import runners  # noqa: E402
 
 OURS = ("savedmodel", "tflite", "tflite-float16", "tflite-int8", "onnx")
@@ -132,9 +133,9 @@ class Row:
 
 def main(args):
     if args.data:
-        source = annotations.find(args.data, *annotations.WIDER_VAL)
+        source = labels.find(args.data, *wider_lists.VAL_LISTS)
         photos = [(args.data / photo.path, photo.boxes[~photo.invalid & (bx.shorter_side(photo.boxes) >= 20)])
-                  for photo in annotations.read_wider(source, annotations.WIDER_VAL_IMAGES)[::args.every]]
+                  for photo in wider_lists.read(source, wider_lists.VAL_IMAGES)[::args.every]]
     else:
         photos = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect

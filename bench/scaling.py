@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import measure  # noqa: E402
 
-from config import CASCADE, MAX_PARTS, PHOTOS_PER_PART, PNET_BASE, STAGES, Conv, Dense  # noqa: E402
+from config import CASCADE, IMAGES_PER_PART, MAX_PARTS, PNET_BASE, STAGES, Conv, Dense  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 384
@@ -32,7 +32,7 @@ def rates():
 
 
 def part_size(photos):
-    return max(PHOTOS_PER_PART, -(-photos // MAX_PARTS))
+    return max(IMAGES_PER_PART, -(-photos // MAX_PARTS))
 
 
 def mapped(photos, rate, processes):

@@ -20,22 +20,22 @@ from pathlib import Path
 import measure
 import scaling
 
-from config import PHOTOS_PER_PART
+from config import IMAGES_PER_PART
 from preprocess import gen_tfrecords, lists
 from pipeline import step
-from preprocess.labels.annotations import Problems
+from pipeline.problems import Problems
 
 
 def measure_serial(lines_total=500_000):
     """Prints the rates of what one process does, through the steps' own code."""
     line = "WIDER_train/images/0--Parade/0_Parade_marchingband_1_849.jpg\t100 200 140 240 0 0\t1\t0.1 -0.1 0.1 0\t0 0\n"
     with tempfile.TemporaryDirectory() as folder:
-        run = step.Step(folder, "measured", [], {})
+        run = step.Step(folder, "measured", {}, {}, {})
         run.finished()
         photos = list(range(lines_total // 100))
         head = json.dumps({"counts": Counter(), "problems": asdict(Problems())})
-        for i in range(0, len(photos), PHOTOS_PER_PART):
-            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + PHOTOS_PER_PART])))
+        for i in range(0, len(photos), IMAGES_PER_PART):
+            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + IMAGES_PER_PART])))
         seconds = {}
         for name, work in (("merged", lambda: lists.write(run, None, photos, ["positive"], 1, "")),
                            ("digested", lambda: step.digest(Path(folder) / "positive.txt")),

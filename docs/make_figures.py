@@ -17,14 +17,14 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEGATIVE, NEGATIVE_IOU, ONET, PART,  # noqa: E402
-                    PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE, POSITIVE_IOU,
-                    PYRAMID_FACTOR)
+from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEAR_NEGATIVE_TRIES,  # noqa: E402
+                    NEGATIVE, NEGATIVE_IOU, ONET, PART, PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE,
+                    POSITIVE_IOU, PYRAMID_FACTOR)
 from detection import Detector, boxes as bx, images, pyramid  # noqa: E402
 from detection.media.draw import BOX, DROPPED, POINT, explain  # noqa: E402
-from preprocess.labels import annotations  # noqa: E402
-from preprocess import gen_12net_data, gen_landmark_aug, samples  # noqa: E402
-from preprocess.gen_tfrecords import cut  # noqa: E402
+from preprocess import labels  # noqa: E402
+from preprocess.labels import landmarks as landmark_lists, wider as wider_lists  # noqa: E402
+from preprocess import crops, gen_12net_data, gen_landmark_aug, samples  # noqa: E402
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
 GAP = 10                                                                    # px between the parts of a figure
@@ -197,8 +197,8 @@ def suppression(detector, image):
 
 def scene(sample):
     """The synthetic scene with the largest face: its annotation and its pixels."""
-    source = annotations.find(sample, *annotations.WIDER_TRAIN)
-    photos = annotations.read_wider(source, annotations.WIDER_TRAIN_IMAGES)
+    source = labels.find(sample, *wider_lists.TRAIN_LISTS)
+    photos = wider_lists.read(source, wider_lists.TRAIN_IMAGES)
     photo = max((p for p in photos if len(p.boxes)), key=lambda p: float(bx.shorter_side(p.boxes).max()))
     return photo, images.read(sample / photo.path)
 
@@ -209,8 +209,8 @@ def overlap_rule(sample):
     face = photo.boxes[bx.shorter_side(photo.boxes).argmax()]
     rng = np.random.default_rng(SEED)
     height, width = image.shape[:2]
-    tries = np.concatenate([gen_12net_data.pushed_in(gen_12net_data.around(rng, face, 40), width, height),
-                            gen_12net_data.near(rng, face, width, height)])
+    tries = np.concatenate([crops.pushed_in(crops.around(rng, face, 40), width, height),
+                            crops.near(rng, face, width, height, NEAR_NEGATIVE_TRIES)])
     labels, _ = samples.label(tries, photo.boxes, bx.empty(0, 4), PNET.part_iou)
     square = bx.square(face[None])
     overlap = bx.iou(tries, square)[:, 0]
@@ -236,13 +236,13 @@ def overlap_rule(sample):
 def some_samples(sample):
     """Samples of each kind from the synthetic data set: label -> [(pixels, Sample)]."""
     photo, _ = scene(sample)
-    lines, _ = gen_12net_data.Draw(sample, SEED)(photo)
-    for portrait in annotations.read_landmarks(annotations.find(sample, annotations.LANDMARK_TRAIN))[:6]:
-        lines += gen_landmark_aug.Draw(sample, ONET.size, SEED)(portrait)[0]
+    lines, _ = gen_12net_data.Sampler(sample, SEED)(photo)
+    for portrait in landmark_lists.read(labels.find(sample, landmark_lists.TRAIN_LIST))[:6]:
+        lines += gen_landmark_aug.Sampler(sample, ONET.size, SEED)(portrait)[0]
     found = {value: [] for value in KINDS.values()}
     for line in (lines[i] for i in np.random.default_rng(SEED).permutation(len(lines))):
         parsed = samples.parse(line)
-        found[parsed.label].append((cut(images.read(sample / parsed.photo), parsed, ONET.size), parsed))
+        found[parsed.label].append((crops.cut(images.read(sample / parsed.path), parsed, ONET.size), parsed))
     return found
 
 

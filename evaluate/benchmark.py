@@ -11,7 +11,9 @@ import numpy as np
 
 from config import BENCHMARK_MIN_FACE, OUTPUT, POINTS
 from detection import Faces, UserError, images
-from preprocess.labels import annotations
+from pipeline.problems import Problems
+from preprocess import labels
+from preprocess.labels import reading
 from preprocess import partial_cascade
 from pipeline import workers
 
@@ -53,7 +55,7 @@ def detect(folder, names, cascade, processes, source):
 
     folder: of the photos. names: below it. cascade: from `options`. source: of the names, for messages.
     """
-    problems = annotations.Problems()
+    problems = Problems()
     for found in workers.run(Detect(folder, cascade), names, processes, "detect", [1] * len(names), "photo"):
         if isinstance(found, str):
             problems.add(f"{found}; its faces count as missed")
@@ -78,20 +80,20 @@ def read_results(path):
 
 def read_entries(path, columns, form):
     """A name, a count and as many lines of so many numbers, again and again -> {name: (count, columns)}."""
-    lines = iter(annotations.text_lines(path))
+    lines = iter(reading.text_lines(path))
     entries = {}
     for number, name in lines:
         try:
             number, count = next(lines, (number, "nothing"))
             if not count.isdigit():
-                raise annotations.BadLine(f"after {name} the number of its faces is expected, not {count}")
+                raise labels.BadLabel(f"after {name} the number of its faces is expected, not {count}")
             rows = []
             for _ in range(int(count)):
                 number, row = next(lines, (number, None))
                 if row is None:
-                    raise annotations.BadLine(f"{count} faces of {name} are announced, {len(rows)} are there")
-                rows.append(annotations.numbers(row, columns))
-        except annotations.BadLine as error:
+                    raise labels.BadLabel(f"{count} faces of {name} are announced, {len(rows)} are there")
+                rows.append(reading.numbers(row, columns))
+        except labels.BadLabel as error:
             raise UserError(f"{path}:{number}: {error}; the file holds, for each photo, its name, a count and as many "
                             f"lines `{form}`") from None
         entries[name] = np.array(rows, float).reshape(-1, columns)

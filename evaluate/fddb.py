@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from config import ONET  # noqa: E402
 from detection import UserError, images  # noqa: E402
-from preprocess.labels import annotations  # noqa: E402
+from pipeline.problems import Problems  # noqa: E402
 from pipeline import step, workers  # noqa: E402
 from evaluate import benchmark, metrics  # noqa: E402
 from pipeline import plots  # noqa: E402
@@ -88,7 +88,7 @@ def main(args):
     if not args.results:
         detect(folds, args)
     tasks = read(folds, args.results or args.out)
-    photos, problems = [], annotations.Problems()
+    photos, problems = [], Problems()
     for result in workers.run(Overlap(args.images), tasks, args.workers, "match", [1] * len(tasks), "photo"):
         problems.add(f"{result}; its faces count as missed") if isinstance(result, str) else photos.append(result)
     problems.report(len(tasks), "photos", args.images)

@@ -18,7 +18,9 @@ import numpy as np  # noqa: E402
 
 from config import FACIAL_POINTS, ONET, POINTS  # noqa: E402
 from detection import Faces, UserError  # noqa: E402
-from preprocess.labels import annotations  # noqa: E402
+from pipeline.problems import Problems  # noqa: E402
+from preprocess import labels  # noqa: E402
+from preprocess.labels import landmarks as landmark_lists  # noqa: E402
 from pipeline import step  # noqa: E402
 from evaluate import benchmark, metrics  # noqa: E402
 from pipeline import plots  # noqa: E402
@@ -33,7 +35,7 @@ def found_in(photos, source, args):
     if not args.results:
         cascade = benchmark.options(args)
         return list(benchmark.detect(args.data, [photo.path for photo in photos], cascade, args.workers, source))
-    faces, problems = benchmark.read_faces(args.results), annotations.Problems()
+    faces, problems = benchmark.read_faces(args.results), Problems()
     for photo in photos:
         if photo.path not in faces:
             problems.add(f"{args.results}: {photo.path} is not in it; its face counts as missed")
@@ -68,9 +70,9 @@ def main(args):
     step.require("matplotlib")
     if len(POINTS) < 2:
         raise UserError("config.py names one point; the error is measured by the distance between two")
-    source = args.annotations or annotations.find(
-        args.data, annotations.MTFL_TEST if args.mtfl else annotations.LANDMARK_TEST)
-    photos = (annotations.read_mtfl if args.mtfl else annotations.read_landmarks)(source)
+    source = args.annotations or labels.find(
+        args.data, landmark_lists.MTFL_LIST if args.mtfl else landmark_lists.TEST_LIST)
+    photos = (landmark_lists.read_mtfl if args.mtfl else landmark_lists.read)(source)
     truth = np.concatenate([photo.points for photo in photos])
     for photo, distance in zip(photos, metrics.eye_distance(truth)):
         if distance == 0:

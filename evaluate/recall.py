@@ -18,7 +18,9 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE, LOW_RECALL, MIN_FACE_SIZE, MIN_MEASURED_SIZE, STAGES  # noqa: E402
 from detection import UserError, boxes as bx, images  # noqa: E402
-from preprocess.labels import annotations, sets  # noqa: E402
+from pipeline.problems import Problems  # noqa: E402
+from preprocess import labels  # noqa: E402
+from preprocess.labels import sets, wider as wider_lists  # noqa: E402
 from preprocess import partial_cascade  # noqa: E402
 from pipeline import step, workers  # noqa: E402
 
@@ -86,11 +88,11 @@ def main(args):
         source = args.data / sets.SETS / args.set
         photos = sets.read_set(args.data, source)[::args.every]
     else:
-        source = args.annotations or annotations.find(args.data, *annotations.WIDER_VAL)
-        photos = annotations.read_wider(source, args.images)[::args.every]
-    print(f"{source}: {annotations.summary(photos, args.min_truth)}")
+        source = args.annotations or labels.find(args.data, *wider_lists.VAL_LISTS)
+        photos = wider_lists.read(source, args.images)[::args.every]
+    print(f"{source}: {labels.summary(photos, args.min_truth)}")
     measure = Measure(args.data, cascade, args.min_truth)
-    measured, problems = [], annotations.Problems()
+    measured, problems = [], Problems()
     for result in workers.run(measure, photos, args.workers, "evaluate", [1] * len(photos), "photo"):
         measured.append(result) if isinstance(result, list) else problems.add(result)
     problems.report(len(photos), "photos", source)
@@ -113,8 +115,8 @@ if __name__ == "__main__":
     which = group.add_mutually_exclusive_group()
     which.add_argument("--annotations", type=Path, metavar="FILE", help="instead of WIDER FACE val's, in either form")
     which.add_argument("--set", metavar="NAME", help=f"the photos of <data>/{sets.SETS}/NAME, in any form")
-    group.add_argument("--images", default=annotations.WIDER_VAL_IMAGES, metavar="FOLDER",
-                       help=f"of the photos, below <data> (default: {annotations.WIDER_VAL_IMAGES})")
+    group.add_argument("--images", default=wider_lists.VAL_IMAGES, metavar="FOLDER",
+                       help=f"of the photos, below <data> (default: {wider_lists.VAL_IMAGES})")
     partial_cascade.add_arguments(group, "threshold", MIN_FACE_SIZE)
     group.add_argument("--min-truth", type=float, default=MIN_MEASURED_SIZE, metavar="PX",
                        help=f"smallest true face counted, shorter side (default: {MIN_MEASURED_SIZE})")

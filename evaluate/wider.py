@@ -19,7 +19,8 @@ import numpy as np  # noqa: E402
 
 from config import ONET  # noqa: E402
 from detection import UserError  # noqa: E402
-from preprocess.labels import annotations  # noqa: E402
+from pipeline.problems import Problems  # noqa: E402
+from preprocess.labels import reading, wider as wider_lists  # noqa: E402
 from pipeline import step  # noqa: E402
 from evaluate import benchmark, metrics  # noqa: E402
 from pipeline import plots  # noqa: E402
@@ -33,7 +34,7 @@ def choose(truth, folder, suffix=".jpg", listed=None):
     or a listed one is not of val."""
     if listed:
         names = []
-        for number, line in annotations.text_lines(listed):
+        for number, line in reading.text_lines(listed):
             names.append(line.replace("\\", "/").removesuffix(".jpg"))
             if names[-1] not in truth:
                 raise UserError(f"{listed}:{number}: {line} is no photo of WIDER FACE val; write event/photo.jpg, "
@@ -56,7 +57,7 @@ def detect(names, args):
 
 def read(names, folder):
     """Result files below the folder -> [(boxes (N, 4) px, scores (N,))], none for a photo that has no file."""
-    results, problems = [], annotations.Problems()
+    results, problems = [], Problems()
     for name in names:
         path, found = folder / f"{name}.txt", {}
         if path.is_file():
@@ -87,7 +88,7 @@ def score(truth, results):
 
 def main(args):
     step.require("scipy", "matplotlib")
-    args.images = args.images or args.data / annotations.WIDER_VAL_IMAGES
+    args.images = args.images or args.data / wider_lists.VAL_IMAGES
     truth = read_truth(args.truth or args.data / TRUTH)
     where = (args.results, ".txt") if args.results else (args.images, ".jpg")
     names = list(truth) if args.all else choose(truth, *where, args.list)
@@ -113,7 +114,7 @@ if __name__ == "__main__":
     group = arguments.add_argument_group("measuring")
     group.add_argument("--truth", type=Path, metavar="DIR", help=f"of the .mat files (default: <data>/{TRUTH})")
     group.add_argument("--images", type=Path, metavar="DIR",
-                       help=f"of the photos, a folder an event (default: <data>/{annotations.WIDER_VAL_IMAGES})")
+                       help=f"of the photos, a folder an event (default: <data>/{wider_lists.VAL_IMAGES})")
     which = group.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="all photos of val, also those that are not there")
     which.add_argument("--list", type=Path, metavar="FILE", help="these photos: event/photo.jpg, one a line")

@@ -18,7 +18,7 @@ from tqdm import tqdm  # noqa: E402
 
 from config import BENCHMARK_MIN_FACE, CASCADE, ONET  # noqa: E402
 from detection import Detector, boxes as bx, images  # noqa: E402
-from preprocess.labels import annotations  # noqa: E402
+from preprocess.labels import wider as wider_lists  # noqa: E402
 from pipeline import step  # noqa: E402
 from evaluate import benchmark, wider, wider_truth  # noqa: E402
 
@@ -72,7 +72,7 @@ CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": 
 
 def main(args):
     step.require("scipy")
-    photos = args.data / annotations.WIDER_VAL_IMAGES
+    photos = args.data / wider_lists.VAL_IMAGES
     truth = wider_truth.read_truth(args.data / wider.TRUTH)
     names = wider.choose(truth, photos)
     thresholds = [stage.benchmark_threshold for stage in CASCADE]

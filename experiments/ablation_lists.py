@@ -13,7 +13,8 @@ from config import KINDS, POSITIVE_IOU, SEED, STAGES
 from detection import UserError, boxes as bx, images
 from preprocess.labels import sets
 from preprocess import gen_hard_example, lists as list_steps, samples
-from pipeline.step import Step, read_manifest, write_text
+from pipeline import settings as st
+from pipeline.step import Step, digests, read_manifest, write_text
 
 
 def border_not_mined(lists, args):
@@ -21,7 +22,7 @@ def border_not_mined(lists, args):
     size = {}
 
     def inside(line):
-        photo = samples.photo_of(line)
+        photo = samples.path_of(line)
         if photo not in size:
             height, width = images.read(args.data / photo).shape[:2]
             size[photo] = width, height
@@ -46,10 +47,10 @@ def invalid_as_truth(lists, args):
         if usable.any():
             wrong[photo.path] = dataclasses.replace(photo, invalid=photo.invalid & ~usable)
     cascade = args.model, how["min_face"], tuple(how["thresholds"]), len(how["thresholds"])
-    draw = gen_hard_example.Draw(args.data, cascade, args.size, gen_hard_example.negatives_per_photo(photos),
-                                 gen_hard_example.tries_per_face(photos), how["seed"])
+    draw = gen_hard_example.Sampler(args.data, cascade, args.size, gen_hard_example.negatives_per_image(photos),
+                                    gen_hard_example.tries_per_face(photos), how["seed"])
     for kind, lines in lists.items():
-        lists[kind] = [line for line in lines if samples.photo_of(line) not in wrong]
+        lists[kind] = [line for line in lines if samples.path_of(line) not in wrong]
     for photo in wrong.values():
         for line in draw(photo)[0]:
             lists[samples.kind_of(line)].append(line)
@@ -59,7 +60,7 @@ def events_alike(lists, args):
     """As many negatives of each event of WIDER FACE, all together as many as before; those of some come repeatedly."""
     events = defaultdict(list)
     for line in lists["negative"]:
-        events[os.path.dirname(samples.photo_of(line))].append(line)
+        events[os.path.dirname(samples.path_of(line))].append(line)
     rng = np.random.default_rng(SEED)
     each = round(len(lists["negative"]) / len(events))
     lists["negative"] = [lines[i] for lines in events.values() for i in np.resize(rng.permutation(len(lines)), each)]
@@ -102,11 +103,16 @@ CHANGES = {
 }
 
 
+def settings(stage):
+    """The values of config.py that the changed lists depend on."""
+    return {**st.of_config("KINDS", "POSITIVE_IOU", "SEED"), **st.of_stage(stage, "part_iou")}
+
+
 def write(change, args, folder):
     """Writes the lists with this change to `folder`, where that is not done, for preprocess/gen_tfrecords.py."""
     source, kinds = args.work / str(args.size), gen_hard_example.KINDS
     paths = [source / f"{kind}.txt" for kind in kinds]
-    run = Step(folder, "changed", paths, {"change": change})
+    run = Step(folder, "changed", digests(paths), {"change": change}, settings(STAGES[args.size]))
     report = run.finished()
     if report is None:
         lists = {kind: path.read_text(encoding="utf-8").splitlines(keepends=True) for kind, path in zip(kinds, paths)}

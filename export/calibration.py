@@ -47,7 +47,7 @@ def from_records(work):
         for name in names:
             shards = tf.data.Dataset.from_tensor_slices(stored.files(*name.rsplit("-", 1)))
             records = shards.interleave(tf.data.TFRecordDataset, cycle_length=MIN_SHARDS).take(SAMPLES // len(names))
-            with stored.told():
+            with stored.named_errors():
                 seen[size] += [decode(record[None], size)[0].numpy() for record in records]
     return seen
 

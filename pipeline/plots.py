@@ -1,19 +1,22 @@
-"""Draws curves: of the benchmarks, and of a training."""
+"""Draws curves: those of the benchmarks, and those of a training."""
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 
-def draw(path, title, x, y, lines):
-    """Writes a PNG with one panel, as `grid` takes it."""
+Axis = tuple[str, float | None, float | None]                  # label, lowest, highest; None follows from the lines
+Lines = Mapping[str, tuple[np.ndarray, np.ndarray]]            # label -> x (N,), y (N,)
+Panel = tuple[str, Axis, Axis, Lines]                          # title, x, y, lines
+
+
+def draw(path: Path, title: str, x: Axis, y: Axis, lines: Lines) -> None:
+    """Writes a PNG with one panel."""
     grid(path, [[(title, x, y, lines)]], (6, 4.5))
 
 
-def grid(path, rows, panel=(3.4, 2.6)):
-    """Writes a PNG of panels, row by row, each of `panel` inches.
-
-    A panel is (title, x, y, lines). x, y: (label, lowest, highest) of the axes, None for a bound that follows from the
-    lines. lines: {label: (x (N,), y (N,))}.
-    """
-    from matplotlib.figure import Figure     # takes a second, and not every evaluator needs it
+def grid(path: Path, rows: Sequence[Sequence[Panel]], panel: tuple[float, float] = (3.4, 2.6)) -> None:
+    """Writes a PNG of panels, row by row, each of `panel` inches (width, height). Makes the folder."""
+    from matplotlib.figure import Figure  # takes a second, and not every evaluator needs it
 
     columns = max(map(len, rows))
     figure = Figure(figsize=(panel[0] * columns, panel[1] * len(rows)), dpi=120, layout="constrained")

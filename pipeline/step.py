@@ -1,75 +1,78 @@
-"""One step of the pipeline: what it reads, whether it is done, how it can be stopped and run again.
+"""One step of the pipeline: what it depends on, whether it is done, how it can be stopped and run again.
 
-A step writes under temporary names in `<folder>/.<name>.parts` and moves its files to their places at its end;
-then it writes `<folder>/<name>.json`, the manifest: inputs with digests, options, counts. A step whose manifest
-names the same inputs and options is finished and is skipped; parts of a stopped one are used again if theirs do.
-While it works it holds a lock of the operating system on a file in the parts: a second run of it leaves at once.
+A step writes under temporary names in `<folder>/.<name>.parts` and moves its files to their places at its end; then it
+writes `<folder>/<name>.json`, the manifest: what the step depends on (inputs with digests, options, settings), the
+files that it wrote, and a report with counts. A step is done and is skipped where its manifest names the same inputs,
+options and settings; else it is stale, and a message says what has changed. The parts of a stopped run are used again
+on the same condition. While a step works it holds a lock of the operating system on a file among its parts: a second
+run of the same step ends at once with an error.
 """
 import argparse
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
-except ImportError:      # Windows: nothing keeps a second run out there
+except ImportError:      # on Windows nothing keeps a second run out
     fcntl = None
 
-from config import DATA, FACIAL_POINTS, FORMAT, MIRROR_ORDER, MODEL, POINTS, SEED
+from config import DATA, FORMAT, MODEL, SEED
 from detection.errors import UserError, run_main
 from detection.files import atomic_write
+from pipeline import settings as st
 from pipeline import storage
 
 LOCK = "lock"     # name of the file among the parts
-# In the manifests of every step where they are not the five: lists and records of other points are stale.
-OTHER_POINTS = {} if POINTS == FACIAL_POINTS else {"points": [list(POINTS), list(MIRROR_ORDER)]}
 
 
-def parser(docstring):
+def parser(docstring: str) -> argparse.ArgumentParser:
     """A parser with the options that every step has; the docstring is the help text."""
     result = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
-    group = result.add_argument_group("where things are")
+    group = result.add_argument_group("folders")
     group.add_argument("--data", type=Path, default=DATA, metavar="DIR",
-                       help="photographs and annotations, only read (default: data/)")
+                       help="images and annotations, only read (default: data/)")
     group.add_argument("--work", type=Path, default=None, metavar="DIR",
-                       help="lists, TFRecords and checkpoints, in a folder a size (default: the data folder)")
+                       help="lists, TFRecords and checkpoints, one folder per size (default: the data folder)")
     group.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     group = result.add_argument_group("how it runs")
     either = group.add_mutually_exclusive_group()
     either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
-                        help="processes (default: one a core; the result does not depend on it)")
+                        help="processes (default: one per core; the result does not depend on it)")
     either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
-                        help="go through the photos on this Ray cluster instead; its nodes see the same folders")
-    group.add_argument("--seed", type=int, default=SEED, help=f"of every random draw (default: {SEED})")
-    group.add_argument("--force", action="store_true", help="do it again, though it is done")
+                        help="process the images on this Ray cluster instead; its nodes see the same folders")
+    group.add_argument("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
+    group.add_argument("--force", action="store_true", help="do the step again though it is done")
     return result
 
 
-def run(main, arguments):
-    """Runs main(parsed arguments); a problem the user can mend becomes one line and exit code 2."""
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
+    """Runs main(parsed arguments); a UserError becomes one line and exit code 2."""
     args = arguments.parse_args()
     args.work = args.work or args.data
     if isinstance(args.workers, str):
         for name, value in vars(args).items():
             if isinstance(value, Path):
-                setattr(args, name, value.absolute())      # nodes of a cluster stand in folders of their own
+                setattr(args, name, value.absolute())      # nodes of a cluster work in other folders
     elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
     run_main(main, args)
 
 
-def require(*modules):
+def require(*modules: str) -> None:
     """UserError where one of these is not installed."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} not installed; run `pip install -r requirements-eval.txt`")
 
 
-def digest(path):
-    """Hex digest of a file's bytes; UserError where there is no file."""
+def digest(path: Path) -> str:
+    """Hex digest (32 characters) of a file's bytes; UserError where there is no file."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -77,51 +80,54 @@ def digest(path):
         raise UserError(f"{path}: cannot be read ({error.strerror}); run the step that writes it first") from None
 
 
-def write_text(path, text):
-    """Writes a small file, whole or not at all."""
+def write_text(path: Path, text: str) -> None:
+    """Writes a small text file in UTF-8, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, value):
+def write_json(path: Path, value: Any) -> None:
     """Writes a small JSON file, whole or not at all."""
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
-def count_lines(path):
+def count_lines(path: Path) -> int:
     """Number of lines in a file."""
     with open(path, "rb") as file:
         return sum(1 for _ in file)
 
 
-def _keys(inputs):
-    """Yields (name, path): the file's name, with its folder's where two have the same."""
-    names = [Path(path).name for path in inputs]
-    for name, path in zip(names, inputs):
-        yield (name if names.count(name) == 1 else f"{Path(path).parent.name}/{name}"), path
+def digests(paths: Iterable[Path]) -> dict[str, str]:
+    """Files -> name -> digest, as `Step` takes them; with the folder's name where two files have the same name."""
+    paths = [Path(path) for path in paths]
+    names = [path.name for path in paths]
+    return {name if names.count(name) == 1 else f"{path.parent.name}/{name}": digest(path)
+            for name, path in zip(names, paths)}
 
 
 class Step:
-    """One step in `folder`. inputs: files it depends on. options: all else that changes its result."""
+    """One step in `folder`.
 
-    def __init__(self, folder, name, inputs, options, force=False):
+    inputs: name -> digest of each file that the step reads, or of its content (`digests`); options: name -> value, from
+    the command line; settings: name -> value, from config.py (pipeline/settings.py); force: do it though it is done.
+    """
+
+    def __init__(self, folder: Path, name: str, inputs: Mapping[str, str], options: Mapping[str, Any],
+                 settings: Mapping[str, Any], force: bool = False):
         self.folder, self.name = Path(folder), name
         self.force = force
         self.manifest = self.folder / f"{name}.json"
         self.parts = self.folder / f".{name}.parts"
-        self.depends = {"format": FORMAT, "inputs": {key: digest(p) for key, p in _keys(inputs)},
-                        "options": json.loads(json.dumps(options)), **OTHER_POINTS}
+        self.depends = {"settings": {"FORMAT": FORMAT, **st.plain(settings)}, "options": st.plain(options),
+                        "inputs": dict(inputs)}
 
-    def report(self):
-        """The manifest's report if the step is done with just these inputs and options, else None."""
+    def report(self) -> dict[str, Any] | None:
+        """The manifest's report if the step is done with just these inputs, options and settings, else None."""
         manifest = read_manifest(self.manifest)
-        if manifest and not self.force and manifest.get("depends") == self.depends and \
-                not storage.changed(self.folder, manifest["outputs"]):
-            return manifest["report"]
-        return None
+        return manifest["report"] if manifest and not self.force and not self._changes(manifest) else None
 
-    def finished(self):
-        """As `report`; prints whether it is done, and clears what an earlier, different run left.
+    def finished(self) -> dict[str, Any] | None:
+        """As `report`; prints whether the step is done, or what has changed, and clears what a stale run left.
 
         UserError where another run of this step is at work.
         """
@@ -129,22 +135,33 @@ class Step:
             self._lock()
         report = self.report()      # once more: a run that was at work a moment ago may have finished it
         if report is not None:
-            print(f"{self.manifest}: done already with these inputs and options; --force does it again")
+            print(f"{self.manifest}: done already with these inputs, options and settings; --force does it again")
             shutil.rmtree(self.parts, ignore_errors=True)     # a run stopped at its very last line leaves them
             return report
         manifest = read_manifest(self.manifest)
         if manifest and not self.force:
-            print(f"{self.manifest}: its inputs or options have changed; doing it again")
+            print(f"{self.manifest}: {st.summary(self._changes(manifest))}; doing it again")
         self._discard(manifest)
         key = self.parts / "depends.json"
-        if self.force or read_json(key) != self.depends:
+        stopped = read_json(key)
+        if self.force or stopped != self.depends:
+            if isinstance(stopped, dict) and not self.force:
+                print(f"{self.parts}: {st.summary(st.differences(stopped, self.depends))} since the run that was "
+                      "stopped; starting anew")
             self._clear_parts()
             write_json(key, self.depends)
         else:
-            print(f"{self.parts}: going on where an earlier run was stopped")
+            print(f"{self.parts}: resuming the run that was stopped")
         return None
 
-    def _lock(self):
+    def _changes(self, manifest: dict[str, Any]) -> list[str]:
+        """What has changed since the run that wrote this manifest, a phrase each; none where the step is done."""
+        before = manifest.get("depends")
+        if before != self.depends:
+            return st.differences(before if isinstance(before, dict) else {}, self.depends)
+        return [f"{name} is missing or has another size" for name in storage.changed(self.folder, manifest["outputs"])]
+
+    def _lock(self) -> None:
         """Keeps other runs of this step out until this process ends, however it ends."""
         path = self.parts / LOCK
         while True:
@@ -161,25 +178,25 @@ class Step:
             except FileNotFoundError:
                 pass                               # the other run ended and removed its parts in between
 
-    def _clear_parts(self):
+    def _clear_parts(self) -> None:
         for path in self.parts.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
             elif path.name != LOCK:
                 path.unlink()
 
-    def _discard(self, manifest):
+    def _discard(self, manifest: dict[str, Any] | None) -> None:
         """Removes what an earlier run wrote."""
         for name in manifest["outputs"] if manifest else []:
             storage.remove(storage.join(self.folder, name))
         self.manifest.unlink(missing_ok=True)
 
-    def part(self, name):
-        """Path of a temporary file or finished part of this step."""
+    def part(self, name: str) -> Path:
+        """Path of a temporary file or a finished part of this step."""
         return self.parts / name
 
-    def finish(self, outputs, report):
-        """Moves the finished parts of these names into the folder, then writes the manifest.
+    def finish(self, outputs: Sequence[str], report: dict[str, Any]) -> dict[str, Any]:
+        """Moves the finished parts of these names into the folder, writes the manifest, returns the report.
 
         An output whose name is an address (pipeline/storage.py) is there already.
         """
@@ -189,21 +206,21 @@ class Step:
                 os.replace(self.part(name), self.folder / name)
         sizes = {name: storage.size(storage.join(self.folder, name)) for name in outputs}
         write_json(self.part("manifest"), {"depends": self.depends, "outputs": sizes, "report": report})
-        os.replace(self.part("manifest"), self.manifest)     # so that whatever a kill leaves, it leaves among the parts
+        os.replace(self.part("manifest"), self.manifest)     # a kill leaves nothing outside the parts
         shutil.rmtree(self.parts, ignore_errors=True)
         return report
 
 
-def read_json(path):
-    """What this JSON file says, or None where there is none or it does not parse."""
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, or None where there is no such file or it does not parse."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def read_manifest(path):
-    """The manifest in this file, or None where there is none or it is not one."""
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest in this file, or None where there is no such file or it is not a manifest."""
     manifest = read_json(path)
     whole = isinstance(manifest, dict) and isinstance(manifest.get("outputs"), dict) and "report" in manifest
     return manifest if whole else None

@@ -1,13 +1,15 @@
-"""Maps a function over tasks with local processes or a Ray cluster. The result depends on neither."""
+"""Maps a function over tasks with local processes or a Ray cluster. The result does not depend on which."""
 import multiprocessing
 import os
 import signal
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from typing import TypeVar
 
 import cv2
 from tqdm import tqdm
@@ -15,14 +17,18 @@ from tqdm import tqdm
 from config import RAY_AHEAD, ROOT
 from detection.errors import UserError
 
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 NOT_CODE = [".git", "/data/*", "!/data/*.py", "/docs", "/graph", "/model", "/output", "/picture", "/tests"]
 
 
-def run(function, tasks, workers, what, units, unit):
+def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int | str, what: str, units: Sequence[int],
+        unit: str) -> Iterator[Result]:
     """Yields function(task) for each task, in order, with a progress bar that counts units[i] `unit`s for task i.
 
     workers: number of local processes, or the address of a Ray cluster, whose nodes see the same folders. function and
-    tasks travel to other processes, so the function is one of a module or an object of such a class.
+    tasks are pickled for other processes: the function stands at the top of a module, or is an object of a class there.
+    UserError where a process ends from outside or the cluster cannot be used.
     """
     with _mapped(function, tasks, workers) as results, \
             tqdm(total=sum(units), desc=what, unit=f" {unit}", smoothing=0.1, mininterval=0.5) as bar:
@@ -43,17 +49,17 @@ def _mapped(function, tasks, workers):
         context = multiprocessing.get_context("spawn")     # a fork of a process with threads can hang
         count = min(workers, len(tasks))
         with ProcessPoolExecutor(count, context, _start) as pool:
-            with _interrupts_ignored():            # the workers inherit that: Ctrl-C is this process' matter
+            with _interrupts_ignored():            # the workers inherit that: this process alone handles Ctrl-C
                 results = pool.map(function, tasks)
             try:
                 yield results
             except BrokenProcessPool:
                 raise UserError("a worker process was ended from outside, perhaps for lack of memory; run this again "
-                                f"with --workers {max(count // 2, 1)}: it goes on from here") from None
+                                f"with --workers {max(count // 2, 1)}: it resumes from here") from None
 
 
 def _start():
-    """What a worker does first."""
+    """Prepares a worker."""
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -87,8 +93,9 @@ def _connected(address):
         ray.init(address, log_to_driver=False, logging_level="error",
                  runtime_env={"working_dir": str(ROOT), "excludes": NOT_CODE})
     except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"--ray {address}: no Ray cluster can be used there ({str(error).strip().splitlines()[0]}); "
-                        "start one with `ray start --head`, see docs/cluster.md") from None
+        raise UserError(f"--ray {address}: no Ray cluster can be used here ({str(error).strip().splitlines()[0]}); "
+                        "start one with "
+                        "`ray start --head`, see docs/cluster.md") from None
     try:
         yield ray
     finally:
@@ -109,7 +116,7 @@ def _on_cluster(ray, function, tasks):
         raise error.cause from None      # what the function raised, as a local process would
     except ray.exceptions.RayError as error:
         raise UserError(f"Ray could not finish a task ({str(error).strip().splitlines()[0]}); look at `ray status`, "
-                        "then run the same command again: it goes on from here") from None
+                        "then run the same command again: it resumes from here") from None
 
 
 def _call(function, task):

@@ -1,28 +1,32 @@
-"""Steps 4, 8 and 12: cuts the crops of the lists out of their photos and writes them as TFRecords.
+"""Steps 4, 8 and 12: cuts the crops of the lists out of their images and writes them as TFRecords.
 
 reads    12: <work>/12/imglist.txt; 24 and 48: <work>/<size>/positive.txt, part.txt, negative.txt, landmark.txt;
-         the photos below <data>
+         the images below <data>
 writes   <work>/<size>/records/<list>-<train|validation>-<i>-of-<n>.tfrecord, or where --records says, and the manifest
          records.json
-expect   432, 1,728 or 6,912 bytes of pixels a record and about 170 bytes besides
+expect   432, 1,728 or 6,912 bytes of pixels per record and about 170 bytes besides
 
-A photo belongs to one group of shards, by its name, so it is decoded once; so do all its samples, in an order shuffled
-with the seed. The photos held out for validation (5 %, by name) go to shards of their own.
+An image and all its samples belong to one group of shards, by its path, so it is decoded once. The samples of a shard
+are shuffled with the seed. The images held out for validation (5 %, by path) go to other shards.
 """
+import argparse
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import MAX_CROP, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES  # noqa: E402
-from detection import images  # noqa: E402
-from detection.errors import UserError  # noqa: E402
-from pipeline import storage, step, workers  # noqa: E402
-from preprocess import samples  # noqa: E402
-from preprocess.labels.annotations import Problems  # noqa: E402
+from config import MAX_SHARDS, MIN_SHARDS, SHARD_BYTES, SHORT_SHARE, STAGES, Stage
+from detection import images
+from detection.errors import UserError
+from pipeline import settings as st
+from pipeline import step, storage, workers
+from pipeline.problems import Problems
+from preprocess import crops, samples
 
 SPLITS = ("train", "validation")
 
@@ -32,46 +36,34 @@ class Task:
     """One group of shards. lines: its samples, "<list><TAB><sample>" each; outputs: (list, split) -> file."""
     lines: Path
     done: Path
-    outputs: dict
+    outputs: dict[tuple[str, str], Path | str]
     data: Path
     size: int
     seed: int
 
 
-def cut(image, sample, size):
-    """One sample: uint8 (size, size, 3). ValueError for an empty crop or one much larger than the photo."""
-    x1, y1, x2, y2 = sample.crop.tolist()
-    if not 0 < min(x2 - x1, y2 - y1) <= max(x2 - x1, y2 - y1) <= MAX_CROP * max(image.shape):
-        raise ValueError(f"its crop is empty, or far larger than the photo of {image.shape[1]} x {image.shape[0]} px")
-    if sample.rotation:
-        crop = images.rotated_crop(image, sample.crop, size, sample.rotation)
-    else:
-        crop = images.crop(image, sample.crop[None], size)[0]
-    return images.mirror(crop) if sample.mirror else crop
-
-
-def write_group(task):
-    """Writes one group of shards, unless that is done; its report is left in task.done."""
+def write_group(task: Task) -> None:
+    """Writes one group of shards and its report, task.done, unless that is done. UserError for a damaged list."""
     if task.done.is_file():
         return
-    from preprocess import records     # TensorFlow, only where records are written
-    by_photo = {}
+    from preprocess import records  # TensorFlow, only where records are written
+    by_image = {}
     with open(task.lines, encoding="utf-8") as lines:
         for line in lines:
             name, line = line.split("\t", 1)
-            by_photo.setdefault(samples.photo_of(line), []).append((name, line))
+            by_image.setdefault(samples.path_of(line), []).append((name, line))
     encoded, problems = {key: [] for key in task.outputs}, Problems()
-    for photo in sorted(by_photo):
+    for path in sorted(by_image):
         try:
-            image = images.read(task.data / photo)
+            image = images.read(task.data / path)
         except UserError as error:
             problems.add(str(error))
             continue
-        split = SPLITS[samples.held_out(photo)]
-        for name, line in by_photo[photo]:
+        split = SPLITS[samples.held_out(path)]
+        for name, line in by_image[path]:
             try:
                 sample = samples.parse(line)
-                pixels = cut(image, sample, task.size)
+                pixels = crops.cut(image, sample, task.size)
             except ValueError as error:
                 raise UserError(f"{name}.txt: `{line[:80].strip()}` is not a sample ({error}); write the list again "
                                 "with --force") from None
@@ -80,15 +72,19 @@ def write_group(task):
         order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))
         records.write(path, (encoded[name, split][i] for i in order))
     counts = {f"{name}-{split}": len(rows) for (name, split), rows in encoded.items()}
-    step.write_json(task.done, {"counts": counts, "photos": len(by_photo), "problems": asdict(problems)})
+    step.write_json(task.done, {"counts": counts, "images": len(by_image), "problems": asdict(problems)})
 
 
-def shard_name(name, split, index, count):
+def shard_name(name: str, split: str, index: int, count: int) -> str:
+    """List, split, number of the shard from 0, shards -> file name."""
     return f"{name}-{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def scatter(lists, groups):
-    """Sorts the lines of the lists into the files `groups` by photo. Returns the number of lines in each."""
+def scatter(lists: Sequence[Path], groups: Sequence[Path]) -> list[int]:
+    """Sorts the lines of the lists into the files `groups`, by image. Returns the number of lines in each.
+
+    UserError, with its line, where a list is damaged.
+    """
     sizes = [0] * len(groups)
     with ExitStack() as stack:
         files = [stack.enter_context(open(path, "w", encoding="utf-8")) for path in groups]
@@ -97,40 +93,48 @@ def scatter(lists, groups):
                 for number, line in enumerate(lines, 1):
                     if line.count("\t") != 4:
                         raise UserError(f"{source}:{number}: is not a sample; write the list again with --force")
-                    group = int(samples.share_of(samples.photo_of(line), "shard") * len(groups))
+                    group = int(samples.share_of(samples.path_of(line), "shard") * len(groups))
                     files[group].write(f"{source.stem}\t{line}")
                     sizes[group] += 1
     return sizes
 
 
-def write_records(run, lists, place, args):
-    """All groups of shards, to `place`; returns the report."""
+def write_records(run: step.Step, lists: Sequence[Path], place: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Writes all groups of shards below `place`, a folder or an address; returns the report."""
     size = args.size
     samples_in = sum(step.count_lines(path) for path in lists)
     count = min(max(-(-samples_in * size * size * 3 // SHARD_BYTES), MIN_SHARDS), MAX_SHARDS)
     groups = [run.part(f"group-{i:05d}.tsv") for i in range(count)]
     sizes = scatter(lists, groups)
     names = {(path.stem, split): [shard_name(path.stem, split, i, count) for i in range(count)]
-             for path in lists for split in SPLITS}        # lists of one name go into one set
+             for path in lists for split in SPLITS}        # lists of one name go into the same shards
     target = storage.join(run.parts, place)
     tasks = [Task(group, group.with_suffix(".json"), {key: storage.join(target, n[i]) for key, n in names.items()},
                   args.data, size, args.seed) for i, group in enumerate(groups)]
     for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
         pass
-    counts, problems, photos, incomplete = Counter(), Problems(), 0, []
+    counts, problems, image_count, incomplete = Counter(), Problems(), 0, []
     for task in tasks:
         done = step.read_json(task.done)
         counts.update(done["counts"])
         problems.extend(Problems(**done["problems"]))
-        photos += done["photos"]
+        image_count += done["images"]
         incomplete += [task.done] * (done["problems"]["count"] > 0)
-    problems.report(photos, "photos", args.data, incomplete)
-    report = {"size": size, "samples": samples_in, "photos": photos, "skipped photos": problems.count, "place": place,
-              "counts": counts, "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
+    problems.report(image_count, "images", args.data, incomplete)
+    report = {"size": size, "samples": samples_in, "images": image_count, "skipped": problems.count,
+              "place": place, "counts": counts,
+              "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
     return run.finish([f"{place}/{name}" for files in names.values() for name in files], report)
 
 
-def main(args):
+def settings(net: Stage) -> dict[str, Any]:
+    """The values of config.py that the records depend on."""
+    return {**st.of_config("HEADS", "HELD_OUT_SHARE", "KINDS", "MAX_SHARDS", "MIN_SHARDS", "MIRROR_ORDER", "POINTS",
+                           "SHARD_BYTES"), **st.of_stage(net, "size")}
+
+
+def main(args: argparse.Namespace) -> None:
+    """Writes the records of one size, unless they are done, and prints what they hold."""
     folder = args.work / str(args.size)
     if args.again and args.size != 24:
         raise UserError("--again is for 24; for 12 it is an option of gen_imglist_pnet.py, and O-Net mines for no net")
@@ -139,7 +143,7 @@ def main(args):
     if args.records:
         place = storage.join(storage.absolute(args.records), str(args.size))
         options["records"] = str(place)
-    run = step.Step(folder, "records", lists, options, args.force)
+    run = step.Step(folder, "records", step.digests(lists), options, settings(STAGES[args.size]), args.force)
     report = run.finished() or write_records(run, lists, str(place), args)
     for name, count in report["counts"].items():
         shards = storage.join(storage.join(folder, place), name)
@@ -149,15 +153,15 @@ def main(args):
         warn_if_short(name, report["counts"], STAGES[args.size])
 
 
-def warn_if_short(name, counts, stage):
-    """Warns of a kind that has far fewer samples than its share of the batch asks for."""
+def warn_if_short(name: str, counts: Mapping[str, int], stage: Stage) -> None:
+    """Prints a warning where a list has far fewer samples than its share of the batch asks for."""
     total = sum(counts[f"{other}-train"] for other in stage.batch)
     fair = total * stage.batch[name] / sum(stage.batch.values())
     if not counts[f"{name}-train"]:
         samples.warn_of_none(name, stage)
     elif counts[f"{name}-train"] < SHORT_SHARE * fair:
         print(f"warning: only {counts[f'{name}-train']:,} {name} samples where a balanced set of this size has "
-              f"{fair:,.0f}; they will be repeated often. Add photos, or mine with a net that recalls more")
+              f"{fair:,.0f}; they will be repeated often. Add images, or mine with a net that recalls more")
 
 
 if __name__ == "__main__":
@@ -166,6 +170,6 @@ if __name__ == "__main__":
     arguments.add_argument("--again", action="store_true",
                            help="24 only: add the samples that R-Net mined for O-Net, for a second round of R-Net")
     arguments.add_argument("--records", metavar="PLACE",
-                           help="write the shards here, in a folder a size: a folder, or an address that tf.io.gfile "
-                                "opens, such as gs://bucket/mtcnn (default: <work>)")
+                           help="write the shards here, in one folder per size: a folder, or an address that "
+                                "tf.io.gfile opens, such as gs://bucket/mtcnn (default: <work>)")
     step.run(main, arguments)

@@ -1,29 +1,34 @@
-"""The cascade up to some net, as mining and evaluating run it: its options, its files, one detector a process.
+"""The cascade up to some net, as mining and evaluating run it: its options, its files, one detector per process.
 
 Where there is a GPU, the nets run there.
 """
+import argparse
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 from config import CASCADE
 from detection import Detector, UserError
 from detection.engines import tensorflow_gpu
 
+Chosen = tuple[Path, float, tuple[float, ...], int]      # folder of weights, smallest face px, thresholds, nets
 
-def add_arguments(group, field, min_face):
-    """Adds --thresholds (defaults: `field` of the stages) and --min-face to an argparse group."""
+
+def add_arguments(group: argparse._ArgumentGroup, field: str, min_face: float) -> None:
+    """Adds --thresholds (defaults: `field` of the stages) and --min-face (default: min_face, px) to a group."""
     defaults = ", ".join(f"{getattr(stage, field)} for {stage.name}" for stage in CASCADE)
     group.add_argument("--thresholds", type=float, nargs="+", metavar="T",
                        help=f"of the face score after each net that runs (default: {defaults})")
     group.add_argument("--min-face", type=float, default=min_face, metavar="PX",
-                       help=f"smallest face looked for (default: {min_face})")
+                       help=f"minimum face size (default: {min_face})")
 
 
-def options(args, field):
+def options(args: argparse.Namespace, field: str) -> Chosen:
     """Parsed arguments -> what `detector` takes; UserError, before any work, where a file or a number is wrong."""
     stages = [stage.size for stage in CASCADE].index(args.size) + 1
     thresholds = args.thresholds or [getattr(stage, field) for stage in CASCADE[:stages]]
     if len(thresholds) != stages:
-        raise UserError(f"--thresholds takes {stages} numbers for {args.size}, one a net, not {len(thresholds)}")
+        raise UserError(f"--thresholds takes {stages} numbers for {args.size}, one per net, not {len(thresholds)}")
     chosen = (args.model, args.min_face, tuple(thresholds), stages)
     try:
         detector(*chosen)
@@ -33,7 +38,11 @@ def options(args, field):
 
 
 @lru_cache(maxsize=1)
-def detector(model, min_face, thresholds, stages, load=None):
-    """The detector of this process, made when it is first asked for. load: folder -> nets, where it holds no .npz."""
+def detector(model: Path, min_face: float, thresholds: tuple[float, ...], stages: int,
+             load: Callable[[Path], list] | None = None) -> Detector:
+    """The detector of this process, made at the first call. load: folder -> nets, where it holds no .npz.
+
+    UserError where weights are missing or damaged; ValueError where a number is out of range.
+    """
     nets = load(model) if load else tensorflow_gpu.nets(model, stages)
     return Detector(nets or model, min_face, thresholds, stages=stages)

@@ -1,16 +1,20 @@
-"""The TFRecord schema of a sample: encode and decode side by side; and where a stage's records are.
+"""The TFRecord schema of a sample, with encode and decode side by side; and the records of a stage on the disk.
 
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
-image/landmark: x1 y1 ... xP yP; the keys are the ancestors'.
+image/landmark: x1 y1 ... xP yP. The keys are those of both baselines.
 """
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from config import HEADS
+import numpy as np
+
+from config import HEADS, MIRROR_ORDER, POINTS
 from detection.errors import UserError
-from pipeline import storage
 from detection.quiet_tensorflow import tf
-from pipeline.step import OTHER_POINTS, read_manifest
+from pipeline import settings as st
+from pipeline import storage
+from pipeline.step import read_manifest
 
 SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/label": tf.io.FixedLenFeature([], tf.int64),
@@ -18,8 +22,8 @@ SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/landmark": tf.io.FixedLenFeature([HEADS["landmark"]], tf.float32)}
 
 
-def encode(image, label, offsets, points) -> bytes:
-    """uint8 (size, size, 3), int, (4,), (2P,) -> one serialised record."""
+def encode(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray) -> bytes:
+    """uint8 (size, size, 3), int, (4,), (2P,) -> one serialized record."""
     values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
               "image/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
               "image/roi": tf.train.Feature(float_list=tf.train.FloatList(value=offsets)),
@@ -27,16 +31,16 @@ def encode(image, label, offsets, points) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
 
 
-def decode(serialised, size):
+def decode(serialized: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Records (B,) -> images uint8 (B, size, size, 3), labels int64 (B,), offsets (B, 4), points (B, 2P)."""
-    values = tf.io.parse_example(serialised, SCHEMA)
+    values = tf.io.parse_example(serialized, SCHEMA)
     images = tf.ensure_shape(tf.io.decode_raw(values["image/encoded"], tf.uint8), [None, size * size * 3])
     return (tf.reshape(images, [-1, size, size, 3]), values["image/label"], values["image/roi"],
             values["image/landmark"])
 
 
-def write(path, encoded):
-    """Writes serialised records to `path`, a file or an address, whole or not at all."""
+def write(path: Path | str, encoded: Iterable[bytes]) -> None:
+    """Writes serialized records to `path`, a file or an address, whole or not at all. OSError where that fails."""
     with storage.atomic_write(path) as temporary:
         try:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
@@ -47,12 +51,13 @@ def write(path, encoded):
 
 
 class Records:
-    """The records of one stage, as <work>/<size>/records.json tells of them.
+    """The records of one stage, as <work>/<size>/records.json describes them.
 
-    counts: "<list>-<split>" -> samples. UserError where missing, of another size, of other points, or short of a shard.
+    counts: "<list>-<split>" -> samples. UserError where the records are missing, hold crops of another size, px, or
+    other points, or a shard is missing or cut short.
     """
 
-    def __init__(self, folder, size):
+    def __init__(self, folder: Path, size: int):
         self.folder, self.size = Path(folder), size
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
@@ -63,26 +68,27 @@ class Records:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
             self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
-            points = manifest.get("depends", {}).get("points")
+            settings = manifest["depends"]["settings"]
+            points = settings["POINTS"], settings["MIRROR_ORDER"]
             lacking = storage.changed(self.folder, manifest["outputs"])
         except (AttributeError, KeyError, TypeError, ValueError, OSError):
-            raise UserError(f"{self.manifest}: is damaged; {again} --force") from None
+            raise UserError(f"{self.manifest}: is damaged, or of an older version; {again} --force") from None
         if holds != size:
             raise UserError(f"{self.manifest}: these records hold {holds} px crops, not {size} px; {again}")
-        if points != OTHER_POINTS.get("points"):
+        if points != (st.plain(POINTS), st.plain(MIRROR_ORDER)):
             raise UserError(f"{self.manifest}: these records hold other points than config.py names; do all steps "
                             "again, from the first one on")
         if lacking:
             raise UserError(f"{storage.join(self.folder, lacking[0])}: this shard is missing or cut short; {again}")
 
-    def files(self, name, split):
+    def files(self, name: str, split: str) -> list[str]:
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
         place = storage.join(self.folder, self._place)
         return [str(storage.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]
 
     @contextmanager
-    def told(self):
-        """What goes wrong inside because of a damaged shard becomes a UserError that names it."""
+    def named_errors(self) -> Iterator[None]:
+        """Errors in the block that come from a damaged shard become a UserError that names the shard."""
         try:
             yield
         except tf.errors.OpError:

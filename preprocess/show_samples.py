@@ -1,29 +1,30 @@
-"""Draws what the net will see: samples of each kind from the TFRecords of a size, with their targets.
+"""Draws what a net will see: samples of each kind from the TFRecords of a size, with their targets.
 
 reads    <work>/<size>/records
-writes   <work>/<size>/samples.png: a row of blocks a kind; the box of positives and parts in green, points in red
+writes   <work>/<size>/samples.png: a block of rows per kind; the box of positives and parts in green, points in red
 """
+import argparse
 import sys
 from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from config import KINDS, LANDMARK, NEGATIVE, STAGES  # noqa: E402
-from detection import boxes as bx  # noqa: E402
-from detection.media.draw import BOX, POINT  # noqa: E402
-from preprocess import records  # noqa: E402
-from pipeline import step  # noqa: E402
-from detection.quiet_tensorflow import tf  # noqa: E402
+from config import KINDS, LANDMARK, NEGATIVE, STAGES
+from detection import boxes as bx
+from detection.media.draw import BOX, POINT
+from detection.quiet_tensorflow import tf
+from pipeline import step
+from preprocess import records
 
-TILE, MARGIN = 96, 24      # px of a sample on the sheet, and black space around it, as boxes leave the crop
+TILE, MARGIN = 96, 24      # px of a sample on the sheet, and dark space around it, as boxes leave the crop
 
 
-def tile(image, label, offsets, points):
-    """One sample (size, size, 3), enlarged, with its targets -> (TILE + 2 MARGIN, same, 3)."""
+def tile(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """uint8 (size, size, 3), label, offsets (4,), points (2P,) -> enlarged, with targets: (TILE + 2 MARGIN, same, 3)."""
     side = TILE + 2 * MARGIN
     canvas = np.full((side, side, 3), 40, np.uint8)
     canvas[MARGIN:-MARGIN, MARGIN:-MARGIN] = cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
@@ -37,11 +38,11 @@ def tile(image, label, offsets, points):
     return canvas
 
 
-def sheet(dataset, count, columns=12):
-    """Decoded samples -> one picture with up to `count` of each kind, a block of rows a kind."""
+def sheet(dataset: tf.data.Dataset, count: int, columns: int = 12) -> np.ndarray:
+    """Decoded samples -> one image uint8 (H, W, 3) with up to `count` of each kind, a block of rows per kind."""
     blocks = []
     for kind, value in KINDS.items():
-        chosen = dataset.filter(lambda image, label, *_: label == value)
+        chosen = dataset.filter(lambda image, label, *_, value=value: label == value)
         tiles = [tile(*sample) for sample in islice(chosen.as_numpy_iterator(), count)]
         if not tiles:
             continue
@@ -53,7 +54,8 @@ def sheet(dataset, count, columns=12):
     return np.vstack(blocks)
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
+    """Writes the sheet of one size."""
     folder = args.work / str(args.size)
     stored = records.Records(folder, args.size)
     files = [path for name in STAGES[args.size].batch for path in stored.files(name, args.split)]

@@ -49,13 +49,13 @@ def mining(rng, folder):
     import cv2
     import numpy as np
     from config import MODEL
-    from preprocess.labels.annotations import Photo
-    from preprocess.gen_hard_example import Draw
+    from preprocess.labels import annotate
+    from preprocess.gen_hard_example import Sampler
     photos = []
     for i, image in enumerate(pictures(rng)):
         (folder / f"{i}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        photos.append(Photo(f"{i}.png", np.float32([[4, 4, 20, 22]]), np.zeros(1, bool)))
-    draw = Draw(folder, (MODEL, 16, (0.3,), 1), 24, 60, 10, 0)
+        photos.append(annotate(f"{i}.png", [[4, 4, 20, 22]]))
+    draw = Sampler(folder, (MODEL, 16, (0.3,), 1), 24, 60, 10, 0)
     while True:
         for photo in photos:
             yield draw(photo)
@@ -64,10 +64,11 @@ def mining(rng, folder):
 def records(rng, folder):
     import numpy as np
     from preprocess import records
+    from pipeline import settings as st
     from pipeline.step import write_json
     crops = rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8)
     records.write(folder / "records" / "a", [records.encode(c, 1, np.zeros(4), np.zeros(10)) for c in crops])
-    write_json(folder / "records.json", {"outputs": {}, "report": {
+    write_json(folder / "records.json", {"depends": {"settings": st.of_config("POINTS", "MIRROR_ORDER")}, "outputs": {}, "report": {
         "size": 12, "counts": {"imglist-train": 1000}, "shards": {"imglist-train": ["a"]}}})
     from train import batches
     stored = records.Records(folder, 12)

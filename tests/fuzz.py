@@ -75,11 +75,11 @@ class Targets:
         import cv2
         import numpy as np
         from detection import weights
-        from preprocess.labels import annotations, sets
+        from preprocess.labels import landmarks, sets, wider
         from preprocess import samples
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.folder, self.cv2, self.np = folder, cv2, np
-        self.annotations, self.sets, self.samples, self.weights = annotations, sets, samples, weights
+        self.wider, self.landmark_lists, self.sets, self.samples, self.weights = wider, landmarks, sets, samples, weights
         self.image_bytes = [cv2.imencode(extension, np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3))[1].tobytes()
                             for extension in (".jpg", ".png", ".bmp", ".webp", ".tif")]
 
@@ -92,20 +92,25 @@ class Targets:
             return read(path)
         return target
 
+    @staticmethod
+    def _points():
+        from pipeline import settings
+        return {"depends": {"settings": settings.of_config("POINTS", "MIRROR_ORDER")}}
+
     def official(self):
-        return [OFFICIAL.encode()], self._file("list.txt", lambda path: self.annotations.read_wider(path, "i"))
+        return [OFFICIAL.encode()], self._file("list.txt", lambda path: self.wider.read(path, "i"))
 
     def one_line(self):
         seeds = [b"0--Parade/a b 1 2 31 42 5 5 9 9\n0--Parade/none\n" * 2]
-        return seeds, self._file("list.txt", lambda path: self.annotations.read_wider(path, "i"))
+        return seeds, self._file("list.txt", lambda path: self.wider.read(path, "i"))
 
     def landmarks(self):
         line = b"lfw_5590\\x%d.jpg 84 161 92 169 106 107 146 112 125 142 105 157 139 161\n"
-        return [line % 1 + line % 2], self._file("list.txt", self.annotations.read_landmarks)
+        return [line % 1 + line % 2], self._file("list.txt", self.landmark_lists.read)
 
     def mtfl(self):
         line = b"AFLW/%d.jpg 1 2 3 4 5 6 7 8 9 10 1 1 2 3\n"
-        return [line % 1 + line % 2], self._file("list.txt", self.annotations.read_mtfl)
+        return [line % 1 + line % 2], self._file("list.txt", self.landmark_lists.read_mtfl)
 
     def sample_line(self):
         np = self.np
@@ -118,7 +123,7 @@ class Targets:
                 sample = self.samples.parse(line)
             except ValueError:
                 return
-            assert self.samples.kind_of(line) and ".." not in sample.photo.split("/") and sample.crop.shape == (4,)
+            assert self.samples.kind_of(line) and ".." not in sample.path.split("/") and sample.crop.shape == (4,)
         return [line.encode() for line in lines], target
 
     def _set(self, name, good):
@@ -166,10 +171,10 @@ class Targets:
     def manifest(self):
         from preprocess import records
         from pipeline import step
-        good = {"depends": {}, "outputs": {"records/a": 1}, "report": {"size": 12, "counts": {}, "shards": {}}}
+        good = {**self._points(), "outputs": {"records/a": 1}, "report": {"size": 12, "counts": {}, "shards": {}}}
 
         def read(path):
-            step.Step(path.parent, "records", [], {}).report()
+            step.Step(path.parent, "records", {}, {}, {}).report()
             records.Records(path.parent, 12)
         return [json.dumps(good).encode()], self._file("records.json", read)
 
@@ -178,12 +183,12 @@ class Targets:
         from pipeline.step import write_json
         np, shard = self.np, self.folder / "records" / "a"
         records.write(shard, [records.encode(np.zeros((12, 12, 3), np.uint8), 1, np.zeros(4), np.zeros(10))] * 3)
-        write_json(self.folder / "records.json", {"outputs": {}, "report": {
+        write_json(self.folder / "records.json", {**self._points(), "outputs": {}, "report": {
             "size": 12, "counts": {"imglist-train": 3}, "shards": {"imglist-train": ["a"]}}})
         stored = records.Records(self.folder, 12)
 
         def read(path):
-            with stored.told():
+            with stored.named_errors():
                 for batch in records.tf.data.TFRecordDataset(str(path)).batch(4):
                     assert records.decode(batch, 12)[0].shape[1:] == (12, 12, 3)
         return [shard.read_bytes()], self._file("records/a", read)

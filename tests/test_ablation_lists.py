@@ -7,7 +7,8 @@ import pytest
 
 from config import MODEL, RNET
 from detection import UserError, boxes as bx, images
-from preprocess.labels import annotations
+from preprocess import labels
+from preprocess.labels import wider as wider_lists
 from preprocess import samples
 from experiments import ablation_lists
 
@@ -20,7 +21,7 @@ def mined(script, sample, tmp_path_factory):
     """Arguments as of experiments/ablation.py: mined lists of a drawn set in which every third photo has an invalid face."""
     data = tmp_path_factory.mktemp("data")
     (data / "WIDER_train").symlink_to(sample / "WIDER_train")
-    (source,) = (sample / name for name in annotations.WIDER_TRAIN if (sample / name).is_file())
+    (source,) = (sample / name for name in wider_lists.TRAIN_LISTS if (sample / name).is_file())
     lines = source.read_text().splitlines()
     for number, i in enumerate([i for i, line in enumerate(lines) if line.endswith(".jpg")]):
         if number % 3 == 0 and int(lines[i + 1]):
@@ -43,8 +44,8 @@ def changed(change, args, folder):
 
 
 def photos_with_invalid_faces(args):
-    photos = annotations.read_wider(annotations.find(args.data, *annotations.WIDER_TRAIN),
-                                    annotations.WIDER_TRAIN_IMAGES)
+    photos = wider_lists.read(labels.find(args.data, *wider_lists.TRAIN_LISTS),
+                                    wider_lists.TRAIN_IMAGES)
     return {photo.path: photo.boxes[photo.invalid] for photo in photos if photo.invalid.any()}
 
 
@@ -55,7 +56,7 @@ def test_border_windows_are_left_out_and_only_they(mined, tmp_path):
         for lines, leaves in ((after[kind], False), (before[kind] - after[kind], True)):
             for line in list(lines)[:300]:
                 sample = samples.parse(line)
-                height, width = images.read(mined.data / sample.photo).shape[:2]
+                height, width = images.read(mined.data / sample.path).shape[:2]
                 x1, y1, x2, y2 = sample.crop.tolist()
                 assert (x1 < 0 or y1 < 0 or x2 > width or y2 > height) == leaves
 
@@ -91,13 +92,13 @@ def test_invalid_faces_give_samples_in_their_photos_alone(mined, tmp_path):
     invalid = photos_with_invalid_faces(mined)
 
     def on_invalid(lists, kind):
-        crops = [samples.parse(line) for line in lists[kind] if samples.photo_of(line) in invalid]
-        return sum(bx.iou(crop.crop[None].astype("f4"), invalid[crop.photo]).max() >= 0.65 for crop in crops)
+        crops = [samples.parse(line) for line in lists[kind] if samples.path_of(line) in invalid]
+        return sum(bx.iou(crop.crop[None].astype("f4"), invalid[crop.path]).max() >= 0.65 for crop in crops)
 
     assert on_invalid(after, "positive") > on_invalid(before, "positive") == 0
     for kind in KINDS:
         for line in (before[kind] - after[kind]) + (after[kind] - before[kind]):
-            assert samples.photo_of(line) in invalid
+            assert samples.path_of(line) in invalid
     smallest = [min(bx.shorter_side(samples.parse(line).crop[None])[0] for line in lists["negative"])
                 for lists in (before, after)]
     assert min(smallest) > MIN_FACE / 2       # mined as the others were
@@ -118,7 +119,7 @@ def test_every_event_gives_as_many_negatives(mined, tmp_path):
     def events(lines):
         counts = Counter()
         for line, number in lines.items():
-            counts[samples.photo_of(line).rsplit("/", 1)[0]] += number
+            counts[samples.path_of(line).rsplit("/", 1)[0]] += number
         return counts
 
     assert {*before["negative"]} >= {*after["negative"]}

@@ -13,13 +13,14 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
+from test_batches import make_records
 
 from config import CASCADE, MAX_PIXELS, PNET, RNET
-from conftest import ROOT
 from detection import Detector, UserError, images, weights
-from preprocess.labels import annotations, sets
-from preprocess import samples
-from test_batches import make_records
+from preprocess import labels, samples
+from preprocess.labels import sets
+from preprocess.labels import wider as wider_lists
 
 FACE = ROOT / "picture" / "astronaut.jpg"
 
@@ -200,7 +201,7 @@ GOOD = "".join(f"e/{i}.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n" for i in range(60))
 def read_wider(tmp_path, content):
     path = tmp_path / "list.txt"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return annotations.read_wider(path, "i")
+    return wider_lists.read(path, "i")
 
 
 @pytest.mark.parametrize("broken", [
@@ -257,7 +258,7 @@ BILLION = ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a0 "aaaaaaaaaa">'
     ("annotations/a.xml", b"<a>" * 50_000, "is not XML"), ("annotations/a.xml", b'<?xml encoding="rot13"?><a/>', "is not XML"),
     ("annotations/a.xml", b'<?xml version="1.0" encoding="x-y"?><a/>', "is not XML"), ("annotations/a.xml", b"", "is not XML"),
     ("annotations.json", b"[" * 100_000, "is not a COCO"), ("annotations.json", b'{"images": [[]], "annotations": []}', "COCO"),
-    ("annotations.json", b'{"images": [{"id": 1, "file_name": {}}], "annotations": []}', "no photo"),
+    ("annotations.json", b'{"images": [{"id": 1, "file_name": {}}], "annotations": []}', "no image"),
     ("set.json", b"[" * 100_000, "is not JSON"), ("set.json", b"\xff", "is not JSON"), ("set.json", b"[]", "must look like")])
 def test_hostile_sets_are_refused_by_name(tmp_path, name, content, sentence):
     write_set(tmp_path, name, content)
@@ -267,12 +268,12 @@ def test_hostile_sets_are_refused_by_name(tmp_path, name, content, sentence):
 
 def test_a_face_beside_its_photo_is_told_before_it_becomes_a_crop_of_gigabytes():
     def told(*box, invalid=False):
-        photo = annotations.Photo("x.jpg", np.float32([box]), np.array([invalid]))
+        photo = labels.annotate("x.jpg", np.float32([box]), np.array([invalid]))
         try:
-            annotations.require_inside(photo, 300, 200)
+            labels.require_inside(photo, 300, 200)
         except UserError as error:
             return str(error)
-    assert "x.jpg: the face x1 y1 x2 y2 = 1000 1000 1050 1050 does not lie in this photo of 300 x 200 px" in \
+    assert "x.jpg: the face x1 y1 x2 y2 = 1000 1000 1050 1050 does not lie in this image of 300 x 200 px" in \
         told(1000, 1000, 1050, 1050)
     assert told(-900000, -900000, 900000, 900000) and told(-100, 50, -20, 90) and told(50, 190, 90, 250)
     assert told(250, 150, 340, 240) is None and told(-40, -40, 60, 60) is None      # cut by the border
@@ -289,7 +290,7 @@ LINE = "a.jpg\t0 0 20 20 0 0\t0\t0 0 0 0\t0 0 0 0 0 0 0 0 0 0\n"
                                     ("0 0 20", "0 0 99999999999"), ("0 0 20", "0 0 2e1"), ("0 0 0 0\t", "0 0 0 inf\t"),
                                     ("\t0\t", "\t"), ("\n", " 0\n")])
 def test_lines_that_are_no_samples_are_no_samples(change):
-    assert samples.parse(LINE).photo == "a.jpg"
+    assert samples.parse(LINE).path == "a.jpg"
     with pytest.raises(ValueError):
         samples.parse(LINE.replace(*change, 1))
 
@@ -334,18 +335,18 @@ def test_records_of_another_size_are_named_though_the_manifest_says_otherwise(tm
     from preprocess import records
     from train import batches
     stored = records.Records(tmp_path, 12)
-    with pytest.raises(UserError, match="tfrecord: this shard is damaged"), stored.told():
+    with pytest.raises(UserError, match="tfrecord: this shard is damaged"), stored.named_errors():
         list(batches.training(stored, {"imglist": 10}, 0, 0).take(1))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense", "[" * 100_000, '{"outputs": 3, "report": 4}'])
 def test_a_damaged_manifest_is_as_good_as_none(tmp_path, content):
-    from preprocess import records
     from pipeline import step
+    from preprocess import records
     (tmp_path / "records.json").write_text(content)
     with pytest.raises(UserError, match="records.json"):
         records.Records(tmp_path, 12)
-    assert step.Step(tmp_path, "records", [], {}).finished() is None
+    assert step.Step(tmp_path, "records", {}, {}, {}).finished() is None
 
 
 # --- Weights and checkpoints --------------------------------------------------------------------------------------

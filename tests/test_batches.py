@@ -1,11 +1,13 @@
+"""Records and the batches that training takes from them."""
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from config import KINDS, ONET, PNET, RNET
 from detection.errors import UserError
-from preprocess import records
+from pipeline import settings as st
 from pipeline.step import read_json, write_json
+from preprocess import records
 from train import batches
 
 
@@ -26,7 +28,8 @@ def make_records(folder, size, counts, rng, shards=3):
                 outputs[f"records/{shard}"] = (folder / "records" / shard).stat().st_size
             report["counts"][f"{name}-{split}"] = amount
             report["shards"][f"{name}-{split}"] = names
-    write_json(folder / "records.json", {"outputs": outputs, "report": report})
+    write_json(folder / "records.json", {"depends": {"settings": st.of_config("POINTS", "MIRROR_ORDER")}, 
+                                         "outputs": outputs, "report": report})
     return records.Records(folder, size)
 
 
@@ -52,7 +55,8 @@ def test_records_of_another_size_or_other_points_are_refused(tmp_path, stored):
         records.Records(tmp_path, 48)
     with pytest.raises(UserError, match="gen_tfrecords.py 12"):
         records.Records(tmp_path / "nowhere", 12)
-    write_json(tmp_path / "records.json", {**read_json(tmp_path / "records.json"), "depends": {"points": [[], []]}})
+    write_json(tmp_path / "records.json", {**read_json(tmp_path / "records.json"), "depends": {
+        "settings": {"POINTS": ["top", "foot"], "MIRROR_ORDER": [0, 1]}}})
     with pytest.raises(UserError, match="other points"):
         records.Records(tmp_path, 24)
     with pytest.raises(tf.errors.InvalidArgumentError):

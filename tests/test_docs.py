@@ -28,9 +28,9 @@ EXPLAINED = {*(f"{net}.{field}" for net in ("PNET", "RNET", "ONET")
                for field in ("parameters", "learning_rate", "epochs", "loss_weights", "nms")),
              "PNET.threshold", "PNET.mining_threshold", "RNET.mining_threshold", "PNET.part_iou", "RNET.part_iou",
              "RNET.giou", "RNET.negatives_per_positive", "RNET.random_erasing", "PNET.batch", "RNET.batch", "PNET_RATIO",
-             "PNET_STRIDE", "POSITIVE_IOU", "NEGATIVE_IOU", "MIN_TRUTH_SIZE", "NEGATIVES_PER_PHOTO",
-             "NEAR_NEGATIVE_TRIES", "POSITIVE_TRIES", "ROTATION", "MINED_NEGATIVES_PER_PHOTO", "DRAWN_TRIES",
-             "DRAWN_ROTATION", "HARD_SHARE", "WEIGHT_DECAY", "MOMENTUM", "WARM_UP", "HELD_OUT_SHARE", "PYRAMID_FACTOR",
+             "PNET_STRIDE", "POSITIVE_IOU", "NEGATIVE_IOU", "MIN_TRUTH_SIZE", "NEGATIVES_PER_IMAGE",
+             "NEAR_NEGATIVE_TRIES", "POSITIVE_TRIES", "ROTATION", "MINED_NEGATIVES_PER_IMAGE", "RANDOM_CROPS_PER_FACE",
+             "RANDOM_ROTATION", "HARD_SHARE", "WEIGHT_DECAY", "MOMENTUM", "WARM_UP", "HELD_OUT_SHARE", "PYRAMID_FACTOR",
              "MIN_FACE_SIZE", "BENCHMARK_MIN_FACE.wider", "LEVEL_NMS", "VOTE_IOU", "VOTE_TRUST", "POINTS_BOX.0",
              "POINTS_BOX.1", "LOW_RECALL"}
 
@@ -343,11 +343,11 @@ def test_a_wrong_formula_is_found(text):
     assert not list(bad_formulas(right, ROOT))
 
 
-@pytest.mark.parametrize("text", ["[0.7](config.py#PNET.threshold)", "[60](config.py#MINED_NEGATIVES_PER_PHOTO)",
+@pytest.mark.parametrize("text", ["[0.7](config.py#PNET.threshold)", "[60](config.py#MINED_NEGATIVES_PER_IMAGE)",
                                   "[7 %](config.py#HARD_SHARE)", "[0.06](config.py#POINTS_BOX.0)"])
 def test_a_wrong_setting_is_found(text):
     assert list(bad_settings(text))
-    assert not list(bad_settings("[0.6](config.py#PNET.threshold) [60 to 300](config.py#MINED_NEGATIVES_PER_PHOTO) "
+    assert not list(bad_settings("[0.6](config.py#PNET.threshold) [60 to 300](config.py#MINED_NEGATIVES_PER_IMAGE) "
                                  "[70 %](config.py#HARD_SHARE) [0.69](config.py#POINTS_BOX.0) "
                                  "[389,040](config.py#ONET.parameters) [12](config.py#BENCHMARK_MIN_FACE.wider)"))
 

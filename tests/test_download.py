@@ -313,10 +313,10 @@ def test_one_set_that_fails_stops_no_other(home, tmp_path):
 
 
 def test_every_archive_has_homes_terms_and_a_place_where_the_steps_look():
-    from preprocess.labels import annotations as an
+    from preprocess.labels import landmarks, wider
     places = {name for archive in ARCHIVES.values() for name in archive.holds}
-    for path in (an.WIDER_TRAIN[0], an.WIDER_VAL[0], an.WIDER_TRAIN_IMAGES, an.WIDER_VAL_IMAGES, an.LANDMARK_TRAIN,
-                 an.LANDMARK_TEST):
+    for path in (wider.TRAIN_LISTS[0], wider.VAL_LISTS[0], wider.TRAIN_IMAGES, wider.VAL_IMAGES, landmarks.TRAIN_LIST,
+                 landmarks.TEST_LIST):
         assert Path(path).parts[0] in places
     for archive in ARCHIVES.values():
         assert archive.homes and archive.terms and archive.page.startswith("http")

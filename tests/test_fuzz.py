@@ -1,16 +1,16 @@
 """Properties that hold for any boxes, lines and records; and the short form of tests/fuzz.py and tests/endurance.py."""
+import endurance
+import fuzz
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import endurance
-import fuzz
 from config import KINDS
 from detection import boxes as bx
-from preprocess.labels import annotations
 from preprocess import samples
+from preprocess.labels import wider as wider_lists
 
 COORDINATE = st.floats(-1e5, 1e5, width=32)
 QUICK = settings(max_examples=100, deadline=None)
@@ -65,10 +65,10 @@ def test_windows_are_square_on_whole_pixels_and_hold_the_centre(a):
 def test_any_sample_comes_back_from_its_line(crop, label, offsets, points, mirror, photo):
     line, = samples.lines(photo, crop[None], [label], offsets[None], points[None], mirror)
     back = samples.parse(line)
-    assert (back.photo, back.label, back.mirror) == (photo, label, mirror)
+    assert (back.path, back.label, back.mirror) == (photo, label, mirror)
     for found, wanted in ((back.crop, crop), (back.offsets, offsets), (back.points, points)):
         np.testing.assert_array_equal(found, wanted)
-    assert KINDS[samples.kind_of(line)] == label and samples.photo_of(line) == photo
+    assert KINDS[samples.kind_of(line)] == label and samples.path_of(line) == photo
 
 
 @settings(max_examples=50, deadline=None)
@@ -87,7 +87,7 @@ def test_any_faces_come_back_from_the_official_form(tmp_path_factory, faces):
     path = tmp_path_factory.getbasetemp() / "list.txt"
     path.write_text(f"e/人 a.jpg\n{len(faces)}\n" + "".join(f"{x!r} {y!r} {w!r} {h!r} 0 0 0 0 0 0\n" for x, y, w, h in faces),
                     encoding="utf-8")
-    photo, = annotations.read_wider(path, "i")
+    photo, = wider_lists.read(path, "i")
     wanted = np.float32(faces)
     np.testing.assert_array_equal(photo.boxes[:, :2], wanted[:, :2])
     np.testing.assert_allclose(photo.boxes[:, 2:], wanted[:, :2] + wanted[:, 2:], rtol=1e-6)

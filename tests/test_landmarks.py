@@ -98,5 +98,5 @@ def test_wrong_input_is_one_plain_sentence(breakage, data, script):
 
 @pytest.mark.skipif(not (SHARED / "testImageList.txt").is_file(), reason="the real lists are not there")
 def test_the_real_list_holds_577_faces():
-    from preprocess.labels.annotations import read_landmarks
+    from preprocess.labels.landmarks import read as read_landmarks
     assert len(read_landmarks(SHARED / "testImageList.txt")) == 577

@@ -8,18 +8,20 @@ import sys
 import cv2
 import numpy as np
 import pytest
-
-from config import ONET, RNET
 from conftest import ROOT
+
+import config
+from config import ONET, RNET
 from detection import weights
 from pipeline import step
+from preprocess import gen_landmark_aug
 
 POINTS, MIRROR_ORDER = ("top", "left foot", "right foot"), (0, 2, 1)
 
 
 def project_with(folder, points, mirror_order):
     """A copy of the scripts, with other points in its config.py."""
-    for name in ("detection", "preprocess", "train"):
+    for name in ("detection", "pipeline", "preprocess", "train", "export", "evaluate"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "test.py", folder)
     text = (ROOT / "config.py").read_text(encoding="utf-8")
@@ -141,10 +143,12 @@ def test_what_is_for_five_points_is_refused_in_one_sentence(command, message, pr
 
 
 def test_lists_of_other_points_are_done_again(tmp_path, monkeypatch):
-    step.Step(tmp_path, "list", [], {}).finish([], {"samples": 3})
-    assert step.Step(tmp_path, "list", [], {}).report() == {"samples": 3}
-    monkeypatch.setattr(step, "OTHER_POINTS", {"points": [POINTS, MIRROR_ORDER]})
-    assert step.Step(tmp_path, "list", [], {}).report() is None
+    def landmarks():
+        return step.Step(tmp_path, "list", {}, {}, gen_landmark_aug.settings())
+    landmarks().finish([], {"samples": 3})
+    assert landmarks().report() == {"samples": 3}
+    monkeypatch.setattr(config, "POINTS", POINTS)
+    assert landmarks().report() is None
 
 
 @pytest.mark.parametrize("order", [(0, 1), (0, 1, 2, 3), (1, 2, 0), (1, 1, 2), (1, 0, 3)])

@@ -122,7 +122,7 @@ def test_a_set_without_annotations_or_photos_is_refused(tmp_path):
     with pytest.raises(UserError, match="has no annotations.txt"):
         sets.training(tmp_path)
     (tmp_path / "sets" / "x" / "labels").mkdir()
-    with pytest.raises(UserError, match="no photo in it"):
+    with pytest.raises(UserError, match="no image in it"):
         sets.training(tmp_path)
 
 
@@ -130,3 +130,14 @@ def test_a_coco_file_that_is_none_is_refused(tmp_path):
     (make(tmp_path, "coco") / "annotations.json").write_text('{"images": 3}')
     with pytest.raises(UserError, match="is not a COCO annotation file"):
         sets.training(tmp_path)
+
+
+def test_files_of_one_name_in_two_folders_are_named_with_their_folders(tmp_path, capsys):
+    folder = make(tmp_path, "voc")
+    for i in range(60):
+        (folder / "annotations" / f"{i}.xml").write_text((folder / "annotations" / "a.xml").read_text())
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), np.zeros((8, 8, 3), np.uint8))
+    (folder / "annotations" / "day 2").mkdir()
+    (folder / "annotations" / "day 2" / "a.xml").write_text((folder / "annotations" / "a.xml").read_text())
+    sets.training(tmp_path)
+    assert "annotations:day 2/a.xml: there is no image day 2/a in images/" in capsys.readouterr().out

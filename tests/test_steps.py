@@ -67,8 +67,28 @@ def test_a_finished_step_is_skipped_and_a_stale_one_is_rebuilt(done, sample, scr
     negatives = work / "12" / "negative.txt"
     negatives.write_text("".join(negatives.read_text().splitlines(keepends=True)[:500]))
     out = script("preprocess/gen_imglist_pnet.py", "--data", sample, "--work", work).stdout
-    assert "have changed" in out and "negative: 498 of 500" in out
-    assert "have changed" in script("preprocess/gen_tfrecords.py", 12, "--data", sample, "--work", work).stdout
+    assert "imglist.json: negative.txt has changed; doing it again" in out and "negative: 498 of 500" in out
+    out = script("preprocess/gen_tfrecords.py", 12, "--data", sample, "--work", work).stdout
+    assert "records.json: imglist.txt has changed; doing it again" in out
+
+
+def test_a_changed_setting_makes_the_finished_step_stale_and_is_named(done, sample, script, tmp_path):
+    """A copy of the project, in whose config.py one value changes after the first step."""
+    project, work = tmp_path / "project", tmp_path / "work"
+    shutil.copytree(done, work)
+    for name in ("detection", "pipeline", "preprocess"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "config.py").read_text(encoding="utf-8")
+    where = ("--data", sample, "--work", work)
+    for old, new, said in (("MIN_FACE_SIZE = 20", "MIN_FACE_SIZE = 40", "done already"),
+                           ("POSITIVE_IOU = 0.65", "POSITIVE_IOU = 0.9",
+                            "12net.json: POSITIVE_IOU was 0.65, is 0.9; doing it again"),
+                           ("part_iou=0.4", "part_iou=0.5",
+                            "12net.json: pnet.part_iou was 0.4, is 0.5; doing it again")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+        (project / "config.py").write_text(text, encoding="utf-8")
+        assert said in script(project / "preprocess/gen_12net_data.py", *where).stdout
 
 
 def test_a_second_round_adds_what_was_mined(done, sample, script, tmp_path):

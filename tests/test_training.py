@@ -150,6 +150,7 @@ def test_a_training_of_one_single_batch_runs(tmp_path, stored):
 def test_learns_to_tell_bright_from_dark(tmp_path, rng):
     """A task that R-Net must master in a few steps: bright crops are faces."""
     from preprocess import records
+    from pipeline import settings as st
     from pipeline.step import write_json
     (tmp_path / "records").mkdir()
     report, outputs = {"size": 24, "counts": {}, "shards": {}}, {}
@@ -162,6 +163,7 @@ def test_learns_to_tell_bright_from_dark(tmp_path, rng):
             outputs[f"records/{path.name}"] = path.stat().st_size
     for name in ("part", "landmark"):
         report["counts"] |= {f"{name}-train": 0, f"{name}-validation": 0}
-    write_json(tmp_path / "records.json", {"outputs": outputs, "report": report})
+    write_json(tmp_path / "records.json", {"depends": {"settings": st.of_config("POINTS", "MIRROR_ORDER")}, 
+                                           "outputs": outputs, "report": report})
     history = training(records.Records(tmp_path, 24), tmp_path / "t", epochs=8, rate=0.01).run()
     assert history[-1]["validation_accuracy"] > 0.95

@@ -5,7 +5,7 @@ this can take as long as the training step.
 """
 import numpy as np
 
-from config import (BLUR_SHARE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TILES, OCCLUSION_SIDE, PIXEL_MEAN,
+from config import (BLUR_SHARE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TILES, ERASED_SIDE, PIXEL_MEAN,
                     PIXEL_SCALE)
 from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
 from detection.images import normalise
@@ -93,10 +93,10 @@ def add_noise(images, seed):
 
 
 def hide(images, seed):
-    """Normalised (B, s, s, 3), on each a rectangle of OCCLUSION_SIDE of the side at a random place, of one colour."""
+    """Normalised (B, s, s, 3), on each a rectangle of ERASED_SIDE of the side at a random place, of one colour."""
     count, size = tf.shape(images)[0], images.shape[1]
     draws = tf.random.stateless_uniform([7, count, 1], seed)
-    side = OCCLUSION_SIDE[0] + draws[0:2] * (OCCLUSION_SIDE[1] - OCCLUSION_SIDE[0])     # (2, B, 1) of the crop's side
+    side = ERASED_SIDE[0] + draws[0:2] * (ERASED_SIDE[1] - ERASED_SIDE[0])     # (2, B, 1) of the crop's side
     start = draws[2:4] * (1 + side) - side                                             # may begin outside
     place = (tf.range(size, dtype=tf.float32) + 0.5) / size                            # (s,)
     within = (place >= start) & (place < start + side)                                 # (2, B, s)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import GRAPH, STAGES  # noqa: E402
+from config import GRAPH, STAGES, Stage  # noqa: E402
 from detection import weights  # noqa: E402
 from detection.errors import UserError  # noqa: E402
 from detection.files import atomic_write  # noqa: E402
 from preprocess import samples  # noqa: E402
-from pipeline import step  # noqa: E402
+from pipeline import settings as st, step  # noqa: E402
 
 
 def train(run, stored, args):
@@ -42,8 +42,18 @@ def train(run, stored, args):
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     print(f"{stage.name}: {weights.parameters(stage):,} parameters, {training.steps} batches of "
           f"{sum(parts.values())} an epoch ({', '.join(f'{n} {name}' for name, n in parts.items())})")
-    with stored.told():
+    with stored.named_errors():
         return training.run()
+
+
+def settings(stage: Stage) -> dict:
+    """The values of config.py that the trained weights depend on."""
+    return {**st.of_config("BLUR_SHARE", "DECAY", "GRAY_SHARE", "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "KINDS",
+                           "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NOISE", "NOISE_SHARE", "NOISE_TILES",
+                           "NORM_EPSILON", "NORM_MOMENTUM", "ERASED_SIDE", "PIXEL_MEAN", "PIXEL_SCALE", "POINTS",
+                           "PRELU_INIT", "SHUFFLE_BYTES", "WARM_UP", "WEIGHT_DECAY"),
+            **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing",
+                          "negatives_per_positive", "color_jitter")}
 
 
 def main(args):
@@ -58,11 +68,11 @@ def main(args):
     from preprocess import records
     from train import replicas
     stored = records.Records(folder, args.size)
-    inputs = [stored.manifest] + ([args.init_from] if args.init_from else [])
+    inputs = step.digests([stored.manifest] + ([args.init_from] if args.init_from else []))
     options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate", "decay_at",
                                                       "precision")}
     chief = replicas.is_chief()
-    run = step.Step(folder, "train", inputs, options, args.force and chief)
+    run = step.Step(folder, "train", inputs, options, settings(stage), args.force and chief)
     best = run.finished() if chief else None if args.force else run.report()     # only the chief clears what is stale
     if best is None:
         with replicas.told_when_lost():

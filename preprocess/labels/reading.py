@@ -1,0 +1,73 @@
+"""What the readers of label files share: lines, numbers, and the names of images."""
+import math
+import re
+from pathlib import Path
+
+from detection.errors import UserError
+from detection.images import EXTENSIONS
+from preprocess.labels import FAR, BadLabel
+from preprocess.samples import require_below
+
+NUMBER = re.compile(r"[-+.\deE]+")      # what looks like one; `numbers` decides
+
+
+def text_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, as (number counted from 1, text without blanks around it).
+
+    UserError where the file cannot be read or is not in UTF-8.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not a text file in UTF-8; save it as one") from None
+    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def numbers(text: str, count: int) -> list[float]:
+    """`count` numbers with blanks between them. BadLabel where they are not that, or one cannot be a position, px."""
+    try:
+        values = [float(value) for value in text.split()]
+    except ValueError:
+        raise BadLabel(f"`{text[:60]}` is not {count} numbers") from None
+    if len(values) != count:
+        raise BadLabel(f"{len(values)} numbers where {count} are expected")
+    if not all(math.isfinite(value) and abs(value) < FAR for value in values):
+        raise BadLabel(f"`{text[:60]}` holds a number that cannot be a position")
+    return values
+
+
+def is_image_name(text: str) -> bool:
+    """Whether a line ends like the name of an image."""
+    return bool(re.search(r"\.(jpe?g|png|bmp|webp)$", text, re.IGNORECASE))
+
+
+def image_path(folder: str, name: str) -> str:
+    """A folder below the data folder ("" for itself) and a name in it as a label file has it -> the image's path below
+    the data folder, with slashes. BadLabel where the name leads out of the folder."""
+    try:
+        require_below(name)
+    except ValueError as error:
+        raise BadLabel(str(error)) from None
+    return "/".join(([folder] if folder else []) + [part for part in name.replace("\\", "/").split("/") if part])
+
+
+class SetImages:
+    """The images in <set>/images, found by the names that label files give them."""
+
+    def __init__(self, data: Path, folder: Path):
+        """UserError where the folder `folder`/images, below `data`, holds no image."""
+        self.data, images = Path(data), folder / "images"
+        paths = sorted(path for path in images.rglob("*") if path.suffix.lower() in EXTENSIONS)
+        if not paths:
+            raise UserError(f"{images}: there is no image in it")
+        self._paths = {name: path.relative_to(data).as_posix() for path in reversed(paths)
+                       for name in (path.relative_to(images).with_suffix("").as_posix(),
+                                    path.relative_to(images).as_posix())}
+
+    def find(self, name: str) -> str:
+        """Name below images/, with or without extension -> the image's path below the data folder; else BadLabel."""
+        if name not in self._paths:
+            raise BadLabel(f"there is no image {name} in images/")
+        return self._paths[name]
