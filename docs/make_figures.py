@@ -17,14 +17,38 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEAR_NEGATIVE_TRIES,  # noqa: E402
-                    NEGATIVE, NEGATIVE_IOU, ONET, PART, PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE,
-                    POSITIVE_IOU, PYRAMID_FACTOR)
-from detection import Detector, boxes as bx, images, pyramid  # noqa: E402
+from config import (  # noqa: E402
+    CASCADE,
+    KINDS,
+    LANDMARK,
+    MIN_FACE_SIZE,
+    MODEL,
+    NEAR_NEGATIVE_TRIES,
+    NEGATIVE,
+    NEGATIVE_IOU,
+    ONET,
+    PART,
+    PICTURE,
+    PIXEL_MEAN,
+    PIXEL_SCALE,
+    PNET,
+    PNET_STRIDE,
+    POSITIVE,
+    POSITIVE_IOU,
+    PYRAMID_FACTOR,
+)
+from detection import Detector, images, pyramid  # noqa: E402
+from detection import boxes as bx
 from detection.media.draw import BOX, DROPPED, POINT, explain  # noqa: E402
-from preprocess import labels  # noqa: E402
-from preprocess.labels import landmarks as landmark_lists, wider as wider_lists  # noqa: E402
-from preprocess import crops, gen_12net_data, gen_landmark_aug, samples  # noqa: E402
+from preprocess import (  # noqa: E402
+    crops,
+    gen_12net_data,
+    gen_landmark_aug,
+    labels,  # noqa: E402
+    samples,
+)
+from preprocess.labels import landmarks as landmark_lists  # noqa: E402
+from preprocess.labels import wider as wider_lists
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
 GAP = 10                                                                    # px between the parts of a figure
@@ -248,7 +272,7 @@ def some_samples(sample):
 
 def contact_sheet(found, count=9):
     """A row of samples per kind, with their targets, as in show_samples.py."""
-    from preprocess.show_samples import tile     # loads TensorFlow
+    from preprocess.show_samples import tile  # loads TensorFlow
     rows = []
     for kind, value in KINDS.items():
         tiles = [tile(pixels, value, s.offsets, s.points) for pixels, s in found[value][:count]]
