@@ -64,8 +64,8 @@ def check(data):
                 real[processes] = time.perf_counter() - start
                 report = next(json.loads(path.read_text())["report"] for path in Path(work).glob("*/*.json"))
         start_up = scaling.rates()["serial"]["seconds to start a step"]
-        rate = report["photos"] / (real[1] - start_up)
-        predicted = start_up + scaling.mapped(report["photos"], rate, 2)
+        rate = report["images"] / (real[1] - start_up)
+        predicted = start_up + scaling.mapped(report["images"], rate, 2)
         rows.append([" ".join(words), *(f"{s:.1f}" for s in (real[1], real[2], predicted)),
                      f"{predicted / real[2] - 1:+.0%}"])
     measure.table(["step", "1 process, s", "2, s", "2 predicted, s", "error"], rows)
