@@ -66,7 +66,7 @@ def work(todo, detector, results, window, live):
                     do_video(source, detector, results, window, live)
                 else:
                     image = read(source.where)
-                    stages = [faces for faces, in detector.trace([image])]
+                    stages = detector.trace(image)
                     results.picture(source, image, stages)
                     if few:
                         print(f"{source.where}: {len(stages[-1])} {'face' if len(stages[-1]) == 1 else 'faces'}")

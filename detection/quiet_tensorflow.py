@@ -1,4 +1,4 @@
-"""TensorFlow and Keras without their chatter about processors and drivers, which goes to stderr while they load."""
+"""TensorFlow and Keras without the messages about processors and drivers that they write to stderr while they load."""
 import os
 
 from detection.quiet import quiet
