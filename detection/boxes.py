@@ -219,7 +219,7 @@ def clip(boxes: Floats, width: int, height: int) -> Floats:
     return np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
 
 
-def longer_side(boxes: Floats) -> Floats:
+def longer_side(boxes: Floats | Indices) -> Floats:
     """boxes (N, 4) -> (N,) px."""
     return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 

@@ -90,10 +90,7 @@ class Detector:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        rows, columns, scores, offsets = self._scan(pyramid.pack(scales, layout), layout)
-        levels = layout.levels_of(rows, columns)
-        inside = levels >= 0
-        rows, columns, scores, offsets, levels = (a[inside] for a in (rows, columns, scores, offsets, levels))
+        rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout)
         keep = bx.grid_nms(rows, columns, scores, NEAR)
         corner = np.stack([columns[keep], rows[keep]], axis=1) * PNET_STRIDE - layout.corners[levels[keep]]  # level px
         windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)          # image px
@@ -104,13 +101,17 @@ class Detector:
         return Faces(bx.decode(offsets, windows), scores)
 
     def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
-        """Packed pyramid -> cells of P-Net's map from the threshold on: rows, columns, scores (N,), offsets (N, 4)."""
+        """Packed pyramid -> the cells of P-Net's map at or above the threshold, each within one level: rows, columns,
+        scores (N,), offsets (N, 4), levels (N,)."""
         found = []
         for top, bottom in layout.strips():
             face, box = self.nets[PROPOSAL].maps(packed[top:bottom])                   # (h, w, 2), (h, w, 4)
             rows, columns = np.nonzero(face[..., 1] >= self.thresholds[PROPOSAL])
             found.append((rows + top // PNET_STRIDE, columns, face[rows, columns, 1], box[rows, columns]))
-        return [np.concatenate(arrays) for arrays in zip(*found)]
+        cells = [np.concatenate(arrays) for arrays in zip(*found)]
+        cells.append(layout.levels_of(*cells[:2]))
+        inside = cells[-1] >= 0
+        return [array[inside] for array in cells]
 
     def _refine(self, scales: list[Image], proposals: Faces) -> Faces:
         """R-Net on the proposals: boxes corrected, NMS."""

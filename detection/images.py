@@ -38,7 +38,7 @@ def _png_is_cut(data: np.ndarray) -> bool:
 
     Chunks: length 4, type 4, data, checksum 4. Source: W3C, "Portable Network Graphics", section 5.
     """
-    view, position = memoryview(data), 8
+    view, position = data.data, 8
     if view[:8] != b"\x89PNG\r\n\x1a\n":
         return False
     while position + 12 <= len(view) and view[position + 4:position + 8] != b"IEND":

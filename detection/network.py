@@ -73,24 +73,25 @@ def operations(stage: Stage, heads: Mapping[str, int] = HEADS, size: tuple[int, 
     is not the net's own; only a fully convolutional net takes others.
     """
     height, width = size or (stage.size, stage.size)
-    shape, source, convs, denses = (height, width, 3), INPUT, 0, 0
+    shape: Shape = (height, width, 3)
+    source, convs, denses = INPUT, 0, 0
     for layer in stage.layers:
-        name, before = "", shape
+        before = shape
         if isinstance(layer, Pool):
             name = f"pool{convs}"
-            shape = (*(_pooled(side, layer) for side in shape[:2]), shape[2])
+            shape = (_pooled(before[0], layer), _pooled(before[1], layer), before[2])
             yield MaxPooling(name, source, before, shape, layer.kernel, layer.stride, layer.pad_end)
             source = name
             continue
         if isinstance(layer, Conv):
             convs += 1
             name = f"conv{convs}"
-            shape = (*(side - layer.kernel + 1 for side in shape[:2]), layer.channels)
+            shape = (before[0] - layer.kernel + 1, before[1] - layer.kernel + 1, layer.channels)
             yield Convolution(name, source, before, shape, layer.kernel)
         else:
             denses += 1
             name = f"fc{denses}"
-            shape = (layer.units,)
+            shape = tuple([layer.units])
             yield FullyConnected(name, source, before, shape)
         source = f"{name}/prelu"
         yield PReLU(source, name, shape, shape)

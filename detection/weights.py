@@ -73,4 +73,4 @@ def read_arrays(path: Path | str, size: int) -> dict[str, np.ndarray]:
 def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes name -> array to the .npz file `path`, whole or not at all; the same arrays give the same bytes."""
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)

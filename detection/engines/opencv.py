@@ -22,4 +22,4 @@ class Engine:
     def __call__(self, batch: Image) -> Floats:
         """uint8 (N, H, W, 3) -> float32 (N, c), or maps (N, h, w, c) of a fully convolutional net."""
         self._net.setInput(batch.transpose(0, 3, 1, 2).astype(np.float32, order="C"))
-        return np.moveaxis(self._net.forward(), 1, -1)
+        return np.moveaxis(np.asarray(self._net.forward(), np.float32), 1, -1)
