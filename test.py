@@ -122,12 +122,13 @@ def parse() -> argparse.Namespace:
                        help=f"smallest face to find (default: {MIN_FACE_SIZE}); larger is faster")
     group.add_argument("--thresholds", type=float, nargs=3, metavar=("P", "R", "O"),
                        help="of the face score after each net, 0 to 1 (default: "
-                            f"{' '.join(str(s.threshold) for s in CASCADE)}); lower finds more faces and more false positives")
+                            f"{' '.join(str(s.threshold) for s in CASCADE)}); lower finds more, also false positives")
     group.add_argument("--factor", type=float, default=PYRAMID_FACTOR,
                        help=f"from one pyramid level to the next (default: {PYRAMID_FACTOR})")
     group.add_argument("--model", "--models", type=Path, default=MODEL, metavar="DIR", help="weights (default: model/)")
     group = parser.add_argument_group("output")
-    group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help="images and videos (default: output/)")
+    group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR",
+                       help="folder of images and videos (default: output/)")
     group.add_argument("--no-draw", action="store_true", help="draw nothing; without --blur, write no images")
     group.add_argument("--blur", action="store_true", help="make the faces that are found unrecognizable")
     group.add_argument("--explain", action="store_true", help="<name>-explain.png: what each net keeps and drops")

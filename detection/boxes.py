@@ -29,8 +29,8 @@ def check_mirror_order() -> None:
     """UserError unless MIRROR_ORDER of config.py fits POINTS and, applied twice, is the identity."""
     swaps = set(enumerate(MIRROR_ORDER))
     if len(POINTS) != len(MIRROR_ORDER) or swaps != {(b, a) for a, b in swaps}:
-        raise UserError("config.py: MIRROR_ORDER must hold a number for each of POINTS, counted from 0: two points that "
-                        "a horizontal flip exchanges hold each other's number, the others hold their own")
+        raise UserError("config.py: MIRROR_ORDER must hold a number for each of POINTS, counted from 0: two points "
+                        "that a horizontal flip exchanges hold each other's number, the others hold their own")
 
 
 def empty(*shape: int) -> Floats:
@@ -39,7 +39,7 @@ def empty(*shape: int) -> Floats:
 
 
 def area(boxes: Floats) -> Floats:
-    """boxes (N, 4) -> (N,) px^2; 0 where a box has its right edge left of its left one, or its bottom above its top."""
+    """boxes (N, 4) -> (N,) px^2; 0 where its right edge lies left of its left one, or its bottom above its top."""
     return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
 
 
@@ -194,7 +194,7 @@ def square(boxes: Floats) -> Floats:
 
 
 def inner(boxes: Floats, side: float, below: float) -> Floats:
-    """Boxes (N, 4) -> squares (N, 4): `side` times the longer side, the center lower by `below` times the longer side."""
+    """Boxes (N, 4) -> squares (N, 4) of `side` times the longer side, the center lower by `below` times it."""
     longer = longer_side(boxes)[:, None]
     center = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer * np.array([0, below], np.float32)
     half = longer * (side / 2)

@@ -5,8 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, POINTS_BOX,
-                    PYRAMID_FACTOR, VOTE_IOU, VOTE_TRUST)
+from config import (
+    CASCADE,
+    CROPS,
+    LEVEL_NMS,
+    MIN_FACE_SIZE,
+    MODEL,
+    PNET,
+    PNET_STRIDE,
+    POINTS,
+    POINTS_BOX,
+    PYRAMID_FACTOR,
+    VOTE_IOU,
+    VOTE_TRUST,
+)
 from detection import boxes as bx
 from detection import images as im
 from detection import pyramid

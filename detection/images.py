@@ -51,7 +51,8 @@ def check(image: Any) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
             or image.shape[2] != 3 or image.size == 0:
         found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"an image must be a uint8 array (height, width, 3) in BGR order, not {found}{_conversion(image)}")
+        raise ValueError("an image must be a uint8 array (height, width, 3) in BGR order, not "
+                         f"{found}{_conversion(image)}")
 
 
 def _conversion(image: Any) -> str:
@@ -72,8 +73,8 @@ def normalize(pixels: Any) -> Any:
 def resize(image: Image, width: int, height: int) -> Image:
     """Image (H, W, 3) -> (height, width, 3); shrinks by averaging, so that nothing aliases.
 
-    Down to a quarter of the width it interpolates to twice the size, then averages 2 x 2 pixels: close to averaging over
-    the area of each pixel, and several times faster in OpenCV.
+    Down to a quarter of the width it interpolates to twice the size, then averages 2 x 2 pixels: close to averaging
+    over the area of each pixel, and several times faster in OpenCV.
     """
     rows, columns = image.shape[:2]
     if width * height >= rows * columns:
@@ -104,8 +105,8 @@ def shrink(scales: Sequence[Image], width: int, height: int) -> Image:
 def level_sizes(height: int, width: int, min_face_size: float, window: int, factor: float) -> list[tuple[int, int]]:
     """Image size in px -> [(width, height)] px of the levels of its pyramid.
 
-    On the first level a face of `min_face_size` px has `window` px; each next level is smaller by `factor`; the last one
-    still holds one window.
+    On the first level a face of `min_face_size` px has `window` px; each next level is smaller by `factor`; the last
+    one still holds one window.
     """
     sizes, scale = [], window / min_face_size
     while min(height, width) * scale >= window:
@@ -115,7 +116,7 @@ def level_sizes(height: int, width: int, min_face_size: float, window: int, fact
 
 
 def cut(image: Image, box: Sequence[int] | Indices | Floats) -> Image:
-    """The part of the image in box (4,), whole pixels; black outside the image. A view of the image where it can be."""
+    """The part of the image in box (4,), whole pixels; black outside the image. A view if the box lies inside."""
     x1, y1, x2, y2 = map(int, box)
     inside = image[max(y1, 0):max(y2, 0), max(x1, 0):max(x2, 0)]
     if inside.shape[:2] == (y2 - y1, x2 - x1):
@@ -133,7 +134,7 @@ def crop(image: Image, boxes: Floats | Indices, size: int) -> Image:
 
 
 def crop_scaled(scales: Sequence[Image], boxes: Floats | Indices, size: int) -> Image:
-    """Half scales, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3), close to `crop` and faster for large boxes.
+    """Half scales, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3): near `crop`, and faster for large boxes.
 
     It cuts the half or the quarter if the box lies on whole pixels there and has two or more for each of the crop's.
     """

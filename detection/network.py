@@ -15,7 +15,7 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `name` is also that of its output; `source` names the operation whose output it takes, or INPUT."""
+    """One operation. `name` also names its output; `source` names the operation whose output it takes, or INPUT."""
     name: str
     source: str
     input: Shape

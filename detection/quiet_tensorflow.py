@@ -5,7 +5,7 @@ from detection.quiet import quiet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet():
-    import tensorflow as tf
     import keras
+    import tensorflow as tf
 
 __all__ = ["keras", "tf"]

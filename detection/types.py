@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.integer[Any] | np.floating[Any]]      # uint8 (H, W, 3) BGR, or crops (N, H, W, 3); as in OpenCV's stubs
+Image = NDArray[np.integer[Any] | np.floating[Any]]      # uint8 (H, W, 3) BGR, or crops (N, H, W, 3)
 Floats = NDArray[np.floating[Any]]             # boxes, scores, landmarks, offsets, weights; results are float32
 Indices = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]

@@ -1,6 +1,6 @@
 """Weights of one net: a .npz file with the arrays that its operations need (network.py).
 
-Names are those of the TensorFlow 1 baselines (`conv1/weights`, `conv1/biases`, `conv1/alphas`, ...), as are the layouts:
+Names and layouts are those of the TensorFlow 1 baselines: `conv1/weights`, `conv1/biases`, `conv1/alphas`, ...;
 convolutions (k, k, in, out), fully connected layers (in, out) on maps flattened in the order (height, width, channel).
 """
 import math
@@ -58,8 +58,8 @@ def check(path: Path | str, arrays: Arrays, stage: Stage) -> None:
 
 
 def read_arrays(path: Path | str, size: int) -> dict[str, np.ndarray]:
-    """Name -> array, from the .npz file `path`; nothing in the file is executed. ValueError where it is no such file, is
-    damaged, or holds far more than `size`, the bytes that its arrays should have."""
+    """Name -> array, from the .npz file `path`; nothing in the file is executed. ValueError where it is no such file,
+    is damaged, or holds far more than `size`, the bytes that its arrays should have."""
     try:
         with zipfile.ZipFile(path) as file:
             if sum(entry.file_size for entry in file.infolist()) > 4 * size + SLACK:

@@ -13,8 +13,8 @@ OUTPUT = "outputs"      # name of the joined head
 def fold(stage: Stage, arrays: Arrays, heads: Sequence[str]) -> tuple[list[network.Operation], dict[str, Floats]]:
     """Arrays of a net -> its operations and the arrays that they need.
 
-    Input: pixels 0..255; the first layer has no padding, so folding the normalization into it is exact. Output (..., c):
-    the heads side by side (`columns`), "face" as one number, the logit of the face score.
+    Input: pixels 0..255; the first layer has no padding, so folding the normalization into it is exact. Output
+    (..., c): the heads side by side (`columns_of`), "face" as one number, the logit of the face score.
     """
     count = max(columns.stop for columns in columns_of(heads).values())
     operations = list(network.operations(stage, {OUTPUT: count}))

@@ -20,7 +20,7 @@ from detection.quiet import quiet
 from detection.types import Arrays, Floats, Image
 
 MODULE = "tensorflow.lite.python._pywrap_tensorflow_interpreter_wrapper"     # the name under which TensorFlow loads it
-DEFAULT_OPERATORS = 1                                                        # with XNNPACK; in TensorFlow's interpreter.py
+DEFAULT_OPERATORS = 1                                                        # with XNNPACK; of its interpreter.py
 
 
 def _interpreter(module: Any, model: bytes) -> Any:

@@ -54,7 +54,7 @@ class _Writer:
 
 
 def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
-    """A net -> model: pixels 0..255, float32 (N, H, W, 3) BGR -> (N, c) or maps (N, h, w, c), joined as in folded.py."""
+    """A net -> model: pixels 0..255, float32 (N, H, W, 3) BGR -> (N, c) or maps (N, h, w, c), as folded.py joins them."""
     writer = _Writer(sum(array.nbytes for array in arrays.values()) + (1 << 16))
     buffers, tensors, nodes = [writer.table({})], [], []               # buffer 0 is that of all without values
     operations, folded_arrays = folded.fold(stage, arrays, heads)

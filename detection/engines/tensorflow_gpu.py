@@ -50,7 +50,8 @@ class Engine:
             arrays = [self._arrays[name] for name in operation.arrays]
             match operation:
                 case MaxPooling():
-                    x = tf.nn.max_pool2d(x, operation.kernel, operation.stride, "SAME" if operation.pad_end else "VALID")
+                    padding = "SAME" if operation.pad_end else "VALID"
+                    x = tf.nn.max_pool2d(x, operation.kernel, operation.stride, padding)
                 case PReLU():
                     x = tf.where(x > 0, x, arrays[0] * x)
                 case Convolution():

@@ -1,9 +1,9 @@
 """A net as a TensorFlow GraphDef in memory: the form in which OpenCV runs it fastest, at any height and width.
 
-OpenCV 5 has two implementations of its layers. It runs ONNX models on the newer one, which pads channels to multiples of
-eight: the 3 of an image cost as much as 8, P-Net's 10 as much as 16. It runs TensorFlow graphs on the older one, which
-does not pad and computes 3 x 3 convolutions by Winograd's method: 0.6 of the time for P-Net, 0.75 for R-Net, 0.9 for
-O-Net.
+OpenCV 5 has two implementations of its layers. It runs ONNX models on the newer one, which pads channels to multiples
+of eight: the 3 of an image cost as much as 8, P-Net's 10 as much as 16. It runs TensorFlow graphs on the older one,
+which does not pad and computes 3 x 3 convolutions by Winograd's method: 0.6 of the time for P-Net, 0.75 for R-Net, 0.9
+for O-Net.
 
 The few messages (tensorflow/core/framework/{graph,node_def,attr_value,tensor}.proto) are written here in the protocol
 buffers wire format, so that detection needs NumPy and OpenCV alone.

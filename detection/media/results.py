@@ -77,7 +77,7 @@ class Results:
             save(self.output / source.relative, self.render(image, stages[-1]))
 
     def add_frame(self, source: Source, number: int, image: Image, faces: Faces) -> None:
-        """Frame `number` of a video, counted from 0, uint8 (H, W, 3); VideoFile writes the video. UserError as above."""
+        """Frame `number` of a video, counted from 0, uint8 (H, W, 3). VideoFile writes the video itself."""
         self._keep(source.relative, number, frame_label(source, number), image, faces)
 
     def render(self, image: Image, faces: Faces) -> Image:

@@ -24,7 +24,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 @dataclass(frozen=True)
 class Source:
     """One image or video. where: its path, address or camera number; relative: its path below the folder that was
-    named, unique among all; label: the same without its extension where that is unique too; kind: "image" or "video"."""
+    named, unique among all; label: the same without its extension if that is unique too; kind: "image" or "video"."""
     where: Path | str | int
     relative: Path
     label: Path
