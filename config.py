@@ -51,9 +51,12 @@ class Stage:
     learning_rate: float            # of SGD, at its highest
     loss_weights: dict              # head -> weight in the sum of losses
     threshold: float                # of the face score, when detecting
-    nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
+    nms: float                      # overlap above which the box of the lower score is suppressed
     mining_threshold: float         # of the face score, when this net mines for the next
     benchmark_threshold: float      # of the face score, on the public benchmarks
+    heads: tuple = ("face", "box")  # that detection uses; all are trained
+    overlap: str = "iou"            # measure of `nms`: "iou", or "minimum": intersection over the smaller area
+    flip_pass: bool = False         # the net also sees flipped the windows that pass its threshold
     part_iou: float = 0.3           # at least, of a part with the square of the best face
     giou: float = 0.1               # times 1 - GIoU beside the squared error of a box
     random_erasing: float = 0.0     # share of the training samples of which a rectangle is hidden
@@ -95,7 +98,7 @@ ONET = Stage(
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, random_erasing=0.1,
-    precision="mixed_bfloat16")
+    heads=("face", "box", "landmark"), overlap="minimum", flip_pass=True, precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 
@@ -113,7 +116,7 @@ PNET_STRIDE = 2                     # px of a pyramid level between neighbouring
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
 VOTE_TRUST = 8                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
-CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; then layers stay in the cache: [ours]
+PYRAMID_STRIP = 1 << 17             # px of the packed pyramid in one call of P-Net; its maps stay in the cache: [ours]
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
                                     # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]

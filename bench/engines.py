@@ -17,10 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import measure, roofline  # noqa: E402
 from config import CASCADE, MODEL  # noqa: E402
 from detection import UserError, engines, weights  # noqa: E402
-from detection.engines import lite  # noqa: E402
-from detection.cascade import HEADS_USED  # noqa: E402
+from detection.engines import lite, opencv  # noqa: E402
 
-DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": engines.OpenCV}
+DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": opencv.Engine}
 EXPORTED = {"TensorFlow": "savedmodel", "tf.lite": "tflite", "tf.lite, float16": "tflite-float16",
             "tf.lite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
 ENGINES = [*DETECTION, *EXPORTED]
@@ -43,8 +42,8 @@ def one(engine, args):
 def load(engine, args):
     """The three nets, to be called like engines.Net."""
     if engine in DETECTION:
-        return [engines.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), heads, DETECTION[engine])
-                for stage, heads in zip(CASCADE, HEADS_USED)]
+        return [engines.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), stage.heads,
+                            DETECTION[engine]) for stage in CASCADE]
     from export import runners
     if args.bfloat16:
         from detection.quiet_tensorflow import tf

@@ -44,7 +44,7 @@ class Measure:
         counted = ~photo.invalid & (sizes >= self.min_truth)
         truth, sizes = photo.boxes[counted], sizes[counted]
         return [(sizes, bx.iou(truth, found.boxes).max(axis=1, initial=0), len(found))
-                for found, in partial_cascade.detector(*self.cascade).trace([image])]
+                for found in partial_cascade.detector(*self.cascade).trace(image)]
 
 
 def table(sizes, best, boxes):

@@ -12,7 +12,7 @@ from export.formats import optional
 
 
 class Net:
-    """Like runtime.Net. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file that it runs."""
+    """An engines.CascadeNet. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file that it runs."""
 
     def __init__(self, run, heads, path="an exported net"):
         self._run, self._heads, self._path = run, heads, path
@@ -30,7 +30,7 @@ class Net:
         return [np.concatenate(outs).reshape(len(crops), -1) for outs in zip(*parts)]
 
     def _forward(self, batch):
-        outputs = self._run(images.normalise(batch.astype(np.float32)))
+        outputs = self._run(images.normalize(batch.astype(np.float32)))
         for head in self._heads:
             if outputs[head].shape[-1] != HEADS[head]:
                 raise UserError(f"{self._path}: gives {outputs[head].shape[-1]} numbers for {head} where POINTS of "

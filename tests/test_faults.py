@@ -79,7 +79,7 @@ def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(done,
     os.killpg(process.pid, signal.SIGINT)                      # as a terminal does: to all of them
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in error, error
-    assert error.rstrip().endswith("the same command goes on from here")
+    assert error.rstrip().endswith("the same command continues from here")
     assert gone(process)
     script(*sampling(sample, tmp_path))
     assert contents(tmp_path) == contents(done)

@@ -8,10 +8,10 @@ import numpy as np
 from config import (BLUR_SHARE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TILES, ERASED_SIDE, PIXEL_MEAN,
                     PIXEL_SCALE)
 from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
-from detection.images import normalise
+from detection.images import normalize
 from detection.quiet_tensorflow import tf
 
-DARKEST, BRIGHTEST = normalise(0.0), normalise(255.0)
+DARKEST, BRIGHTEST = normalize(0.0), normalize(255.0)
 
 
 def augment(images, labels, offsets, points, seed, random_erasing=0.0, color_jitter=1.0):
@@ -71,7 +71,7 @@ def relight(images, seed, strength=1.0):
     matrix = contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)                        # (B, 3, 3)
     shift = PIXEL_MEAN * (1 - contrast) + brightness + tint
     pixels = tf.reshape(tf.cast(images, tf.float32), [count, size * size, 3])
-    return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalise(shift), [count, size, size, 3])
+    return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalize(shift), [count, size, size, 3])
 
 
 def blur(images, seed):
@@ -101,5 +101,5 @@ def hide(images, seed):
     place = (tf.range(size, dtype=tf.float32) + 0.5) / size                            # (s,)
     within = (place >= start) & (place < start + side)                                 # (2, B, s)
     hidden = (within[0][:, :, None] & within[1][:, None, :])[..., None]                # (B, s, s, 1)
-    colour = normalise(tf.transpose(draws[4:7, :, 0])[:, None, None] * 255.0)          # (B, 1, 1, 3)
+    colour = normalize(tf.transpose(draws[4:7, :, 0])[:, None, None] * 255.0)          # (B, 1, 1, 3)
     return tf.where(hidden, colour, images)

@@ -5,7 +5,7 @@ stopped and went on as in one that was not.
 """
 from config import SHUFFLE_BYTES, Stage
 from detection.errors import UserError
-from detection.images import normalise
+from detection.images import normalize
 from preprocess import records
 from detection.quiet_tensorflow import tf
 from train.augment import augment
@@ -69,6 +69,6 @@ def validation(stored: records.Records, parts):
 
     def finish(*serialised):
         images, *targets = records.decode(tf.concat(serialised, axis=0), stored.size)
-        return normalise(tf.cast(images, tf.float32)), *targets
+        return normalize(tf.cast(images, tf.float32)), *targets
 
     return tf.data.Dataset.zip(*streams).take(steps).map(finish).prefetch(2)
