@@ -73,10 +73,13 @@ def _named_by(module, name):
     return named, words
 
 
-def reads(script):
-    """Path of a script -> names of config.py that it can read, attributes and strings in the code that it can reach."""
+def reads(script, skipped=frozenset()):
+    """Path of a script -> names of config.py that it can read, attributes and strings in the code that it can reach.
+
+    skipped: pieces (module, name) that are not followed.
+    """
     module = script.removesuffix(".py").replace("/", ".")
-    waiting, seen, constants, words = [(module, "main"), (module, "__main__")], set(), set(), set()
+    waiting, seen, constants, words = [(module, "main"), (module, "__main__")], set(skipped), set(), set()
     while waiting:
         piece = waiting.pop()
         if piece in seen:

@@ -24,6 +24,7 @@ STEPS = {
         gen_hard_example.settings([config.STAGES[12], config.STAGES[24]], config.STAGES[48])]),
     "train/train.py": lambda: joined(map(train.settings, config.STAGES.values())),
 }
+CHECKS = {("detection.boxes", "check_mirror_order")}     # every step makes it; it refuses and changes nothing
 PLACE = "a path: where files lie does not change them"
 OPTION = "the default of an option, and the manifest records the option"
 WORK = "how the work is divided, or when it is saved; the result does not depend on it"
@@ -64,7 +65,8 @@ NEVER_STALE = {
     **{name: "for detection after training" for name in (
         "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "POINTS_BOX", "MAX_PIXELS", "threshold")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
-    "onet.nms": "for detection after training: mining ends before O-Net",
+    **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
+        "heads", "nms", "overlap", "flip_pass")},
     "FACIAL_POINTS": "the start value of POINTS, which is recorded; alone it only decides what is refused",
     "FORMAT": "every manifest records it by itself",
     "parameters": "a number to compare with, read by tests",
@@ -86,7 +88,7 @@ def recorded(script):
 
 def read(script):
     """Names of the constants and of the fields of stages that the script's code can read."""
-    constants, words = reads.reads(script)
+    constants, words = reads.reads(script, CHECKS)
     return (constants & CONSTANTS) | (words & FIELDS)
 
 
