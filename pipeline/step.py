@@ -62,7 +62,11 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
                 setattr(args, name, value.absolute())      # nodes of a cluster work in other folders
     elif args.workers < 1:
         arguments.error(f"--workers must be at least 1, not {args.workers}")
-    run_main(main, args)
+
+    def checked() -> None:
+        bx.check_mirror_order()
+        main(args)
+    run_main(checked)
 
 
 def require(*modules: str) -> None:
@@ -115,7 +119,6 @@ class Step:
 
     def __init__(self, folder: Path, name: str, inputs: Mapping[str, str], options: Mapping[str, Any],
                  settings: Mapping[str, Any], force: bool = False):
-        bx.check_mirror_order()
         self.folder, self.name = Path(folder), name
         self.force = force
         self.manifest = self.folder / f"{name}.json"
