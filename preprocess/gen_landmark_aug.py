@@ -71,6 +71,7 @@ def settings() -> dict[str, Any]:
 
 def main(args: argparse.Namespace) -> None:
     """Writes the landmark list of one size, unless it is done."""
+    bx.check_mirror_order()
     source = labels.find(args.data, landmarks.TRAIN_LIST)
     run = step.Step(args.work / str(args.size), f"landmark{args.size}", step.digests([source]), {"seed": args.seed},
                     settings(), args.force)

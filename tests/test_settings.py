@@ -64,7 +64,8 @@ NEVER_STALE = {
     **{name: "for detection after training" for name in (
         "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "POINTS_BOX", "MAX_PIXELS", "threshold")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
-    "onet.nms": "for detection after training: mining ends before O-Net",
+    **{f"onet.{name}": "for detection after training: mining ends before O-Net" for name in (
+        "nms", "heads", "overlap", "flip_pass")},
     "FACIAL_POINTS": "the start value of POINTS, which is recorded; alone it only decides what is refused",
     "FORMAT": "every manifest records it by itself",
     "parameters": "a number to compare with, read by tests",
