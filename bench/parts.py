@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import detectors, measure  # noqa: E402
 from config import CASCADE, MODEL  # noqa: E402
-from detection import Detector, boxes as bx, pyramid, images  # noqa: E402
+from detection import Detector, images, pyramid  # noqa: E402
+from detection import boxes as bx
 
 PARTS = ("halving", "packing", "P-Net", "its cells", "crops 24", "R-Net", "NMS", "crops 48", "O-Net", "rest")
 

@@ -1,3 +1,4 @@
+"""Aligned faces have their landmarks where the template has them."""
 import numpy as np
 import pytest
 

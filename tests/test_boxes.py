@@ -1,3 +1,4 @@
+"""Box arithmetic against values by hand and against plain loops."""
 import numpy as np
 import pytest
 

@@ -3,9 +3,8 @@ import numpy as np
 import pytest
 
 from config import CASCADE, MIRROR_ORDER, VOTE_TRUST
-from detection import Detector, UserError
+from detection import Detector, UserError, weights
 from detection import boxes as bx
-from detection import weights
 from detection.cascade import Faces
 
 POINTS = np.float32([[0.3, 0.3], [0.7, 0.45], [0.4, 0.55], [0.35, 0.7], [0.65, 0.85]])   # within a planted face

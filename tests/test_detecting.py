@@ -13,7 +13,6 @@ import time
 import cv2
 import numpy as np
 import pytest
-
 from conftest import ROOT
 
 PICTURES = ROOT / "picture"
@@ -250,6 +249,7 @@ def test_what_cannot_be_done_is_one_plain_sentence(tmp_path):
 
 def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
     from unittest.mock import MagicMock
+
     from detection import UserError
     from detection.media.video_file import VideoFile
     monkeypatch.setattr(cv2, "VideoWriter", MagicMock(return_value=MagicMock(isOpened=lambda: False)))

@@ -1,3 +1,4 @@
+"""Drawing and blurring change what they should, and nothing else."""
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,4 @@
+"""Cutting, resizing and flipping against plain loops."""
 import cv2
 import numpy as np
 import pytest

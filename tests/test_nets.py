@@ -1,15 +1,16 @@
+"""The engines, the Keras models and the weights files agree with each other."""
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
-from conftest import ROOT
 from detection import engines, weights
+from detection.engines import Net, lite, opencv, tensorflow_gpu
 from detection.errors import UserError
 from detection.images import normalize
-from detection.engines import Net, lite, opencv, tensorflow_gpu
 from train import nets
 
 

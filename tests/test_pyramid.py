@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from config import CASCADE, LEVEL_NMS, PNET
-from detection import Detector, pyramid, images, weights
+from detection import Detector, images, pyramid, weights
 from detection import boxes as bx
 
 SIZES = [(90, 120), (61, 47), (20, 20), (25, 211), (480, 640), (1000, 30)]      # height, width

@@ -1,11 +1,11 @@
 """Mining on a GPU. None is needed: the same code runs on the processor, where TensorFlow then stands for it."""
 import numpy as np
+from conftest import ROOT
 
 from config import CASCADE, MODEL
-from conftest import ROOT
 from detection import Detector, images
-from preprocess import partial_cascade
 from detection.engines import tensorflow_gpu
+from preprocess import partial_cascade
 
 PICTURE = ROOT / "picture" / "mosaic.jpg"
 
