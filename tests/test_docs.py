@@ -305,7 +305,8 @@ def test_the_model_card_gives_the_numbers_of_the_code_and_of_the_front_page():
     assert " + ".join(f"{stage.parameters:,}" for stage in config.CASCADE) in card
     assert " / ".join(f"{stage.benchmark_threshold:g}" for stage in config.CASCADE) in card
     for name, stage in zip("PRO", config.CASCADE):
-        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|", card), name
+        recipe = rf"\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|"
+        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*{recipe}", card), name
     front = PAIRS[0][0].read_text(encoding="utf-8")
     for row in re.findall(r"(0\.\d{3}) / (0\.\d{3}) / (0\.\d{3})", front):
         assert " | ".join(row) in card.replace("*", ""), row
