@@ -247,6 +247,13 @@ def test_every_command_is_one_that_its_script_takes(path, helps):
     assert not list(bad_commands(path.read_text(encoding="utf-8"), helps))
 
 
+def test_the_changes_that_the_ablations_name_are_those_of_the_script(helps):
+    text = (ROOT / "docs/ablations.md").read_text(encoding="utf-8")
+    listed = re.search(r"of (none; [^()]+)\(default: all\)", " ".join(helps["experiments/ablation.py"].split()))[1]
+    named = [name for line in re.findall(r"--changes (.+)", text) for name in re.findall(r'"([^"]+)"', line)]
+    assert named and {*named} <= {name.strip() for name in listed.split(";")}
+
+
 @pytest.mark.parametrize("path", sum(PAIRS, ()), ids=relative)
 def test_every_option_named_alone_is_one_of_some_script(path, helps):
     named = set(OPTION.findall(path.read_text(encoding="utf-8"))) - {"--logdir"}      # TensorBoard's
@@ -298,7 +305,8 @@ def test_the_model_card_gives_the_numbers_of_the_code_and_of_the_front_page():
     assert " + ".join(f"{stage.parameters:,}" for stage in config.CASCADE) in card
     assert " / ".join(f"{stage.benchmark_threshold:g}" for stage in config.CASCADE) in card
     for name, stage in zip("PRO", config.CASCADE):
-        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|", card), name
+        recipe = rf"\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|"
+        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*{recipe}", card), name
     front = PAIRS[0][0].read_text(encoding="utf-8")
     for row in re.findall(r"(0\.\d{3}) / (0\.\d{3}) / (0\.\d{3})", front):
         assert " | ".join(row) in card.replace("*", ""), row
