@@ -222,25 +222,25 @@ def suppression(detector, image):
 def scene(sample):
     """The synthetic scene with the largest face: its annotation and its pixels."""
     source = labels.find(sample, *wider_lists.TRAIN_LISTS)
-    photos = wider_lists.read(source, wider_lists.TRAIN_IMAGES)
-    photo = max((p for p in photos if len(p.boxes)), key=lambda p: float(bx.shorter_side(p.boxes).max()))
-    return photo, images.read(sample / photo.path)
+    annotated = wider_lists.read(source, wider_lists.TRAIN_IMAGES)
+    largest = max((a for a in annotated if len(a.boxes)), key=lambda a: float(bx.shorter_side(a.boxes).max()))
+    return largest, images.read(sample / largest.path)
 
 
 def overlap_rule(sample):
     """Crops of each kind around one face, with its square, and the IoU rule as a bar."""
-    photo, image = scene(sample)
-    face = photo.boxes[bx.shorter_side(photo.boxes).argmax()]
+    annotation, image = scene(sample)
+    face = annotation.boxes[bx.shorter_side(annotation.boxes).argmax()]
     rng = np.random.default_rng(SEED)
     height, width = image.shape[:2]
     tries = np.concatenate([crops.pushed_in(crops.around(rng, face, 40), width, height),
                             crops.near(rng, face, width, height, NEAR_NEGATIVE_TRIES)])
-    labels, _ = samples.label(tries, photo.boxes, bx.empty(0, 4), PNET.part_iou)
+    label, _ = samples.label(tries, annotation.boxes, bx.empty(0, 4), PNET.part_iou)
     square = bx.square(face[None])
     overlap = bx.iou(tries, square)[:, 0]
     factor, parts = 300 / height, []
     for kind, value in (("positive", POSITIVE), ("part", PART), ("negative", NEGATIVE)):
-        chosen = np.nonzero(labels == value)[0][:3]
+        chosen = np.nonzero(label == value)[0][:3]
         part, moved = scaled(image, np.concatenate([square, tries[chosen]]), factor)
         frame(frame(part, moved[:1], WHITE, 3), moved[1:], COLORS[value], 2)
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
@@ -259,8 +259,8 @@ def overlap_rule(sample):
 
 def some_samples(sample):
     """Samples of each kind from the synthetic data set: label -> [(pixels, Sample)]."""
-    photo, _ = scene(sample)
-    lines, _ = gen_12net_data.Sampler(sample, SEED)(photo)
+    annotation, _ = scene(sample)
+    lines, _ = gen_12net_data.Sampler(sample, SEED)(annotation)
     for portrait in landmark_lists.read(labels.find(sample, landmark_lists.TRAIN_LIST))[:6]:
         lines += gen_landmark_aug.Sampler(sample, ONET.size, SEED)(portrait)[0]
     found = {value: [] for value in KINDS.values()}
