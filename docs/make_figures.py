@@ -113,27 +113,28 @@ def scaled(image, boxes, factor):
 
 # --- The cascade on an image ------------------------------------------------------------------------------
 
-def levels_and_canvas(image):
-    """The levels, and the canvas they are packed into."""
-    halved = images.half_scales(image)
-    layout = pyramid.layout(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
-    packed, levels = pyramid.pack(halved, layout), []
+def levels_and_packed(image):
+    """The levels of the pyramid, and the packed pyramid."""
+    scales = images.half_scales(image)
+    layout = pyramid.layout(*scales[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
+    packed, levels = pyramid.pack(scales, layout), []
     for (width, height), scale in zip(layout.sizes.tolist(), layout.scales[:, 0]):
         level = images.resize(image, width, height)
         text = (f"{width} px", f"faces {PNET.size / scale:.0f} px") if width >= 75 else (f"{width}",)
         levels.append(titled(level, *text, scale=0.4))
     for (x, y), (width, height) in zip(layout.corners.tolist(), layout.sizes.tolist()):
         cv2.rectangle(packed, (x, y), (x + width - 1, y + height - 1), BOX, 1)
-    shown = titled(packed, "The canvas: all levels in one", f"image of {packed.shape[1]} x {packed.shape[0]} px")
+    height, width = packed.shape[:2]
+    shown = titled(packed, "The packed pyramid: all levels", f"in one image of {width} x {height} px")
     return beside(titled(below(beside(*levels[:2]), beside(*levels[2:])), "The pyramid: a 12 px window finds",
                          "faces of another size on each level"), shown)
 
 
 def scan(detector, image):
-    """Image -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
-    halved = images.half_scales(image)
-    layout = pyramid.layout(*halved[0].shape[:2], detector.min_face_size, detector.factor)
-    packed = pyramid.pack(halved, layout)
+    """Image -> P-Net's windows above the threshold (N, 4), scores (N,), map of scores (h, w); the packed pyramid."""
+    scales = images.half_scales(image)
+    layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
+    packed = pyramid.pack(scales, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
     rows, columns = np.nonzero(score >= detector.thresholds[0])
     levels = layout.levels_of(rows, columns)
@@ -156,7 +157,7 @@ def proposals(detector, image):
     found = detector.propose(image)
     scale = 335 / image.shape[0]
     before, after = (frame(*scaled(image, boxes, scale), BOX) for boxes in (windows, found.boxes))
-    return beside(titled(shown, "score of every window, on the canvas", scale=0.45),
+    return beside(titled(shown, "score of every window, on the packed pyramid", scale=0.45),
                   below(titled(before, f"{len(windows)} windows above the threshold", scale=0.45),
                         titled(after, f"{len(found)} after NMS and correction", scale=0.45)))
 
@@ -320,7 +321,7 @@ def training(path):
 def main(args):
     detector = Detector(args.model)
     portrait, group = images.read(PICTURE / "astronaut.jpg"), images.read(PICTURE / "mosaic.jpg")
-    on_images = {"pyramid": lambda: levels_and_canvas(portrait),
+    on_images = {"pyramid": lambda: levels_and_packed(portrait),
                  "pnet": lambda: proposals(detector, portrait),
                  "cascade": lambda: scaled(explain(portrait, detector.trace(portrait)), 0, 0.5)[0],
                  "steps": lambda: steps(detector, group),
