@@ -14,10 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from config import (  # noqa: E402
+from config import (
     CASCADE,
     KINDS,
     LANDMARK,
@@ -37,17 +37,11 @@ from config import (  # noqa: E402
     POSITIVE_IOU,
     PYRAMID_FACTOR,
 )
-from detection import Detector, images, pyramid  # noqa: E402
+from detection import Detector, images, pyramid
 from detection import boxes as bx
-from detection.media.draw import BOX, DROPPED, POINT, explain  # noqa: E402
-from preprocess import (  # noqa: E402
-    crops,
-    gen_12net_data,
-    gen_landmark_aug,
-    labels,  # noqa: E402
-    samples,
-)
-from preprocess.labels import landmarks as landmark_lists  # noqa: E402
+from detection.media.draw import BOX, DROPPED, POINT, explain
+from preprocess import crops, gen_12net_data, gen_landmark_aug, labels, samples
+from preprocess.labels import landmarks as landmark_lists
 from preprocess.labels import wider as wider_lists
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
