@@ -14,10 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from config import (  # noqa: E402
+from config import (
     CASCADE,
     KINDS,
     LANDMARK,
@@ -37,17 +37,11 @@ from config import (  # noqa: E402
     POSITIVE_IOU,
     PYRAMID_FACTOR,
 )
-from detection import Detector, images, pyramid  # noqa: E402
+from detection import Detector, images, pyramid
 from detection import boxes as bx
-from detection.media.draw import BOX, DROPPED, POINT, explain  # noqa: E402
-from preprocess import (  # noqa: E402
-    crops,
-    gen_12net_data,
-    gen_landmark_aug,
-    labels,  # noqa: E402
-    samples,
-)
-from preprocess.labels import landmarks as landmark_lists  # noqa: E402
+from detection.media.draw import BOX, DROPPED, POINT, explain
+from preprocess import crops, gen_12net_data, gen_landmark_aug, labels, samples
+from preprocess.labels import landmarks as landmark_lists
 from preprocess.labels import wider as wider_lists
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
@@ -113,27 +107,28 @@ def scaled(image, boxes, factor):
 
 # --- The cascade on an image ------------------------------------------------------------------------------
 
-def levels_and_canvas(image):
-    """The levels, and the canvas they are packed into."""
-    halved = images.half_scales(image)
-    layout = pyramid.layout(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
-    packed, levels = pyramid.pack(halved, layout), []
+def levels_and_packed(image):
+    """The levels of the pyramid, and the packed pyramid."""
+    scales = images.half_scales(image)
+    layout = pyramid.layout(*scales[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
+    packed, levels = pyramid.pack(scales, layout), []
     for (width, height), scale in zip(layout.sizes.tolist(), layout.scales[:, 0]):
         level = images.resize(image, width, height)
         text = (f"{width} px", f"faces {PNET.size / scale:.0f} px") if width >= 75 else (f"{width}",)
         levels.append(titled(level, *text, scale=0.4))
     for (x, y), (width, height) in zip(layout.corners.tolist(), layout.sizes.tolist()):
         cv2.rectangle(packed, (x, y), (x + width - 1, y + height - 1), BOX, 1)
-    shown = titled(packed, "The canvas: all levels in one", f"image of {packed.shape[1]} x {packed.shape[0]} px")
+    height, width = packed.shape[:2]
+    shown = titled(packed, "The packed pyramid: all levels", f"in one image of {width} x {height} px")
     return beside(titled(below(beside(*levels[:2]), beside(*levels[2:])), "The pyramid: a 12 px window finds",
                          "faces of another size on each level"), shown)
 
 
 def scan(detector, image):
-    """Image -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
-    halved = images.half_scales(image)
-    layout = pyramid.layout(*halved[0].shape[:2], detector.min_face_size, detector.factor)
-    packed = pyramid.pack(halved, layout)
+    """Image -> P-Net's windows above the threshold (N, 4), scores (N,), map of scores (h, w); the packed pyramid."""
+    scales = images.half_scales(image)
+    layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
+    packed = pyramid.pack(scales, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
     rows, columns = np.nonzero(score >= detector.thresholds[0])
     levels = layout.levels_of(rows, columns)
@@ -156,7 +151,7 @@ def proposals(detector, image):
     found = detector.propose(image)
     scale = 335 / image.shape[0]
     before, after = (frame(*scaled(image, boxes, scale), BOX) for boxes in (windows, found.boxes))
-    return beside(titled(shown, "score of every window, on the canvas", scale=0.45),
+    return beside(titled(shown, "score of every window, on the packed pyramid", scale=0.45),
                   below(titled(before, f"{len(windows)} windows above the threshold", scale=0.45),
                         titled(after, f"{len(found)} after NMS and correction", scale=0.45)))
 
@@ -222,25 +217,25 @@ def suppression(detector, image):
 def scene(sample):
     """The synthetic scene with the largest face: its annotation and its pixels."""
     source = labels.find(sample, *wider_lists.TRAIN_LISTS)
-    photos = wider_lists.read(source, wider_lists.TRAIN_IMAGES)
-    photo = max((p for p in photos if len(p.boxes)), key=lambda p: float(bx.shorter_side(p.boxes).max()))
-    return photo, images.read(sample / photo.path)
+    annotated = wider_lists.read(source, wider_lists.TRAIN_IMAGES)
+    largest = max((a for a in annotated if len(a.boxes)), key=lambda a: float(bx.shorter_side(a.boxes).max()))
+    return largest, images.read(sample / largest.path)
 
 
 def overlap_rule(sample):
     """Crops of each kind around one face, with its square, and the IoU rule as a bar."""
-    photo, image = scene(sample)
-    face = photo.boxes[bx.shorter_side(photo.boxes).argmax()]
+    annotation, image = scene(sample)
+    face = annotation.boxes[bx.shorter_side(annotation.boxes).argmax()]
     rng = np.random.default_rng(SEED)
     height, width = image.shape[:2]
     tries = np.concatenate([crops.pushed_in(crops.around(rng, face, 40), width, height),
                             crops.near(rng, face, width, height, NEAR_NEGATIVE_TRIES)])
-    labels, _ = samples.label(tries, photo.boxes, bx.empty(0, 4), PNET.part_iou)
+    label, _ = samples.label(tries, annotation.boxes, bx.empty(0, 4), PNET.part_iou)
     square = bx.square(face[None])
     overlap = bx.iou(tries, square)[:, 0]
     factor, parts = 300 / height, []
     for kind, value in (("positive", POSITIVE), ("part", PART), ("negative", NEGATIVE)):
-        chosen = np.nonzero(labels == value)[0][:3]
+        chosen = np.nonzero(label == value)[0][:3]
         part, moved = scaled(image, np.concatenate([square, tries[chosen]]), factor)
         frame(frame(part, moved[:1], WHITE, 3), moved[1:], COLORS[value], 2)
         parts.append(titled(part, f"{kind}: IoU " + ", ".join(f"{v:.2f}" for v in overlap[chosen])))
@@ -259,8 +254,8 @@ def overlap_rule(sample):
 
 def some_samples(sample):
     """Samples of each kind from the synthetic data set: label -> [(pixels, Sample)]."""
-    photo, _ = scene(sample)
-    lines, _ = gen_12net_data.Sampler(sample, SEED)(photo)
+    annotation, _ = scene(sample)
+    lines, _ = gen_12net_data.Sampler(sample, SEED)(annotation)
     for portrait in landmark_lists.read(labels.find(sample, landmark_lists.TRAIN_LIST))[:6]:
         lines += gen_landmark_aug.Sampler(sample, ONET.size, SEED)(portrait)[0]
     found = {value: [] for value in KINDS.values()}
@@ -320,7 +315,7 @@ def training(path):
 def main(args):
     detector = Detector(args.model)
     portrait, group = images.read(PICTURE / "astronaut.jpg"), images.read(PICTURE / "mosaic.jpg")
-    on_images = {"pyramid": lambda: levels_and_canvas(portrait),
+    on_images = {"pyramid": lambda: levels_and_packed(portrait),
                  "pnet": lambda: proposals(detector, portrait),
                  "cascade": lambda: scaled(explain(portrait, detector.trace(portrait)), 0, 0.5)[0],
                  "steps": lambda: steps(detector, group),

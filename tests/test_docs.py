@@ -1,4 +1,4 @@
-"""The documentation says what is there: links, commands, options, formulas, and the same in both languages."""
+"""The documentation matches the code (links, commands, options, formulas, settings), and both languages match."""
 import ast
 import doctest
 import json
@@ -9,9 +9,9 @@ from collections import Counter
 from functools import lru_cache
 
 import pytest
+from conftest import ROOT
 
 import config
-from conftest import ROOT
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")])
 PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md"), (ROOT / "docs/mtcnn.md", ROOT / "docs/mtcnn.zh-CN.md"),
@@ -27,12 +27,12 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 EXPLAINED = {*(f"{net}.{field}" for net in ("PNET", "RNET", "ONET")
                for field in ("parameters", "learning_rate", "epochs", "loss_weights", "nms")),
              "PNET.threshold", "PNET.mining_threshold", "RNET.mining_threshold", "PNET.part_iou", "RNET.part_iou",
-             "RNET.giou", "RNET.negatives_per_positive", "RNET.random_erasing", "PNET.batch", "RNET.batch", "PNET_RATIO",
-             "PNET_STRIDE", "POSITIVE_IOU", "NEGATIVE_IOU", "MIN_TRUTH_SIZE", "NEGATIVES_PER_IMAGE",
+             "RNET.giou", "RNET.negatives_per_positive", "RNET.random_erasing", "PNET.batch", "RNET.batch",
+             "PNET_RATIO", "PNET_STRIDE", "POSITIVE_IOU", "NEGATIVE_IOU", "MIN_TRUTH_SIZE", "NEGATIVES_PER_IMAGE",
              "NEAR_NEGATIVE_TRIES", "POSITIVE_TRIES", "ROTATION", "MINED_NEGATIVES_PER_IMAGE", "RANDOM_CROPS_PER_FACE",
-             "RANDOM_ROTATION", "HARD_SHARE", "WEIGHT_DECAY", "MOMENTUM", "WARM_UP", "HELD_OUT_SHARE", "PYRAMID_FACTOR",
-             "MIN_FACE_SIZE", "BENCHMARK_MIN_FACE.wider", "LEVEL_NMS", "VOTE_IOU", "VOTE_TRUST", "POINTS_BOX.0",
-             "POINTS_BOX.1", "LOW_RECALL"}
+             "RANDOM_ROTATION", "HARD_SHARE", "WEIGHT_DECAY", "MOMENTUM", "WARM_UP", "HELD_OUT_SHARE",
+             "PYRAMID_FACTOR", "MIN_FACE_SIZE", "BENCHMARK_MIN_FACE.wider", "LEVEL_NMS", "VOTE_IOU", "VOTE_TRUST",
+             "POINTS_BOX.0", "POINTS_BOX.1", "LOW_RECALL"}
 
 # Runs each script's --help in one process, so that NumPy and OpenCV load once, and without TensorFlow, which is slow to
 # load and says nothing in a --help.
@@ -145,7 +145,7 @@ def setting(name):
 
 
 def bad_settings(text):
-    """A linked number that is not that of config.py. Tuples and dictionaries show all their numbers, in order."""
+    """A linked number that differs from config.py. Tuples and dictionaries show all their numbers, in order."""
     for shown, name in SETTING.findall(text):
         value = setting(name)
         expected = list(value.values()) if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
@@ -156,7 +156,7 @@ def bad_settings(text):
 
 
 def bad_sessions(text):
-    """What a Python session in a text prints, where that is not what it shows."""
+    """Differences between what a text's Python session prints and what the text shows."""
     names, wrong = {}, []
     for number, (language, code) in enumerate(FENCE.findall(text)):
         if language == "pycon":
@@ -286,7 +286,8 @@ def test_the_explanation_gives_the_numbers_of_the_code(path):
 
 @pytest.mark.parametrize("path", PAIRS[1], ids=relative)
 def test_the_session_in_the_explanation_prints_what_it_shows(path):
-    assert not list(bad_sessions(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    assert "\n```pycon\n" in text and not list(bad_sessions(text))
 
 
 @pytest.mark.parametrize("path", PAIRS[0], ids=relative)
@@ -305,8 +306,8 @@ def test_the_model_card_gives_the_numbers_of_the_code_and_of_the_front_page():
     assert " + ".join(f"{stage.parameters:,}" for stage in config.CASCADE) in card
     assert " / ".join(f"{stage.benchmark_threshold:g}" for stage in config.CASCADE) in card
     for name, stage in zip("PRO", config.CASCADE):
-        recipe = rf"\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|"
-        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*{recipe}", card), name
+        row = rf"\| {name}-Net[^|]*\|[^|]*\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|"
+        assert re.search(row, card), name
     front = PAIRS[0][0].read_text(encoding="utf-8")
     for row in re.findall(r"(0\.\d{3}) / (0\.\d{3}) / (0\.\d{3})", front):
         assert " | ".join(row) in card.replace("*", ""), row
