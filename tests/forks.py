@@ -3,8 +3,8 @@
     python tests/forks.py PACKAGE ...      requests on standard input, process ids and wait statuses on standard output
 
 A script finds what `python SCRIPT ARGUMENTS` gives it: arguments, folder, environment, exit code, what it prints, its
-own workers. Only NumPy, OpenCV and TensorFlow are loaded already, which otherwise takes most of a short run. Nothing
-of the project is loaded before the fork, and no package has begun threads by then.
+own workers. Only the packages are loaded already, which otherwise takes most of a short run. Nothing of the project is
+loaded before the fork.
 """
 import contextlib
 import importlib
