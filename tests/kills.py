@@ -40,7 +40,8 @@ IN_A_ROW = 4                # kills before a run may end
 OFTEN = ("import runpy, sys, config; config.CHECKPOINT_SECONDS = 0.1; sys.argv = sys.argv[1:]; "
          "runpy.run_path(sys.argv[0], run_name='__main__')")      # a checkpoint every few batches
 DOWNLOAD = ("import sys; sys.path.insert(0, 'data'); import argparse, pathlib, download, archives, transfer; "
-            "transfer.CHUNK = 4096; download.main(argparse.Namespace(only=None, out=pathlib.Path(sys.argv[1]), keep=False),"
+            "transfer.CHUNK = 4096; "
+            "download.main(argparse.Namespace(only=None, out=pathlib.Path(sys.argv[1]), keep=False),"
             " {'set': archives.Archive('set.zip', 'terms', (sys.argv[2],), '', None, None, {'SET': 300})})")
 
 
@@ -157,7 +158,7 @@ def torment(stage, kills, rng, base):
         row["failed"] += code != 0
         row["different"] += tree(folder) != wanted
         if code != 0 or tree(folder) != wanted:
-            print(stage.name, {name for name in tree(folder).keys() ^ wanted.keys()}, Path(log.name).read_text()[-2000:])
+            print(stage.name, tree(folder).keys() ^ wanted.keys(), Path(log.name).read_text()[-2000:])
     row["seconds"] = round(time.monotonic() - began)
     return row
 

@@ -1,3 +1,4 @@
+"""Faces turned upright and cut out."""
 import numpy as np
 import pytest
 

@@ -1,3 +1,4 @@
+"""Box geometry: IoU, NMS, offsets there and back."""
 import numpy as np
 import pytest
 

@@ -1,3 +1,4 @@
+"""What is drawn on an image."""
 import cv2
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What happens to running steps: a second run, Ctrl-C, a worker that dies, a full disk, a folder that refuses, kills."""
+"""What happens to running steps: a second run, Ctrl-C, a dead worker, a full disk, a folder that refuses, kills."""
 import os
 import resource
 import shutil
@@ -87,7 +87,8 @@ def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(sampl
 
 def test_ctrl_c_ends_training(tmp_path, rng):
     make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
-    process = start("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path, "--epochs", 9999)
+    process = start("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path,
+                    "--epochs", 9999)
     wait_for((tmp_path / "12" / ".train.parts" / "train" / "checkpoint.npz").exists, process)
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
@@ -146,7 +147,8 @@ def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sampl
 @pytest.mark.parametrize("command", [
     ["train/train.py", 12, "--work", "READY", "--model", "FULL/model", "--graph", "READY/graph", "--epochs", 1],
     ["train/train.py", 12, "--work", "FULL", "--model", "READY/m", "--graph", "READY/graph", "--epochs", 1],
-    ["export/export.py", "onnx", "--out", "FULL"], ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
+    ["export/export.py", "onnx", "--out", "FULL"],
+    ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
     ids=["weights", "checkpoint", "export", "pictures"])
 def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
     ready = tmp_path / "ready"
@@ -177,7 +179,8 @@ def test_a_folder_that_refuses_is_named(sampled, sample, script, tmp_path):
         assert "done already" in script(*sampling(sample, refusing)).stdout           # nothing to be written
         assert str(refusing) in one_sentence(script(*sampling(sample, refusing), "--seed", 1, code=2).stderr)
         assert str(refusing) in one_sentence(script("export/export.py", "onnx", "--out", refusing, code=2).stderr)
-        assert str(refusing) in one_sentence(script("test.py", "picture/tesla.jpg", "--output", refusing, code=2).stderr)
+        drawing = script("test.py", "picture/tesla.jpg", "--output", refusing, code=2)
+        assert str(refusing) in one_sentence(drawing.stderr)
     finally:
         if os.geteuid() == 0:
             subprocess.run(["umount", refusing], check=True)

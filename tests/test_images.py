@@ -1,3 +1,4 @@
+"""Images are read, cut, mirrored and scaled."""
 import cv2
 import numpy as np
 import pytest

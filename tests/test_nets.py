@@ -1,3 +1,4 @@
+"""The three nets: shapes, parameters, and the same numbers from every engine."""
 import subprocess
 import sys
 

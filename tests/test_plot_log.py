@@ -1,3 +1,4 @@
+"""Loss curves of trainings, running and finished."""
 import cv2
 import pytest
 

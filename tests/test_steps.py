@@ -225,7 +225,8 @@ def test_recall_on_a_set_of_ones_own_is_that_on_the_same_photos_of_wider_face(sa
     (own / "annotations.txt").symlink_to(sample / "wider_face_split" / "wider_face_val_bbx_gt.txt")
     options = ["--model", model, "--every", 5, "--thresholds", 0.2]
     script("evaluate/recall.py", 12, "--data", sample, "--json", tmp_path / "wider.json", *options)
-    script("evaluate/recall.py", 12, "--data", tmp_path / "data", "--set", "own", "--json", tmp_path / "own.json", *options)
+    there = ["--data", tmp_path / "data"]
+    script("evaluate/recall.py", 12, *there, "--set", "own", "--json", tmp_path / "own.json", *options)
     assert (tmp_path / "own.json").read_text() == (tmp_path / "wider.json").read_text()
-    error = script("evaluate/recall.py", 12, "--data", tmp_path / "data", "--set", "other", "--model", model, code=2).stderr
+    error = script("evaluate/recall.py", 12, *there, "--set", "other", "--model", model, code=2).stderr
     assert "other" in error and error.count("\n") == 1
