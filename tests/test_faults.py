@@ -199,3 +199,10 @@ def test_kills_at_random_moments_lose_nothing(done, sample):
     result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), data=sample, ready=done)
     assert result["kills"] >= 10
     assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result
+
+
+@pytest.mark.slow
+def test_fifty_kills_of_each_stage_lose_nothing_on_a_busy_machine():
+    with kills.busy(2):
+        result = kills.main(50 * len(kills.NAMES))
+    assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result

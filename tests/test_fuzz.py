@@ -103,3 +103,9 @@ def test_damaged_files_are_refused_not_crashed_on(name, capsys):
 
 def test_memory_stays_flat_over_many_detections():
     assert endurance.main(2000, ["detections"])[0] <= endurance.LIMIT_MB
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_damaged_files_are_refused(capsys):
+    crashes = fuzz.main(100_000)
+    assert not crashes, capsys.readouterr().out
