@@ -22,7 +22,7 @@ from detection.network import Convolution, is_fully_convolutional, operations  #
 
 
 def multiply_adds(stage, outputs, size=None):
-    """Multiply-adds of a net, for that many numbers from its heads, on its own input size or on (height, width)."""
+    """Multiply-adds of a net, for that many numbers from its heads, on an input of its own size or of (height, width)."""
     total = 0
     for operation in operations(stage, {"outputs": outputs}, size):
         places = math.prod(operation.output[:2]) if isinstance(operation, Convolution) else 1

@@ -1,4 +1,3 @@
-"""Faces turned upright and cut out."""
 import numpy as np
 import pytest
 

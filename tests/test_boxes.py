@@ -1,4 +1,3 @@
-"""Box geometry: IoU, NMS, offsets there and back."""
 import numpy as np
 import pytest
 

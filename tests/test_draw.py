@@ -1,4 +1,3 @@
-"""What is drawn on an image."""
 import cv2
 import numpy as np
 import pytest

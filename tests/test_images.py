@@ -1,4 +1,3 @@
-"""Images are read, cut, mirrored and scaled."""
 import cv2
 import numpy as np
 import pytest

@@ -1,4 +1,3 @@
-"""The three nets: shapes, parameters, and the same numbers from every engine."""
 import subprocess
 import sys
 

@@ -157,6 +157,6 @@ def test_an_order_that_is_no_mirror_is_refused(order, tmp_path):
     project_with(tmp_path, POINTS, order)
     for name, *options in (("test.py", ROOT / "picture" / "tesla.jpg"),
                            ("preprocess/gen_landmark_aug.py", "12", "--data", tmp_path)):
-        said = subprocess.run([sys.executable, tmp_path / name, *options, "--work" if "gen" in name else "--output",
+        said = subprocess.run([sys.executable, tmp_path / name, *options, "--" + ("work" if "gen" in name else "output"),
                                tmp_path / "out"], cwd=tmp_path, capture_output=True, text=True)
         assert said.returncode == 2 and "error: config.py: MIRROR_ORDER must hold a number for each" in said.stderr

@@ -49,12 +49,12 @@ class _Writer:
 
     def data(self, array):
         raw = np.ascontiguousarray(array, np.float32).tobytes()
-        self.builder.Prep(16, len(raw))      # the format asks for arrays at multiples of 16 bytes
+        self.builder.Prep(16, len(raw))                                # the format asks for arrays at multiples of 16 bytes
         return (self.builder.CreateByteVector(raw),)
 
 
 def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
-    """A net -> model: float32 (N, H, W, 3) BGR, 0 to 255 -> (N, c) or maps (N, h, w, c), as folded.py joins them."""
+    """A net -> model: pixels 0..255, float32 (N, H, W, 3) BGR -> (N, c) or maps (N, h, w, c), as folded.py joins them."""
     writer = _Writer(sum(array.nbytes for array in arrays.values()) + (1 << 16))
     buffers, tensors, nodes = [writer.table({})], [], []               # buffer 0 is that of all without values
     operations, folded_arrays = folded.fold(stage, arrays, heads)
