@@ -95,7 +95,7 @@ def one_order(size):
     batches.training = lambda stored, parts, seed, epoch, *rest: training(stored, parts, seed, 0, *rest)
 
 
-def move(images, offsets, points, seed, shift=0.05, zoom=0.05, turn=np.pi / 36):
+def move(images, offsets, points, seed, shift=0.05, zoom=0.05, turn=np.radians(5)):
     """uint8 (B, s, s, 3) and targets -> the same, half of them shifted (shares of the side), zoomed (share) and turned
     (radians) around the centre of the box by up to that. Boxes stay upright; what a crop lacks repeats its edge."""
     from detection.quiet_tensorflow import tf

@@ -50,7 +50,7 @@ def read_tf1(path):
 def from_checkpoints(folder):
     """Folder -> {name: (path, arrays)} of the nets whose checkpoints lie below it."""
     nets = {}
-    for path, _ in sorted(checkpoints(folder).items(), key=lambda item: item[1]):     # the last one stays
+    for path, step in sorted(checkpoints(folder).items(), key=lambda item: item[1]):     # the last one stays
         variables = read_tf1(path)
         for stage in CASCADE:
             arrays = layouts.from_tf1(stage, variables)

@@ -19,8 +19,7 @@ EPOCHS = 2      # the last is the best, so what averaging changes, at the end, i
 
 
 def trained(script, work, out, change):
-    script("experiments/ablation.py", 24, "--work", work, "--out", out, "--epochs", EPOCHS, "--one", change,
-           "--seed", 3)
+    script("experiments/ablation.py", 24, "--work", work, "--out", out, "--epochs", EPOCHS, "--one", change, "--seed", 3)
     return (out / f"24-{change.replace(' ', '-')}-3" / "rnet.npz").read_bytes()
 
 
@@ -29,8 +28,7 @@ def test_each_change_changes_the_weights_and_none_does_not(script, work, tmp_pat
            3)
     plain = (tmp_path / "rnet.npz").read_bytes()
     found = {change: trained(script, work, tmp_path / "out", change) for change in
-             ("none", "boxes not mirrored", "moved anew every time", "crops through JPEG", "label smoothing",
-              "averaged weights", "no IoU loss",
+             ("none", "boxes not mirrored", "moved anew every time", "crops through JPEG", "label smoothing", "averaged weights", "no IoU loss",
               "box loss weighs four times as much", "all face losses count", "no normalisation",
               "landmark samples are faces", "as the ancestors train")}
     assert found.pop("none") == plain

@@ -27,8 +27,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 EXPLAINED = {*(f"{net}.{field}" for net in ("PNET", "RNET", "ONET")
                for field in ("parameters", "learning_rate", "epochs", "loss_weights", "nms")),
              "PNET.threshold", "PNET.mining_threshold", "RNET.mining_threshold", "PNET.part_iou", "RNET.part_iou",
-             "RNET.giou", "RNET.negatives_per_positive", "RNET.random_erasing", "PNET.batch", "RNET.batch",
-             "PNET_RATIO",
+             "RNET.giou", "RNET.negatives_per_positive", "RNET.random_erasing", "PNET.batch", "RNET.batch", "PNET_RATIO",
              "PNET_STRIDE", "POSITIVE_IOU", "NEGATIVE_IOU", "MIN_TRUTH_SIZE", "NEGATIVES_PER_IMAGE",
              "NEAR_NEGATIVE_TRIES", "POSITIVE_TRIES", "ROTATION", "MINED_NEGATIVES_PER_IMAGE", "RANDOM_CROPS_PER_FACE",
              "RANDOM_ROTATION", "HARD_SHARE", "WEIGHT_DECAY", "MOMENTUM", "WARM_UP", "HELD_OUT_SHARE", "PYRAMID_FACTOR",
@@ -299,8 +298,7 @@ def test_the_model_card_gives_the_numbers_of_the_code_and_of_the_front_page():
     assert " + ".join(f"{stage.parameters:,}" for stage in config.CASCADE) in card
     assert " / ".join(f"{stage.benchmark_threshold:g}" for stage in config.CASCADE) in card
     for name, stage in zip("PRO", config.CASCADE):
-        row = rf"\| {name}-Net[^|]*\|[^|]*\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|"
-        assert re.search(row, card), name
+        assert re.search(rf"\| {name}-Net[^|]*\|[^|]*\| {stage.epochs} x [\d,]+ \| {stage.learning_rate:g} \|", card), name
     front = PAIRS[0][0].read_text(encoding="utf-8")
     for row in re.findall(r"(0\.\d{3}) / (0\.\d{3}) / (0\.\d{3})", front):
         assert " | ".join(row) in card.replace("*", ""), row
