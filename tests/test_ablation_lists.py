@@ -18,7 +18,7 @@ MIN_FACE = 24       # px, of the mining: not the default
 
 @pytest.fixture(scope="module")
 def mined(script, sample, tmp_path_factory):
-    """Arguments as of experiments/ablation.py: mined lists of a rendered set; every third image has an invalid face."""
+    """Arguments as of experiments/ablation.py: mined lists of a drawn set in which every third photo has an invalid face."""
     data = tmp_path_factory.mktemp("data")
     (data / "WIDER_train").symlink_to(sample / "WIDER_train")
     (source,) = (sample / name for name in wider_lists.TRAIN_LISTS if (sample / name).is_file())

@@ -1,4 +1,3 @@
-"""Loss curves of trainings, running and finished."""
 import cv2
 import pytest
 
