@@ -49,7 +49,7 @@ def obtain(archive, out, journal):
             journal.note(archive, {"from": "found in the folder", **found})
         return target
     for url in archive.homes:
-        have = f", going on after {part.stat().st_size:,} bytes" if part.exists() else ""
+        have = f", resuming after {part.stat().st_size:,} bytes" if part.exists() else ""
         print(f"{archive.name}: from {url}{have}")
         try:
             load(url, part, archive.size, begin=partial(journal.note, archive, {"from": url}))
@@ -175,5 +175,5 @@ if __name__ == "__main__":
               file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        print("\nstopped; the same command continues from here", file=sys.stderr)
         sys.exit(130)

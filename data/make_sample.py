@@ -1,17 +1,16 @@
-"""Draws a small data set, so that every script of the toolkit runs on a fresh machine within minutes.
+"""Renders a small data set, so that every script of the toolkit runs on a fresh machine within minutes.
 
-    python data/make_sample.py      # data/sample: 360 scenes with 2,184 faces, 600 landmark pictures
+    python data/make_sample.py      # data/sample: 360 scenes with 2,184 faces, 600 landmark images
 
-Nothing here is a photograph: people, rooms and streets are painted polygon by polygon. Nets trained on them find
-drawn faces and little else. It is a way to see every script run, not a source of weights to ship.
+reads    nothing: people, rooms and streets are painted polygon by polygon
+writes   the layouts of the official downloads below --out, the lists after the images:
+         WIDER_train/images/<event>/*.jpg     wider_face_split/wider_face_train_bbx_gt.txt
+         WIDER_val/images/<event>/*.jpg       wider_face_split/wider_face_val_bbx_gt.txt
+         lfw_5590/*.jpg, net_7876/*.jpg       trainImageList.txt, testImageList.txt (every tenth image)
+         sample.json                          what was rendered; a second call with the same numbers does nothing
 
-It writes the layouts of the official downloads, the lists after the pictures:
-    WIDER_train/images/<event>/*.jpg     wider_face_split/wider_face_train_bbx_gt.txt
-    WIDER_val/images/<event>/*.jpg       wider_face_split/wider_face_val_bbx_gt.txt
-    lfw_5590/*.jpg, net_7876/*.jpg       trainImageList.txt, testImageList.txt (every tenth picture)
-    sample.json                          what was drawn; a second call with the same numbers does nothing
-
-Every random draw comes from (seed, kind of picture, index), so the number of workers changes no byte.
+Nets trained on this sample find rendered faces and little else: it shows every script at work and is no source of
+weights to ship. Every random choice comes from (seed, kind of image, index), so the number of workers changes no byte.
 
 Everything is painted in units of its own: half the height of a face, or the radius of a thing. (0, 0) is its
 middle, x grows to the right, y downwards, z towards the viewer. Colours are BGR, 0 to 255.

@@ -1,4 +1,4 @@
-"""Loads a file over HTTP and goes on where it was cut off. Standard library alone."""
+"""Loads a file over HTTP and resumes where it was cut off. Standard library alone."""
 import http.client
 import sys
 import time
@@ -25,7 +25,7 @@ class _Cut(Exception):
 
 
 def load(url, part, size, begin):
-    """Brings the file at `url` to the path `part`, going on behind the bytes that are there. size: bytes, or None.
+    """Brings the file at `url` to the path `part`, resuming after the bytes that are there. size: bytes, or None.
 
     begin() is called each time before bytes of this home are written, and not where nothing was missing. Problem where
     this home does not give the file; what has arrived stays.

@@ -12,7 +12,7 @@ from export.formats import optional
 
 
 class Net:
-    """An engines.CascadeNet. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file that it runs."""
+    """An engines.CascadeNet. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file it runs."""
 
     def __init__(self, run, heads, path="an exported net"):
         self._run, self._heads, self._path = run, heads, path

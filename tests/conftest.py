@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -19,15 +20,26 @@ def rng():
     return np.random.default_rng(7)
 
 
+WITH_TENSORFLOW = {"preprocess/gen_tfrecords.py", "preprocess/show_samples.py", "train/train.py", "export/export.py",
+                   "export/import_weights.py", "experiments/ablation.py", "bench/training.py"}
+
+
 @pytest.fixture(scope="session")
-def script():
+def script(tmp_path_factory):
     """script("train/train.py", "12", ..., cwd=...) -> the finished process; asserts exit code `code`."""
+    out = tmp_path_factory.mktemp("script") / "out"
+    light = Forks("cv2", "tqdm", "scipy.io", "scipy.optimize", "matplotlib.figure")
+    heavy = Forks("cv2", "tqdm", "tensorflow")
+
     def run(path, *args, cwd=ROOT, code=0):
-        done = subprocess.run([sys.executable, str(ROOT / path), *map(str, args)], cwd=cwd, capture_output=True,
-                              text=True, timeout=600)
-        assert done.returncode == code, f"{path} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return done
-    return run
+        forks = heavy if "/".join(Path(path).parts[-2:]) in WITH_TENSORFLOW else light
+        status = forks.run([ROOT / path, *args], cwd, out, timeout=600)
+        said, errors = (file.read_text(errors="replace") for file in (out, out.with_name("out.err")))
+        assert status == code, f"{path} ended with {status}:\n{said}\n{errors}"
+        return subprocess.CompletedProcess([path, *args], status, said, errors)
+    yield run
+    light.close()
+    heavy.close()
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +48,19 @@ def sample(tmp_path_factory, script):
     out = tmp_path_factory.mktemp("sample")
     script("data/make_sample.py", "--out", out, "--photos", 150, "--landmark-photos", 160, "--val-photos", 40)
     return out
+
+
+P_STEPS = [("preprocess/gen_12net_data.py",), ("preprocess/gen_landmark_aug.py", "12"),
+           ("preprocess/gen_imglist_pnet.py",), ("preprocess/gen_tfrecords.py", "12")]
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory, sample, script):
+    """Work folder in which the four steps before P-Net's training were run, with one worker; only read."""
+    work = tmp_path_factory.mktemp("work")
+    for name, *args in P_STEPS:
+        script(name, *args, "--data", sample, "--work", work, "--workers", 1)
+    return work
 
 
 @pytest.fixture

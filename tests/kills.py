@@ -40,7 +40,8 @@ IN_A_ROW = 4                # kills before a run may end
 OFTEN = ("import runpy, sys, config; config.CHECKPOINT_SECONDS = 0.1; sys.argv = sys.argv[1:]; "
          "runpy.run_path(sys.argv[0], run_name='__main__')")      # a checkpoint every few batches
 DOWNLOAD = ("import sys; sys.path.insert(0, 'data'); import argparse, pathlib, download, archives, transfer; "
-            "transfer.CHUNK = 4096; download.main(argparse.Namespace(only=None, out=pathlib.Path(sys.argv[1]), keep=False),"
+            "transfer.CHUNK = 4096; "
+            "download.main(argparse.Namespace(only=None, out=pathlib.Path(sys.argv[1]), keep=False),"
             " {'set': archives.Archive('set.zip', 'terms', (sys.argv[2],), '', None, None, {'SET': 300})})")
 
 
@@ -157,7 +158,7 @@ def torment(stage, kills, rng, base):
         row["failed"] += code != 0
         row["different"] += tree(folder) != wanted
         if code != 0 or tree(folder) != wanted:
-            print(stage.name, {name for name in tree(folder).keys() ^ wanted.keys()}, Path(log.name).read_text()[-2000:])
+            print(stage.name, tree(folder).keys() ^ wanted.keys(), Path(log.name).read_text()[-2000:])
     row["seconds"] = round(time.monotonic() - began)
     return row
 
@@ -196,10 +197,11 @@ def serve(folder):
     return f"http://127.0.0.1:{server.server_port}/set.zip"
 
 
-def stages(base, chosen, photos):
-    """Yields the chosen stages, each with what it starts from made first."""
-    data, ready = base / "sample", base / "ready"
-    if chosen - {"export", "download"}:
+def stages(base, chosen, photos=200, data=None, ready=None):
+    """Yields the chosen stages, each with what it starts from made first. data: a sample; ready: a folder in which the
+    four steps before P-Net's training were run on it; both are made here where they are not given."""
+    if not data and chosen - {"export", "download"}:
+        data = base / "sample"
         run("data/make_sample.py", "--out", data, "--photos", photos, "--landmark-photos", photos, "--val-photos", 1)
     where = ["--data", data, "--workers", 2]
     work = [*where, "--work", "FOLDER"]
@@ -207,12 +209,13 @@ def stages(base, chosen, photos):
     yield Stage("landmarks", ["preprocess/gen_landmark_aug.py", 12, *work])
     yield Stage("mining", ["preprocess/gen_hard_example.py", 12, *work, "--min-face", 60])
     if chosen & {"records", "training", "checkpoints"}:
-        for step in (["gen_12net_data.py"], ["gen_landmark_aug.py", 12], ["gen_imglist_pnet.py"]):
-            run(f"preprocess/{step[0]}", *step[1:], *where, "--work", ready)
-        lists = base / "lists"
-        shutil.copytree(ready, lists)
+        if not ready:
+            ready = base / "ready"
+            for name, *size in (("gen_12net_data.py",), ("gen_landmark_aug.py", 12), ("gen_imglist_pnet.py",),
+                                ("gen_tfrecords.py", 12)):
+                run(f"preprocess/{name}", *size, *where, "--work", ready)
+        lists = shutil.copytree(ready, base / "lists", ignore=shutil.ignore_patterns("records", "records.json"))
         yield Stage("records", ["preprocess/gen_tfrecords.py", 12, *work], lists)
-        run("preprocess/gen_tfrecords.py", 12, *where, "--work", ready)
         train = ["train/train.py", 12, *work, "--model", "FOLDER/model", "--graph", "FOLDER/graph", "--epochs", 6]
         yield Stage("training", train, ready)
         yield Stage("checkpoints", ["-c", OFTEN, *train], ready)
@@ -238,13 +241,13 @@ def busy(number):
             loop.wait()
 
 
-def main(kills, chosen=NAMES, photos=200, seed=0):
-    """Prints the table as it grows; returns the sums of its columns."""
+def main(kills, chosen=NAMES, seed=0, **start):
+    """Prints the table as it grows; returns the sums of its columns. start: what stages() starts from."""
     rng, sums, share = random.Random(seed), Counter(), -(-kills // len(chosen))
     print(f"| stage | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}", flush=True)
     os.environ["no_proxy"] = "127.0.0.1"
     with tempfile.TemporaryDirectory() as base:
-        for stage in stages(Path(base), set(chosen), photos):
+        for stage in stages(Path(base), set(chosen), **start):
             if stage.name in chosen:
                 place = Path(base) / stage.name
                 place.mkdir()
@@ -266,5 +269,5 @@ if __name__ == "__main__":
                         "processor time (default: 0)")
     args = parser.parse_args()
     with busy(args.busy):
-        result = main(args.kills, args.stages, args.photos, args.seed)
+        result = main(args.kills, args.stages, args.seed, photos=args.photos)
     sys.exit(bool(result["failed"] or result["different"] or result["redone"] or result["orphans"]))

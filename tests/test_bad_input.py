@@ -144,7 +144,8 @@ def test_a_picture_whose_name_is_not_in_utf_8_is_detected_in_and_named(tmp_path)
     path = os.fsencode(tmp_path) + b"/a\xffb.jpg"
     with open(path, "wb") as file:
         file.write(FACE.read_bytes())
-    done = subprocess.run([sys.executable, "test.py", path, "--no-draw", "--min-face", "60", "--json", tmp_path / "f.json"],
+    done = subprocess.run([sys.executable, "test.py", path, "--no-draw", "--min-face", "60", "--json",
+                           tmp_path / "f.json"],
                           cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "\\udcffb.jpg: 1 face" in done.stdout, done.stderr
 
@@ -166,7 +167,8 @@ def detector():
     (lambda i: i[..., 0], "COLOR_GRAY2BGR"), (lambda i: np.dstack([i, i[..., :1]]), "COLOR_BGRA2BGR"),
     (lambda i: (i / 255).astype(np.float32), r"255 \* image"), (lambda i: i.astype(np.float64), "uint8"),
     (lambda i: i.astype(np.int32), "int32"), (lambda i: i > 100, "bool"), (lambda i: i[..., :2], "uint8"),
-    (lambda i: i[None], "uint8"), (lambda i: i[:0], "uint8"), (lambda i: i[:, :0], "uint8"), (lambda i: i[..., :0], "uint8"),
+    (lambda i: i[None], "uint8"), (lambda i: i[:0], "uint8"), (lambda i: i[:, :0], "uint8"),
+    (lambda i: i[..., :0], "uint8"),
     (lambda i: i.tolist(), "list"), (lambda i: None, "NoneType"), (lambda i: "picture.jpg", "str"),
     (lambda i: i.transpose(2, 0, 1), r"\(3, ")])
 def test_arrays_that_are_no_picture_are_refused_with_the_way_out(detector, face, change, way):
@@ -250,16 +252,21 @@ def write_set(tmp_path, name, content):
 
 
 BILLION = ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a0 "aaaaaaaaaa">'
-           + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10)) + "]><annotation>&a9;</annotation>")
+           + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
+           + "]><annotation>&a9;</annotation>")
 
 
 @pytest.mark.parametrize("name, content, sentence", [
     ("annotations/a.xml", BILLION.encode(), "DOCTYPE"), ("annotations/a.xml", BILLION.encode("utf-16"), "DOCTYPE"),
-    ("annotations/a.xml", b"<a>" * 50_000, "is not XML"), ("annotations/a.xml", b'<?xml encoding="rot13"?><a/>', "is not XML"),
-    ("annotations/a.xml", b'<?xml version="1.0" encoding="x-y"?><a/>', "is not XML"), ("annotations/a.xml", b"", "is not XML"),
-    ("annotations.json", b"[" * 100_000, "is not a COCO"), ("annotations.json", b'{"images": [[]], "annotations": []}', "COCO"),
+    ("annotations/a.xml", b"<a>" * 50_000, "is not XML"),
+    ("annotations/a.xml", b'<?xml encoding="rot13"?><a/>', "is not XML"),
+    ("annotations/a.xml", b'<?xml version="1.0" encoding="x-y"?><a/>', "is not XML"),
+    ("annotations/a.xml", b"", "is not XML"),
+    ("annotations.json", b"[" * 100_000, "is not a COCO"),
+    ("annotations.json", b'{"images": [[]], "annotations": []}', "COCO"),
     ("annotations.json", b'{"images": [{"id": 1, "file_name": {}}], "annotations": []}', "no image"),
-    ("set.json", b"[" * 100_000, "is not JSON"), ("set.json", b"\xff", "is not JSON"), ("set.json", b"[]", "must look like")])
+    ("set.json", b"[" * 100_000, "is not JSON"), ("set.json", b"\xff", "is not JSON"),
+    ("set.json", b"[]", "must look like")])
 def test_hostile_sets_are_refused_by_name(tmp_path, name, content, sentence):
     write_set(tmp_path, name, content)
     with pytest.raises(UserError, match=sentence):
@@ -285,7 +292,8 @@ def test_a_face_beside_its_photo_is_told_before_it_becomes_a_crop_of_gigabytes()
 LINE = "a.jpg\t0 0 20 20 0 0\t0\t0 0 0 0\t0 0 0 0 0 0 0 0 0 0\n"
 
 
-@pytest.mark.parametrize("change", [("a.jpg", "../a.jpg"), ("a.jpg", "/etc/a.jpg"), ("a.jpg", ""), ("0 0 20 20", "0 0 20"),
+@pytest.mark.parametrize("change", [("a.jpg", "../a.jpg"), ("a.jpg", "/etc/a.jpg"), ("a.jpg", ""),
+                                    ("0 0 20 20", "0 0 20"),
                                     ("20 20 0 0", "20 20 0 nan"), ("\t0\t", "\t7\t"), ("20 20 0", "20 20 2"),
                                     ("0 0 20", "0 0 99999999999"), ("0 0 20", "0 0 2e1"), ("0 0 0 0\t", "0 0 0 inf\t"),
                                     ("\t0\t", "\t"), ("\n", " 0\n")])
@@ -427,8 +435,10 @@ def test_training_that_goes_astray_keeps_the_first_bad_batch(tmp_path, rng):
 
 # --- Promises about the code --------------------------------------------------------------------------------------
 
-SOURCES = [path for folder in ("", "detection", "preprocess", "train", "data") for path in sorted((ROOT / folder).glob("*.py"))]
-FORBIDDEN = {"eval", "exec", "compile", "__import__", "pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.loads",
+FOLDERS = ("detection", "pipeline", "preprocess", "train", "export", "evaluate", "experiments", "data")
+SOURCES = sorted([*ROOT.glob("*.py"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))])
+FORBIDDEN = {"eval", "exec", "compile", "__import__",
+             "pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.loads",
              "marshal.load", "shelve.open", "os.system", "os.popen", "yaml.load", "torch.load", "joblib.load",
              "tempfile.mktemp", "keras.models.load_model", "keras.saving.load_model"}
 NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib"}
@@ -441,7 +451,8 @@ def test_nothing_from_a_file_is_executed_and_nothing_goes_to_the_network_unasked
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) not in FORBIDDEN, ast.unparse(node)
             for keyword in node.keywords:
-                assert not (keyword.arg in ("allow_pickle", "shell") and getattr(keyword.value, "value", 1)), ast.unparse(node)
+                assert not (keyword.arg in ("allow_pickle", "shell")
+                            and getattr(keyword.value, "value", 1)), ast.unparse(node)
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
             [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not {name.split(".")[0] for name in names} & NETWORK or path.name in ASKED, names

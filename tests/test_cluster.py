@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from conftest import P_STEPS, ROOT
 from test_batches import make_records
-from test_steps import P_STEPS, contents, random_model
+from test_steps import contents, random_model
 
 PATIENCE = 900      # seconds, on a busy machine
 
@@ -107,19 +107,20 @@ def ray_nodes(start, tmp_path):
     shutil.rmtree(short, ignore_errors=True)
 
 
-def test_steps_on_two_ray_nodes_write_the_same_bytes_though_one_dies(sample, script, tmp_path, rng, ray_nodes):
+def test_steps_on_two_ray_nodes_write_the_same_bytes_though_one_dies(done, sample, script, tmp_path, rng, ray_nodes):
     on_cluster, second = ray_nodes
     model = random_model(tmp_path / "model", rng)
+    local = shutil.copytree(done, tmp_path / "local")
     for name, *args in [*P_STEPS, ("preprocess/gen_hard_example.py", "12", "--model", model, "--min-face", 30)]:
         words = [name, *args, "--data", sample, "--work"]
-        script(*words, tmp_path / "local")
+        script(*words, local, "--workers", 1)      # of the first steps: done already
         running = on_cluster([*words, tmp_path / "cluster"])
         if name.endswith("hard_example.py"):
             until(lambda: list((tmp_path / "cluster/24/.mined.parts").glob("*.tsv")), running)
             kill(second)
             assert running.poll() is None, "the step was through before the node was killed"
         assert finished(running) == 0, running.log.read_text()
-    assert contents(tmp_path / "cluster") == contents(tmp_path / "local")
+    assert contents(tmp_path / "cluster") == contents(local)
 
 
 def test_what_is_wrong_with_ray_is_told_in_one_line(sample, script, tmp_path):

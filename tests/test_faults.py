@@ -1,4 +1,4 @@
-"""What happens to running steps: a second run, Ctrl-C, a worker that dies, a full disk, a folder that refuses, kills."""
+"""What happens to running steps: a second run, Ctrl-C, a dead worker, a full disk, a folder that refuses, kills."""
 import os
 import resource
 import shutil
@@ -51,14 +51,14 @@ def sampling(sample, work, workers=2):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory, sample, script):
+def sampled(tmp_path_factory, sample, script):
     """The samples of step 1, drawn undisturbed."""
-    work = tmp_path_factory.mktemp("done")
+    work = tmp_path_factory.mktemp("sampled")
     script(*sampling(sample, work, 1))
     return work
 
 
-def test_a_second_run_of_a_step_leaves_in_one_sentence_until_the_first_is_dead(done, sample, script, tmp_path):
+def test_a_second_run_of_a_step_leaves_in_one_sentence_until_the_first_is_dead(sampled, sample, script, tmp_path):
     first = start(*sampling(sample, tmp_path))
     wait_for((tmp_path / "12" / ".12net.parts" / "depends.json").exists, first)
     os.killpg(first.pid, signal.SIGSTOP)                       # it holds the lock, and will not end before we look
@@ -70,10 +70,10 @@ def test_a_second_run_of_a_step_leaves_in_one_sentence_until_the_first_is_dead(d
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     script(*sampling(sample, tmp_path))
-    assert contents(tmp_path) == contents(done)
+    assert contents(tmp_path) == contents(sampled)
 
 
-def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(done, sample, script, tmp_path):
+def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(sampled, sample, script, tmp_path):
     process = start(*sampling(sample, tmp_path))
     wait_for(lambda: list((tmp_path / "12").glob(".12net.parts/0*.tsv")), process)      # the workers are at work
     os.killpg(process.pid, signal.SIGINT)                      # as a terminal does: to all of them
@@ -82,12 +82,13 @@ def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(done,
     assert error.rstrip().endswith("the same command continues from here")
     assert gone(process)
     script(*sampling(sample, tmp_path))
-    assert contents(tmp_path) == contents(done)
+    assert contents(tmp_path) == contents(sampled)
 
 
 def test_ctrl_c_ends_training(tmp_path, rng):
     make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
-    process = start("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path, "--epochs", 9999)
+    process = start("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path,
+                    "--epochs", 9999)
     wait_for((tmp_path / "12" / ".train.parts" / "train" / "checkpoint.npz").exists, process)
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
@@ -95,7 +96,7 @@ def test_ctrl_c_ends_training(tmp_path, rng):
     assert gone(process)
 
 
-def test_a_worker_that_is_killed_is_told_not_waited_for(done, sample, script, tmp_path):
+def test_a_worker_that_is_killed_is_told_not_waited_for(sampled, sample, script, tmp_path):
     def workers():
         found = []
         for pid in kills.session(process.pid):
@@ -110,7 +111,7 @@ def test_a_worker_that_is_killed_is_told_not_waited_for(done, sample, script, tm
     assert process.returncode == 2 and "--workers 1: it resumes from here" in one_sentence(error)
     assert gone(process)
     script(*sampling(sample, tmp_path))
-    assert contents(tmp_path) == contents(done)
+    assert contents(tmp_path) == contents(sampled)
 
 
 @contextmanager
@@ -133,20 +134,21 @@ def run(*command, **options):
     return process.communicate(timeout=300)[1], process.returncode
 
 
-def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(done, sample, script, tmp_path):
+def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sample, script, tmp_path):
     with full_disk(tmp_path / "full", 0.3) as options:
         error, code = run(*sampling(sample, tmp_path / "full"), **options)
         assert code == 2 and "make room" in one_sentence(error), error
         assert not list((tmp_path / "full").rglob("*.tmp"))
         shutil.copytree(tmp_path / "full", tmp_path / "roomy")
     script(*sampling(sample, tmp_path / "roomy"))
-    assert contents(tmp_path / "roomy") == contents(done)
+    assert contents(tmp_path / "roomy") == contents(sampled)
 
 
 @pytest.mark.parametrize("command", [
     ["train/train.py", 12, "--work", "READY", "--model", "FULL/model", "--graph", "READY/graph", "--epochs", 1],
     ["train/train.py", 12, "--work", "FULL", "--model", "READY/m", "--graph", "READY/graph", "--epochs", 1],
-    ["export/export.py", "onnx", "--out", "FULL"], ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
+    ["export/export.py", "onnx", "--out", "FULL"],
+    ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
     ids=["weights", "checkpoint", "export", "pictures"])
 def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
     ready = tmp_path / "ready"
@@ -163,9 +165,9 @@ def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
 
 
 @pytest.mark.skipif(os.geteuid() != 0 and not hasattr(os, "chmod"), reason="needs a folder that refuses")
-def test_a_folder_that_refuses_is_named(done, sample, script, tmp_path):
+def test_a_folder_that_refuses_is_named(sampled, sample, script, tmp_path):
     refusing = tmp_path / "refusing"
-    shutil.copytree(done, refusing)
+    shutil.copytree(sampled, refusing)
     if os.geteuid() == 0:
         if subprocess.run(["mount", "--bind", refusing, refusing], capture_output=True).returncode or \
                 subprocess.run(["mount", "-o", "remount,ro,bind", refusing], capture_output=True).returncode:
@@ -177,7 +179,8 @@ def test_a_folder_that_refuses_is_named(done, sample, script, tmp_path):
         assert "done already" in script(*sampling(sample, refusing)).stdout           # nothing to be written
         assert str(refusing) in one_sentence(script(*sampling(sample, refusing), "--seed", 1, code=2).stderr)
         assert str(refusing) in one_sentence(script("export/export.py", "onnx", "--out", refusing, code=2).stderr)
-        assert str(refusing) in one_sentence(script("test.py", "picture/tesla.jpg", "--output", refusing, code=2).stderr)
+        drawing = script("test.py", "picture/tesla.jpg", "--output", refusing, code=2)
+        assert str(refusing) in one_sentence(drawing.stderr)
     finally:
         if os.geteuid() == 0:
             subprocess.run(["umount", refusing], check=True)
@@ -186,13 +189,20 @@ def test_a_folder_that_refuses_is_named(done, sample, script, tmp_path):
                 folder.chmod(0o700)
 
 
-def test_four_workers_write_the_same_bytes_as_one(done, sample, script, tmp_path):
+def test_four_workers_write_the_same_bytes_as_one(sampled, sample, script, tmp_path):
     script(*sampling(sample, tmp_path, 4))
-    assert contents(tmp_path) == contents(done)
+    assert contents(tmp_path) == contents(sampled)
 
 
-def test_kills_at_random_moments_lose_nothing():
+def test_kills_at_random_moments_lose_nothing(done, sample):
     """The short form of tests/kills.py."""
-    result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), photos=60)
+    result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), data=sample, ready=done)
     assert result["kills"] >= 10
+    assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result
+
+
+@pytest.mark.slow
+def test_fifty_kills_of_each_stage_lose_nothing_on_a_busy_machine():
+    with kills.busy(2):
+        result = kills.main(50 * len(kills.NAMES))
     assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result

@@ -82,10 +82,12 @@ def test_any_record_comes_back(label, pixels, offsets, points):
 
 
 @QUICK
-@given(st.lists(st.tuples(st.floats(0, 9e5), st.floats(0, 9e5), st.floats(1, 9e4), st.floats(1, 9e4)), min_size=1, max_size=20))
+@given(st.lists(st.tuples(st.floats(0, 9e5), st.floats(0, 9e5), st.floats(1, 9e4), st.floats(1, 9e4)), min_size=1,
+                max_size=20))
 def test_any_faces_come_back_from_the_official_form(tmp_path_factory, faces):
     path = tmp_path_factory.getbasetemp() / "list.txt"
-    path.write_text(f"e/人 a.jpg\n{len(faces)}\n" + "".join(f"{x!r} {y!r} {w!r} {h!r} 0 0 0 0 0 0\n" for x, y, w, h in faces),
+    rows = "".join(f"{x!r} {y!r} {w!r} {h!r} 0 0 0 0 0 0\n" for x, y, w, h in faces)
+    path.write_text(f"e/人 a.jpg\n{len(faces)}\n" + rows,
                     encoding="utf-8")
     photo, = wider_lists.read(path, "i")
     wanted = np.float32(faces)
@@ -101,3 +103,9 @@ def test_damaged_files_are_refused_not_crashed_on(name, capsys):
 
 def test_memory_stays_flat_over_many_detections():
     assert endurance.main(2000, ["detections"])[0] <= endurance.LIMIT_MB
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_damaged_files_are_refused(capsys):
+    crashes = fuzz.main(100_000)
+    assert not crashes, capsys.readouterr().out

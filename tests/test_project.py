@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT
 
-LAYERS = ("detection", "pipeline", "preprocess", "train", "export", "evaluate", "experiments")   # each uses those before
+LAYERS = ("detection", "pipeline", "preprocess", "train", "export", "evaluate", "experiments")  # each uses those before
 
 
 @pytest.mark.parametrize("folder", LAYERS)
@@ -20,7 +20,8 @@ def test_import_arrows_go_one_way(folder):
 
 
 def test_ruff_finds_nothing():
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache"], cwd=ROOT, capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stdout
 
 
@@ -103,7 +104,7 @@ def fresh(tmp_path):
     ({"python3.13": "3.13", "python3.11": "3.11", "python3": "3.9"}, "3.13"),
     ({"python3.12": "3.12", "python3.11": "3.11", "python3": "3.14"}, "3.12"),
     ({"python3": "3.11"}, "3.11"),
-    ({"python3.13": "", "python3": "3.12"}, "3.12")])                    # a stand-in of pyenv: on PATH, and does not run
+    ({"python3.13": "", "python3": "3.12"}, "3.12")])                  # as pyenv's links are: on PATH, and do not run
 def test_run_sh_takes_the_newest_python_that_the_packages_are_built_for(fresh, installed, chosen):
     stand_in, run, _ = fresh
     for name, version in installed.items():

@@ -18,9 +18,14 @@ def deterministic():
     tf.config.experimental.enable_op_determinism()
 
 
+def records_in(folder):
+    return make_records(folder, 24, {"positive": 60, "part": 60, "negative": 200, "landmark": 64},
+                        np.random.default_rng(7))
+
+
 @pytest.fixture
-def stored(tmp_path, rng):
-    return make_records(tmp_path, 24, {"positive": 60, "part": 60, "negative": 200, "landmark": 64}, rng)
+def stored(tmp_path):
+    return records_in(tmp_path)
 
 
 def training(stored, folder, epochs=2, **options):
@@ -29,13 +34,25 @@ def training(stored, folder, epochs=2, **options):
     return loop.Training(RNET, stored, parts, folder, epochs, **options)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """undisturbed(epochs) -> (folder, history) of a training that nothing stopped; each runs once and is only read."""
+    runs = {}
+
+    def run(epochs):
+        if epochs not in runs:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            runs[epochs] = folder, training(records_in(folder / "data"), folder, epochs).run()
+        return runs[epochs]
+    return run
+
+
 class Stopped(Exception):
     """Stands for a kill."""
 
 
-def test_resuming_at_any_batch_equals_no_interruption(tmp_path, stored, monkeypatch):
-    whole = training(stored, tmp_path / "whole")
-    history = whole.run()
+def test_resuming_at_any_batch_equals_no_interruption(tmp_path, stored, undisturbed, monkeypatch):
+    whole, history = undisturbed(2)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)            # a checkpoint after every batch
     folder, stops = tmp_path / "stopped", iter([1, 3, 2, 1, 10 ** 6])
     for stop in stops:
@@ -53,11 +70,10 @@ def test_resuming_at_any_batch_equals_no_interruption(tmp_path, stored, monkeypa
         except Stopped:
             continue
     for name in ("best.npz", "log.csv", "checkpoint.npz"):
-        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_a_stop_right_after_the_last_checkpoint_loses_no_row_of_the_log(tmp_path, stored, monkeypatch):
-    training(stored, tmp_path / "whole", epochs=1).run()
+def test_a_stop_right_after_the_last_checkpoint_loses_no_row_of_the_log(tmp_path, stored, undisturbed, monkeypatch):
     part = training(stored, tmp_path / "stopped", epochs=1)
     save = part._save
 
@@ -68,22 +84,21 @@ def test_a_stop_right_after_the_last_checkpoint_loses_no_row_of_the_log(tmp_path
     with pytest.raises(Stopped):
         part.run()
     training(stored, tmp_path / "stopped", epochs=1).run()
-    assert (tmp_path / "stopped" / "log.csv").read_bytes() == (tmp_path / "whole" / "log.csv").read_bytes()
+    assert (tmp_path / "stopped" / "log.csv").read_bytes() == (undisturbed(1)[0] / "log.csv").read_bytes()
 
 
-def test_the_seed_decides_the_run(tmp_path, stored):
-    one, same, other = (training(stored, tmp_path / name, epochs=1, seed=seed).run()
-                        for name, seed in (("a", 1), ("b", 1), ("c", 2)))
-    assert one == same != other
+def test_the_seed_decides_the_run(tmp_path, stored, undisturbed):
+    same, other = (training(stored, tmp_path / str(seed), epochs=1, seed=seed).run() for seed in (5, 2))
+    assert undisturbed(1)[1] == same != other
 
 
-def test_logs(tmp_path, stored):
-    history = training(stored, tmp_path / "t").run()
-    with open(tmp_path / "t" / "log.csv", encoding="utf-8") as file:
+def test_logs(undisturbed):
+    folder, history = undisturbed(2)
+    with open(folder / "log.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [1, 2]
     assert float(rows[1]["validation_total"]) == history[1]["validation_total"]
-    events = [event for path in (tmp_path / "t" / "graph").iterdir()
+    events = [event for path in (folder / "graph").iterdir()
               for event in tf.compat.v1.train.summary_iterator(str(path))]
     seen = {(value.tag, event.step) for event in events for value in event.summary.value}
     assert ("validation_total", 2) in seen and ("total", 1) in seen
