@@ -5,16 +5,16 @@ While a net trains, a batch normalisation stands between each layer and its PReL
 """
 import numpy as np
 
-from config import HEAD_INIT, HEADS, NORM_EPSILON, Conv, Pool, Stage
+from config import HEAD_INIT, HEADS, Conv, Pool, Stage
+from detection.quiet_tensorflow import keras, tf
 from detection.weights import shapes, trunk
-from detection.quiet_tensorflow import keras
 from train import layers
 
 
-def build(stage: Stage, seed=0, folded=False):
+def build(stage: Stage, seed: int = 0, folded: bool = False, norm: type[layers.Norm] = layers.Norm) -> keras.Model:
     """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 2P)}.
 
-    folded: without normalisations, with biases in their place: the net that detects, for export.
+    folded: with biases instead of normalizations: the net that detects, for export. norm: the layer that normalizes.
 
     P-Net takes any height and width and gives maps (B, h, w, c); `flat` turns those of 12 px crops into (B, c).
     """
@@ -44,7 +44,7 @@ def build(stage: Stage, seed=0, folded=False):
         if folded:       # in Keras' own form, which converters know
             x = keras.layers.PReLU(shared_axes=[1, 2] if len(x.shape) == 4 else None, name=f"{name}_prelu")(x)
         else:
-            x = layers.PReLU(name=f"{name}_prelu")(layers.Norm(name=f"{name}_norm")(x))
+            x = layers.PReLU(name=f"{name}_prelu")(norm(name=f"{name}_norm")(x))
     if len(shape) == 3:
         heads = {head: keras.layers.Conv2D(n, 1, name=head, **small(head))(x) for head, n in HEADS.items()}
     else:
@@ -52,14 +52,14 @@ def build(stage: Stage, seed=0, folded=False):
     return keras.Model(inputs, heads, name=stage.name)
 
 
-def flat(outputs):
+def flat(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Heads of crops of the net's own size -> float32 (B, c) each. Without it P-Net's (B, 1, 1, c) would broadcast
     silently against (B,) labels."""
     return {head: keras.ops.cast(keras.ops.reshape(value, (-1, HEADS[head])), "float32")
             for head, value in outputs.items()}
 
 
-def arrays(model, stage: Stage):
+def arrays(model: keras.Model, stage: Stage) -> dict[str, np.ndarray]:
     """Name -> array of the model's weights, as detection/weights.py stores them, the normalisations folded in."""
     result = {}
     for name, shape in shapes(stage).items():
@@ -87,11 +87,11 @@ def _norm(model, layer):
     norm = model.get_layer(f"{layer}_norm")
     mean, variance, gamma, beta = (v.numpy().astype(np.float64)
                                    for v in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta))
-    gain = gamma / np.sqrt(variance + NORM_EPSILON)
+    gain = gamma / np.sqrt(variance + norm.epsilon)
     return gain, beta - mean * gain
 
 
-def settle(model, images):
+def settle(model: keras.Model, images: tf.Tensor) -> None:
     """After `assign`: gives each normalisation the mean and deviation that the images (B, s, s, 3) have there.
 
     It predicts what it did, and now does the same while training, where a normalisation uses the batch's own mean and
@@ -101,13 +101,13 @@ def settle(model, images):
     for norm, values in zip(norms, keras.Model(model.inputs, [norm.input for norm in norms])(images)):
         values = np.asarray(keras.ops.cast(values, "float32"), np.float64).reshape(-1, values.shape[-1])     # (N, C)
         mean, variance = values.mean(axis=0), values.var(axis=0)
-        norm.gamma.assign(np.sqrt(variance + NORM_EPSILON))
+        norm.gamma.assign(np.sqrt(variance + norm.epsilon))
         norm.beta.assign(norm.beta.numpy() + mean)
         norm.moving_mean.assign(mean)
         norm.moving_variance.assign(variance)
 
 
-def assign(model, stage: Stage, values):
+def assign(model: keras.Model, stage: Stage, values: dict[str, np.ndarray]) -> None:
     """Puts arrays of that form into the model. Its normalisations then let all through as it is, but for the bias."""
     for name in shapes(stage):
         layer, part = name.split("/")
@@ -123,6 +123,6 @@ def assign(model, stage: Stage, values):
             norm = model.get_layer(f"{layer}_norm")
             norm.gamma.assign(np.ones(norm.gamma.shape))
             norm.moving_mean.assign(np.zeros(norm.gamma.shape))
-            norm.moving_variance.assign(np.full(norm.gamma.shape, 1 - NORM_EPSILON))
+            norm.moving_variance.assign(np.full(norm.gamma.shape, 1 - norm.epsilon))
             target = norm.beta
         target.assign(values[name].reshape(target.shape))
