@@ -135,8 +135,8 @@ class Row:
 def main(args):
     if args.data:
         source = labels.find(args.data, *wider_lists.VAL_LISTS)
-        files = [(args.data / photo.path, photo.boxes[~photo.invalid & (bx.shorter_side(photo.boxes) >= 20)])
-                 for photo in wider_lists.read(source, wider_lists.VAL_IMAGES)[::args.every]]
+        files = [(args.data / image.path, image.boxes[~image.invalid & (bx.shorter_side(image.boxes) >= 20)])
+                 for image in wider_lists.read(source, wider_lists.VAL_IMAGES)[::args.every]]
     else:
         files = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect

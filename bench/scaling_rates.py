@@ -32,12 +32,12 @@ def measure_serial(lines_total=500_000):
     with tempfile.TemporaryDirectory() as folder:
         run = step.Step(folder, "measured", {}, {}, {})
         run.finished()
-        photos = list(range(lines_total // 100))
+        images = list(range(lines_total // 100))
         head = json.dumps({"counts": Counter(), "problems": asdict(Problems())})
-        for i in range(0, len(photos), IMAGES_PER_PART):
-            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + IMAGES_PER_PART])))
+        for i in range(0, len(images), IMAGES_PER_PART):
+            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(images[i:i + IMAGES_PER_PART])))
         seconds = {}
-        for name, work in (("merged", lambda: lists.write(run, None, photos, ["positive"], 1, "")),
+        for name, work in (("merged", lambda: lists.write(run, None, images, ["positive"], 1, "")),
                            ("digested", lambda: step.digest(Path(folder) / "positive.txt")),
                            ("scattered", lambda: gen_tfrecords.scatter(
                                [Path(folder) / "positive.txt"], [Path(folder) / f"{i}" for i in range(64)]))):
@@ -64,8 +64,8 @@ def check(data):
                 real[processes] = time.perf_counter() - start
                 report = next(json.loads(path.read_text())["report"] for path in Path(work).glob("*/*.json"))
         start_up = scaling.rates()["serial"]["seconds to start a step"]
-        rate = report["photos"] / (real[1] - start_up)
-        predicted = start_up + scaling.mapped(report["photos"], rate, 2)
+        rate = report["images"] / (real[1] - start_up)
+        predicted = start_up + scaling.mapped(report["images"], rate, 2)
         rows.append([" ".join(words), *(f"{s:.1f}" for s in (real[1], real[2], predicted)),
                      f"{predicted / real[2] - 1:+.0%}"])
     print(tables.markdown(["step", "1 process, s", "2, s", "2 predicted, s", "error"], rows))

@@ -37,16 +37,16 @@ class Measure:
     cascade: tuple
     min_truth: float
 
-    def __call__(self, photo):
+    def __call__(self, image):
         try:
-            image = images.read(self.data / photo.path)
+            pixels = images.read(self.data / image.path)
         except UserError as error:
             return str(error)
-        sizes = bx.shorter_side(photo.boxes)
-        counted = ~photo.invalid & (sizes >= self.min_truth)
-        truth, sizes = photo.boxes[counted], sizes[counted]
+        sizes = bx.shorter_side(image.boxes)
+        counted = ~image.invalid & (sizes >= self.min_truth)
+        truth, sizes = image.boxes[counted], sizes[counted]
         return [(sizes, bx.iou(truth, found.boxes).max(axis=1, initial=0), len(found))
-                for found, in partial_cascade.detector(*self.cascade).trace([image])]
+                for found, in partial_cascade.detector(*self.cascade).trace([pixels])]
 
 
 def table(sizes: np.ndarray, best: np.ndarray, boxes: Sequence[int]) -> dict:
@@ -89,16 +89,16 @@ def main(args):
     cascade = partial_cascade.options(args, "threshold")
     if args.set:
         source = args.data / sets.SETS / args.set
-        photos = sets.read_set(args.data, source)[::args.every]
+        annotated = sets.read_set(args.data, source)[::args.every]
     else:
         source = args.annotations or labels.find(args.data, *wider_lists.VAL_LISTS)
-        photos = wider_lists.read(source, args.images)[::args.every]
-    print(f"{source}: {labels.summary(photos, args.min_truth)}")
+        annotated = wider_lists.read(source, args.images)[::args.every]
+    print(f"{source}: {labels.summary(annotated, args.min_truth)}")
     measure = Measure(args.data, cascade, args.min_truth)
     measured, problems = [], Problems()
-    for result in workers.run(measure, photos, args.workers, "evaluate", [1] * len(photos), "image"):
+    for result in workers.run(measure, annotated, args.workers, "evaluate", [1] * len(annotated), "image"):
         measured.append(result) if isinstance(result, list) else problems.add(result)
-    problems.report(len(photos), "images", source)
+    problems.report(len(annotated), "images", source)
     results = {}
     for stage, of_images in zip(CASCADE, zip(*measured)):
         sizes, best, boxes = zip(*of_images)

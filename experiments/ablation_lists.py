@@ -24,12 +24,12 @@ def border_not_mined(lists, args):
     size = {}
 
     def inside(line):
-        photo = samples.path_of(line)
-        if photo not in size:
-            height, width = images.read(args.data / photo).shape[:2]
-            size[photo] = width, height
+        path = samples.path_of(line)
+        if path not in size:
+            height, width = images.read(args.data / path).shape[:2]
+            size[path] = width, height
         crop = samples.parse(line).crop
-        return (bx.clip(crop[None], *size[photo])[0] == crop).all()
+        return (bx.clip(crop[None], *size[path])[0] == crop).all()
 
     lists.update({kind: list(filter(inside, lines)) for kind, lines in lists.items()})
 
@@ -42,19 +42,19 @@ def invalid_as_truth(lists, args):
     if mined is None:
         raise UserError(f"{manifest}: does not say how the lists were mined; mine them again (gen_hard_example.py)")
     how = mined["depends"]["options"]
-    photos, _ = sets.training(args.data)
+    annotated, _ = sets.training(args.data)
     wrong = {}
-    for photo in photos:
-        usable = photo.invalid & (bx.shorter_side(photo.boxes) > 0)
+    for image in annotated:
+        usable = image.invalid & (bx.shorter_side(image.boxes) > 0)
         if usable.any():
-            wrong[photo.path] = dataclasses.replace(photo, invalid=photo.invalid & ~usable)
+            wrong[image.path] = dataclasses.replace(image, invalid=image.invalid & ~usable)
     cascade = args.model, how["min_face"], tuple(how["thresholds"]), len(how["thresholds"])
-    draw = gen_hard_example.Sampler(args.data, cascade, args.size, gen_hard_example.negatives_per_image(photos),
-                                    gen_hard_example.tries_per_face(photos), how["seed"])
+    sampler = gen_hard_example.Sampler(args.data, cascade, args.size, gen_hard_example.negatives_per_image(annotated),
+                                       gen_hard_example.tries_per_face(annotated), how["seed"])
     for kind, lines in lists.items():
         lists[kind] = [line for line in lines if samples.path_of(line) not in wrong]
-    for photo in wrong.values():
-        for line in draw(photo)[0]:
+    for image in wrong.values():
+        for line in sampler(image)[0]:
             lists[samples.kind_of(line)].append(line)
 
 

@@ -192,6 +192,6 @@ def test_two_workers_or_devices_give_the_loss_curve_of_one_though_one_is_killed(
     assert finished(chief) == 2 and "start the same command on all of them again" in chief.log.read_text()
     chief, worker = training(tmp_path / "killed", 2)
     assert finished(chief) == finished(worker) == 0, chief.log.read_text()
-    assert "going on in epoch" in chief.log.read_text()
+    assert "resumed in epoch" in chief.log.read_text()
     for name in ("24/train/log.csv", "model/rnet.npz"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
