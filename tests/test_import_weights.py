@@ -4,19 +4,19 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
+from test_nets import lively
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from detection import UserError, weights
 from detection.engines import Net
-from test_nets import lively
 from export import import_weights, layouts
 from export.targets import mtcnn
 
 
 def checkpoint(path, stage, arrays, scope=""):
     """Writes a checkpoint as the baselines' TensorFlow 1 code did: with the optimizer's; no dense slopes."""
-    from tensorflow.compat import v1
     from tensorflow import Graph
+    from tensorflow.compat import v1
     theirs = {ours: name for name, ours in layouts.TF1_HEADS.items() if name.startswith("conv") == (stage is PNET)}
     with Graph().as_default(), v1.Session() as session:
         for name, array in arrays.items():
