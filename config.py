@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
-DATA = ROOT / "data"         # photographs and annotations go in; lists and TFRecords are written below it
+DATA = ROOT / "data"         # images and annotations go in; lists and TFRecords are written below it
 MODEL = ROOT / "model"       # trained weights
 PICTURE = ROOT / "picture"   # what test.py looks at when nothing is named
 OUTPUT = ROOT / "output"     # what test.py draws
@@ -51,9 +51,12 @@ class Stage:
     learning_rate: float            # of SGD, at its highest
     loss_weights: dict              # head -> weight in the sum of losses
     threshold: float                # of the face score, when detecting
-    nms: float                      # IoU (O-Net: "minimum" overlap) above which the lower score goes
+    nms: float                      # overlap above which the box of the lower score is suppressed
     mining_threshold: float         # of the face score, when this net mines for the next
     benchmark_threshold: float      # of the face score, on the public benchmarks
+    heads: tuple = ("face", "box")  # that detection uses; all are trained
+    overlap: str = "iou"            # measure of `nms`: "iou", or "minimum": intersection over the smaller area
+    flip_pass: bool = False         # the net also sees flipped the windows that pass its threshold
     part_iou: float = 0.3           # at least, of a part with the square of the best face
     giou: float = 0.1               # times 1 - GIoU beside the squared error of a box
     random_erasing: float = 0.0     # share of the training samples of which a rectangle is hidden
@@ -66,7 +69,7 @@ FACIAL_POINTS = ("left eye", "right eye", "nose", "left mouth", "right mouth")  
 POINTS = FACIAL_POINTS              # what the nets find, in the order of lists and results; others: docs/mtcnn.md
 MIRROR_ORDER = (1, 0, 2, 4, 3)      # which of POINTS, counted from 0, each becomes in a mirror
 POINTS_BOX = 0.69, 0.06             # the box of a face in the landmark lists, in sides of the square that is detected:
-                                    # side, how far its centre is below; medians of the train photos: [ours]
+                                    # side, how far its center is below; medians of the train images: [ours]
 
 HEADS = {"face": 2, "box": 4, "landmark": 2 * len(POINTS)}      # outputs a window: [paper]
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]
@@ -75,7 +78,7 @@ KINDS = {"positive": POSITIVE, "part": PART, "negative": NEGATIVE, "landmark": L
 # Layers, sizes and loss weights: [paper]. Batch 384 as 1:1:1:3: [A]. Parts from an IoU of 0.4: [paper]; from 0.3 where
 # boxes must be learnt from windows that lie as far off as those of the net before, GIoU: [ours]. Epochs and learning
 # rates: [ours], see model/README.md; [A] has 30, 22 and 22 epochs at 0.001. The fully connected layers carry
-# PReLU as in [paper] (the ancestors have ReLU there), hence 128 and 256 parameters more than theirs.
+# PReLU as in [paper] ([A] and [L] have ReLU there), hence 128 and 256 parameters more than theirs.
 PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
@@ -95,13 +98,13 @@ ONET = Stage(
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, random_erasing=0.1,
-    precision="mixed_bfloat16")
+    heads=("face", "box", "landmark"), overlap="minimum", flip_pass=True, precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 
 PRELU_INIT = 0.25                   # [paper]
 HEAD_INIT = 0.01                    # standard deviation of the heads' first weights: [ours]
-NORM_MOMENTUM, NORM_EPSILON = 0.99, 1e-3    # of the batch normalisations while training: Keras' own
+NORM_MOMENTUM, NORM_EPSILON = 0.99, 1e-3    # of the batch normalizations while training: Keras' own
 PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [paper]
 
 # --- Detection ------------------------------------------------------------------------------------------
@@ -113,7 +116,7 @@ PNET_STRIDE = 2                     # px of a pyramid level between neighbouring
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
 VOTE_TRUST = 8                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
-CANVAS_STRIP = 1 << 17              # px of the canvas in one call of P-Net; then layers stay in the cache: [ours]
+PYRAMID_STRIP = 1 << 17             # px of the packed pyramid in one call of P-Net; its maps stay in the cache: [ours]
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is
                                     # the setting in which users re-measured [paper]'s weights on WIDER FACE: [ours]
@@ -126,34 +129,34 @@ NEGATIVE_IOU = 0.3                  # below: [paper]
 MIN_TRUTH_SIZE = 12                 # px, the longer side; a smaller face is neither truth nor background: [ours]
 MIN_MEASURED_SIZE = 20              # px, the shorter side; of the faces that recall is measured on: [ours]
 
-NEGATIVES_PER_IMAGE = 200           # step 1: [ours]; 50 [A], [L], with five times the photos
-NEGATIVE_ROUNDS = 20                # step 1: rounds of as many draws after which a crowded photo stays short: [ours]
+NEGATIVES_PER_IMAGE = 200           # step 1: [ours]; 50 [A], [L], with five times the images
+NEGATIVE_ROUNDS = 20                # step 1: rounds of as many tries after which a crowded image stays short: [ours]
 NEAR_NEGATIVE_TRIES = 5             # step 1, a face: [A], [L]
 POSITIVE_TRIES = 60                 # step 1, a face: [ours]; 20 [A], [L]
 CROP_SIDE = (0.8, 1.25)             # of min(w, h) and of max(w, h): bounds of a positive crop's side: [A], [L]
-CROP_SHIFT = 0.2                    # of w and of h: bound of a positive crop's centre shift: [A], [L]
+CROP_SHIFT = 0.2                    # of w and of h: bound of a positive crop's center shift: [A], [L]
 LANDMARK_TRIES = 10                 # step 2, a face: [A], [L]
 LANDMARK_MIN_FACE = 40              # px: smaller faces give only their own box: [A], [L]
 ROTATION = 5.0                      # degrees, both ways: [A], [L]
 PNET_BASE = 250_000                 # step 3: positives at most: [A], [L]
 PNET_RATIO = {"positive": 1, "part": 1, "negative": 3}   # step 3: [A], [L]
 PNET_LANDMARKS = 1                  # step 3: landmark samples a positive, at most: [ours], near a full run's share
-MINED_NEGATIVES = 60 * 12_880       # steps 6 and 10: [A], [L] on all of WIDER FACE; fewer photos give more each,
-MINED_NEGATIVES_PER_IMAGE = 60, 300  # at least and at most of a photo, those of the highest score: [A], [L]; [ours]
-MINING_MIN_FACE = 12                # px, smallest face mining looks for, as benchmarks do; at 14 what is smaller was
-                                    # only ever a face to R-Net and O-Net (model/RUNS.md): [ours]
-RANDOM_CROPS = 500_000               # steps 6 and 10: tries around all faces, with the law of step 1; the bounds of
-RANDOM_CROPS_PER_FACE = 10, 40                # those around one face: few faces must be seen in more ways: [ours]
-RANDOM_ROTATION = 15.0               # degrees, both ways, of half of them: [ours]
+MINED_NEGATIVES = 60 * 12_880       # steps 6 and 10: [A], [L] on all of WIDER FACE; fewer images give more each,
+MINED_NEGATIVES_PER_IMAGE = 60, 300  # at least and at most per image, those of the highest score: [A], [L]; [ours]
+MINING_MIN_FACE = 12                # px, minimum face size of mining, that of the benchmarks; mined at 14, R-Net and
+                                    # O-Net never saw a smaller negative (model/RUNS.md): [ours]
+RANDOM_CROPS = 500_000              # steps 6 and 10: crops around all faces, sampled as in step 1: [ours]
+RANDOM_CROPS_PER_FACE = 10, 40      # of those, at least and at most: the fewer faces, the more of each: [ours]
+RANDOM_ROTATION = 15.0              # degrees, both ways, of half of them: [ours]
 
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
-MAX_CROP = 4                        # times the photo's longer side; a crop beyond it comes from a wrong list: [ours]
-BAD_SHARE = 0.05                    # of lines or photos that may be skipped before a step gives up: [ours]
-HELD_OUT_SHARE = 0.05               # of the train photos, kept for validation while training: [ours]
+MAX_CROP = 4                        # times the image's longer side; a crop beyond it comes from a wrong list: [ours]
+BAD_SHARE = 0.05                    # of lines or images that may be skipped before a step gives up: [ours]
+HELD_OUT_SHARE = 0.05               # of the train images, kept for validation while training: [ours]
 SHORT_SHARE = 0.25                  # of its fair share, below which a kind of sample is called short: [ours]
-IMAGES_PER_PART = 32                # photos done between two saves of a list step: [ours]
-MAX_PARTS = 100_000                 # files in one folder of parts; then parts of more photos: [ours]
-RAY_AHEAD = 4                       # tasks under way for each core of a Ray cluster, so that none idles: [ours]
+IMAGES_PER_PART = 32                # images processed between two saves of a list step: [ours]
+MAX_PARTS = 100_000                 # files in one folder of parts; then parts of more images: [ours]
+RAY_AHEAD = 4                       # tasks at once for each core of a Ray cluster, so that none idles: [ours]
 MIN_SHARDS, MAX_SHARDS = 16, 512    # groups of shards: work for several processes; files open at once: [ours]
 SHARD_BYTES = 48 << 20              # pixels in one group of shards; what a worker holds in memory: [ours]
 

@@ -17,11 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import measure, roofline
 from config import CASCADE, MODEL
 from detection import UserError, engines, weights
-from detection.cascade import HEADS_USED
-from detection.engines import lite
+from detection.engines import lite, opencv
 from pipeline import tables
 
-DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": engines.OpenCV}
+DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": opencv.Engine}
 EXPORTED = {"TensorFlow": "savedmodel", "tf.lite": "tflite", "tf.lite, float16": "tflite-float16",
             "tf.lite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
 ENGINES = [*DETECTION, *EXPORTED]
@@ -44,8 +43,8 @@ def one(engine, args):
 def load(engine, args):
     """The three nets, to be called like engines.Net."""
     if engine in DETECTION:
-        return [engines.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), heads, DETECTION[engine])
-                for stage, heads in zip(CASCADE, HEADS_USED)]
+        return [engines.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), stage.heads,
+                            DETECTION[engine]) for stage in CASCADE]
     from export import runners
     if args.bfloat16:
         from detection.quiet_tensorflow import tf

@@ -18,23 +18,23 @@ from detection import Detector, images, pyramid
 from detection import boxes as bx
 from pipeline import tables
 
-PARTS = ("halving", "canvas", "P-Net", "its cells", "crops 24", "R-Net", "NMS", "crops 48", "O-Net", "rest")
+PARTS = ("halving", "packing", "P-Net", "its cells", "crops 24", "R-Net", "NMS", "crops 48", "O-Net", "rest")
 
 
 def parts(detector, image):
     """Name of a part -> function that does it on the results of the parts before it, numbers of R-Net's and O-Net's
     crops."""
-    layout = pyramid.plan(*image.shape[:2], detector.min_face_size, detector.factor)
+    layout = pyramid.layout(*image.shape[:2], detector.min_face_size, detector.factor)
     halved = images.half_scales(image)
-    pixels = pyramid.draw(halved, layout)
-    proposed, refined, _ = (faces[0] for faces in detector.trace([image]))
+    pixels = pyramid.pack(halved, layout)
+    proposed, refined, _ = detector.trace(image)
     windows = [bx.windows(faces.boxes) for faces in (proposed, refined)]
     crops = [images.crop_scaled(halved, w, stage.size) for w, stage in zip(windows, CASCADE[1:])]
     passed = detector.nets[1](crops[0])
     kept = passed[0][:, 1] >= detector.thresholds[1]
     boxes, scores = bx.decode(passed[1][kept], windows[0][kept]), passed[0][kept, 1]
     return {"all": lambda: detector.detect(image), "halving": lambda: images.half_scales(image),
-            "canvas": lambda: pyramid.draw(halved, layout),
+            "packing": lambda: pyramid.pack(halved, layout),
             "P-Net": lambda: [detector.nets[0].maps(pixels[top:bottom]) for top, bottom in layout.strips()],
             "proposing": lambda: detector.propose(image),
             "crops 24": lambda: images.crop_scaled(halved, windows[0], CASCADE[1].size),
@@ -52,7 +52,7 @@ def main(args):
             calls, windows = parts(detector, detectors.image(name))
             ms = {part: 1000 * measure.medians(taken)[0]
                   for part, taken in measure.by_turns(calls, args.repeats).items()}
-            ms["its cells"] = ms.pop("proposing") - ms["halving"] - ms["canvas"] - ms["P-Net"]
+            ms["its cells"] = ms.pop("proposing") - ms["halving"] - ms["packing"] - ms["P-Net"]
             whole = ms.pop("all")
             ms["rest"] = whole - sum(ms.values())
             rows.append([f"{name}, min face {min_face}", *windows, f"{whole:.1f}",

@@ -7,6 +7,7 @@ prints   a Markdown table; one multiply-add counts as two operations, by the def
     python bench/roofline.py                                                 # 15 s
 """
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -15,32 +16,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from bench import measure
-from config import CASCADE, MODEL, PNET, Conv, Dense
-from detection.cascade import HEADS_USED
+from config import CASCADE, MODEL
 from detection.engines import Net
-from detection.weights import trunk
+from detection.network import Convolution, is_fully_convolutional, operations
 from pipeline import tables
 
 
-def multiply_adds(stage, outputs):
-    """Multiply-adds of a net on one crop of its own size, for that many numbers from its heads."""
+def multiply_adds(stage, outputs, size=None):
+    """Multiply-adds of a net for that many numbers from its heads, on an input of its own size or (height, width)."""
     total = 0
-    for _, layer, shape in trunk(stage):
-        if isinstance(layer, Conv):
-            total += (shape[0] - layer.kernel + 1) ** 2 * layer.kernel ** 2 * shape[2] * layer.channels
-        elif isinstance(layer, Dense):
-            total += int(np.prod(shape)) * layer.units
-        elif layer is None:
-            total += int(np.prod(shape)) * outputs
+    for operation in operations(stage, {"outputs": outputs}, size):
+        places = math.prod(operation.output[:2]) if isinstance(operation, Convolution) else 1
+        total += places * math.prod(operation.arrays.get(f"{operation.name}/weights", (0,)))
     return total
 
 
 def work(stage, pixels):
     """The work on which a net is measured: (label, uint8 input of about that many px: P-Net's (H, W, 3), or crops)."""
     rng = np.random.default_rng(0)
-    if stage is PNET:
+    if is_fully_convolutional(stage):
         image = rng.integers(0, 256, (pixels // 512, 512, 3), dtype=np.uint8)
-        return f"{stage.name}, canvas of {image.shape[1]}x{image.shape[0]}", image
+        return f"{stage.name}, image of {image.shape[1]}x{image.shape[0]}", image
     crops = rng.integers(0, 256, (pixels // stage.size ** 2, stage.size, stage.size, 3), dtype=np.uint8)
     return f"{stage.name}, {len(crops)} crops", crops
 
@@ -51,40 +47,27 @@ def run(net, pixels):
 
 
 def main(args):
-    calls, operations = {}, {}
-    for stage, heads in zip(CASCADE, HEADS_USED):
-        net = Net.load(MODEL, stage, heads)
+    calls, counted = {}, {}
+    for stage in CASCADE:
+        net = Net.load(MODEL, stage, stage.heads)
         label, pixels = work(stage, args.pixels)
         calls[label] = lambda net=net, pixels=pixels: run(net, pixels)
-        operations[label] = 2 * (canvas_multiply_adds(stage, pixels.shape) if stage is PNET else
-                                 len(pixels) * multiply_adds(stage, 15 if "landmark" in heads else 5))
+        outputs = 15 if "landmark" in stage.heads else 5
+        counted[label] = 2 * (multiply_adds(stage, outputs, pixels.shape[:2]) if pixels.ndim == 3 else
+                              len(pixels) * multiply_adds(stage, outputs))
     side = 1024
     matrix = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
     calls[f"float32 matrix product, {side} cubed"] = lambda: matrix @ matrix
-    operations[f"float32 matrix product, {side} cubed"] = 2 * side ** 3
-    rates = {name: operations[name] / np.array(measure.medians(taken)) / 1e9
+    counted[f"float32 matrix product, {side} cubed"] = 2 * side ** 3
+    rates = {name: counted[name] / np.array(measure.medians(taken)) / 1e9
              for name, taken in measure.by_turns(calls, args.repeats).items()}
     best = rates[list(calls)[-1]]
     header = ["work", "million multiply-adds", "GFLOP/s", "GFLOP per processor second", "of the matrix product"]
     print(tables.markdown(header, [
-        [name, f"{operations[name] / 2e6:.0f}", *(f"{rate:.0f}" for rate in rates[name]),
+        [name, f"{counted[name] / 2e6:.0f}", *(f"{rate:.0f}" for rate in rates[name]),
          f"{rates[name][1] / best[1]:.0%}"] for name in calls]))
     print()
     measure.machine()
-
-
-def canvas_multiply_adds(stage, shape):
-    """Multiply-adds of P-Net sliding over an image (height, width, 3)."""
-    height, width, channels = shape
-    total = 0
-    for layer in stage.layers:
-        if isinstance(layer, Conv):
-            height, width = height - layer.kernel + 1, width - layer.kernel + 1
-            total += height * width * layer.kernel ** 2 * channels * layer.channels
-            channels = layer.channels
-        else:
-            height, width = -(-height // layer.stride), -(-width // layer.stride)
-    return total + height * width * channels * 5
 
 
 def parse():

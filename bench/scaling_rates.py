@@ -23,7 +23,7 @@ import scaling
 from config import IMAGES_PER_PART
 from pipeline import step, tables
 from pipeline.problems import Problems
-from preprocess import gen_tfrecords, lists
+from preprocess import lists, shards
 
 
 def measure_serial(lines_total=500_000):
@@ -39,7 +39,7 @@ def measure_serial(lines_total=500_000):
         seconds = {}
         for name, work in (("merged", lambda: lists.write(run, None, images, ["positive"], 1, "")),
                            ("digested", lambda: step.digest(Path(folder) / "positive.txt")),
-                           ("scattered", lambda: gen_tfrecords.scatter(
+                           ("scattered", lambda: shards.scatter(
                                [Path(folder) / "positive.txt"], [Path(folder) / f"{i}" for i in range(64)]))):
             start = time.process_time()
             work()

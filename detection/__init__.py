@@ -1,4 +1,4 @@
-"""The library: finds faces with the three nets. Needs NumPy and OpenCV alone, knows nothing of training."""
+"""The detection library: finds faces with the three nets. Needs only NumPy and OpenCV, and nothing of training."""
 import os
 
 from config import MAX_PIXELS

@@ -1,84 +1,91 @@
 """All box arithmetic.
 
 Convention: boxes are float32 (N, 4): x1 y1 x2 y2 in pixels, right and bottom edge exclusive, so the width is
-x2 - x1 without "+ 1". Points are (N, P, 2), the POINTS of config.py: left eye, right eye, nose, left and right mouth
-corner, as seen in the picture. Empty in gives empty out.
+x2 - x1 without "+ 1". Points are (N, P, 2) px, the POINTS of config.py: left eye, right eye, nose, left and right mouth
+corner, as seen in the image. Empty in gives empty out.
 
-Offsets and relative points are what the nets learn: a box's corners measured from a crop's corners, points
-measured from its upper left corner, both in units of the crop's width and height.
+The nets learn offsets and relative points: a box's corners measured from a crop's corners, points measured from the
+crop's upper left corner, both in units of the crop's width and height.
 """
+from collections.abc import Callable
+
 import numpy as np
 
 from config import MIRROR_ORDER, POINTS
 from detection.errors import UserError
+from detection.types import Floats, Indices, Mask
 
-# A mirror turns (dx1, dy1, dx2, dy2) into (-dx2, dy1, -dx1, dy2); `offsets @ MIRROR_OFFSETS` does so for NumPy
-# arrays and for tensors.
+# A horizontal flip turns (dx1, dy1, dx2, dy2) into (-dx2, dy1, -dx1, dy2): `offsets @ MIRROR_OFFSETS`, for NumPy arrays
+# and for tensors.
 MIRROR_OFFSETS = np.array([[0, 0, -1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], np.float32)
 
-_swaps = set(enumerate(MIRROR_ORDER))
-if len(POINTS) != len(MIRROR_ORDER) or _swaps != {(b, a) for a, b in _swaps}:
-    raise UserError("config.py: MIRROR_ORDER must hold a number for each of POINTS, counted from 0: two that change "
-                    "places in a mirror name each other, the others themselves")
-
-# A mirror turns relative x into 1 - x and swaps the eyes and the mouth corners;
-# `points @ MIRROR_POINTS + MIRROR_SHIFT` does so for rows x1 y1 ... xP yP.
-MIRROR_POINTS = np.kron(np.eye(len(POINTS))[list(MIRROR_ORDER)], np.diag([-1, 1])).astype(np.float32)
+# A horizontal flip turns relative x into 1 - x and swaps the eyes and the mouth corners:
+# `points @ MIRROR_POINTS + MIRROR_SHIFT`, for rows x1 y1 ... xP yP.
+MIRROR_POINTS = np.kron(np.equal.outer(MIRROR_ORDER, range(len(POINTS))), np.diag([-1, 1])).astype(np.float32)
 MIRROR_SHIFT = np.tile(np.array([1, 0], np.float32), len(POINTS))
 
 
-def empty(*shape):
+def check_mirror_order() -> None:
+    """UserError unless MIRROR_ORDER of config.py fits POINTS and, applied twice, is the identity."""
+    swaps = set(enumerate(MIRROR_ORDER))
+    if len(POINTS) != len(MIRROR_ORDER) or swaps != {(b, a) for a, b in swaps}:
+        raise UserError("config.py: MIRROR_ORDER must hold a number for each of POINTS, counted from 0: two points "
+                        "that a horizontal flip exchanges hold each other's number, the others hold their own")
+
+
+def empty(*shape: int) -> Floats:
     """float32 array of no boxes, scores or points, e.g. empty(0, 4)."""
     return np.zeros(shape, np.float32)
 
 
-def area(boxes):
-    """boxes (N, 4) -> (N,) px^2; 0 where a box is turned inside out."""
+def area(boxes: Floats) -> Floats:
+    """boxes (N, 4) -> (N,) px^2; 0 where its right edge lies left of its left one, or its bottom above its top."""
     return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
 
 
-def intersection(a, b):
+def intersection(a: Floats, b: Floats) -> Floats:
     """a (N, 4), b (M, 4) -> (N, M) px^2."""
     width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])   # (N, M)
     height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])  # (N, M)
     return np.maximum(width, 0) * np.maximum(height, 0)
 
 
-def _share(part, whole):
-    """part / whole, and 0 where there is no whole."""
+def _share(part: Floats, whole: Floats) -> Floats:
+    """part / whole, and 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def iou(a, b):
+def iou(a: Floats, b: Floats) -> Floats:
     """a (N, 4), b (M, 4) -> (N, M): intersection over union."""
     common = intersection(a, b)
     return _share(common, area(a)[:, None] + area(b)[None, :] - common)
 
 
-def iou_of_pairs(a, b):
-    """a (N, 4), b (N, 4) -> (N,): intersection over union of each with its fellow."""
+def iou_of_pairs(a: Floats, b: Floats) -> Floats:
+    """a (N, 4), b (N, 4) -> (N,): intersection over union of a[i] and b[i]."""
     common = area(np.hstack([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])]))
     return _share(common, area(a) + area(b) - common)
 
 
-def coverage(a, b):
-    """a (N, 4), b (M, 4) -> (N, M): the share of each a that b covers."""
+def coverage(a: Floats, b: Floats) -> Floats:
+    """a (N, 4), b (M, 4) -> (N, M): the share of the area of each a that b covers."""
     common = intersection(a, b)
     return _share(common, np.broadcast_to(area(a)[:, None], common.shape))
 
 
-def minimum_overlap(a, b):
+def minimum_overlap(a: Floats, b: Floats) -> Floats:
     """a (N, 4), b (M, 4) -> (N, M): intersection over the smaller area ("minimum" mode of the paper's NMS)."""
     common = intersection(a, b)
     return _share(common, np.minimum(area(a)[:, None], area(b)[None, :]))
 
 
-def nms(boxes, scores, threshold, overlap=iou, block=128):
-    """Greedy non-maximum suppression: boxes (N, 4), scores (N,) -> indices of the kept, best first.
+def nms(boxes: Floats, scores: Floats, threshold: float, overlap: Callable[[Floats, Floats], Floats] = iou,
+        block: int = 128) -> Indices:
+    """Greedy non-maximum suppression: boxes (N, 4), scores (N,) -> indices (K,) of the kept boxes, best first.
 
-    A box goes when its overlap with a kept box of higher score is above `threshold`; a suppressed box suppresses
-    nothing. Equal scores keep their order. Works on `block` candidates at a time, so that NumPy and not Python
-    does the work: within a block one by one, then all of its survivors against all that is left.
+    A box is suppressed when its overlap with a kept box of higher score is above `threshold`; a suppressed box
+    suppresses nothing. Equal scores keep their order. Works on `block` candidates at a time, so that NumPy and not
+    Python does the work: within a block one by one, then the kept boxes of the block against all remaining boxes.
     """
     left = np.argsort(-scores, kind="stable")
     kept = [np.zeros(0, np.intp)]
@@ -96,11 +103,11 @@ def nms(boxes, scores, threshold, overlap=iou, block=128):
     return np.concatenate(kept)
 
 
-def grid_nms(rows, columns, scores, near):
-    """Greedy NMS among equal boxes on a grid: rows, columns, scores (N,) -> indices of the kept, best first.
+def grid_nms(rows: Indices, columns: Indices, scores: Floats, near: Mask) -> Indices:
+    """Greedy NMS of boxes of one size on a grid: rows, columns, scores (N,) -> indices (K,) of the kept, best first.
 
     near (k, k), odd: where True, boxes that many cells apart overlap by more than the threshold (`overlapping_cells`).
-    Equal scores keep their order. Gives what `nms` gives, without looking at pairs that are far apart.
+    Equal scores keep their order. Gives what `nms` gives, and computes nothing for pairs that are far apart.
     """
     order = np.argsort(-scores, kind="stable")
     count, reach = len(order), len(near) // 2
@@ -123,12 +130,13 @@ def grid_nms(rows, columns, scores, near):
     return order[kept[:-1]]
 
 
-def vote(values, boxes, weights, kept, threshold, block=128):
-    """Box voting: values (N, ...) of boxes (N, 4) with weights (N,), indices that `nms` kept (K,) -> (K, ...).
+def vote(values: Floats, boxes: Floats, weights: Floats, kept: Indices, threshold: float, block: int = 128) -> Floats:
+    """Box voting: values (N, ...) of boxes (N, 4) with weights (N,), indices (K,) that `nms` kept -> (K, ...).
 
-    Each is the weighted mean of the values of its voters: itself, and the boxes that overlap it more than
-    any other kept one, by an IoU of `threshold` or more. Their errors differ. Source: Gidaris and Komodakis, "Object
-    Detection via a Multi-region and Semantic Segmentation-aware CNN Model", ICCV 2015. Takes `block` boxes at a time.
+    Each result is the weighted mean of the values of its voters: the kept box, and the boxes that overlap it more than
+    any other kept box, with an IoU of `threshold` or more. Their errors differ, so the mean is better than each.
+    Source: Gidaris and Komodakis, "Object Detection via a Multi-region and Semantic Segmentation-aware CNN Model", ICCV
+    2015. Takes `block` boxes at a time.
     """
     if not len(kept):
         return values[kept]
@@ -144,58 +152,60 @@ def vote(values, boxes, weights, kept, threshold, block=128):
     return voted.astype(np.float32)
 
 
-def overlapping_cells(side, stride, threshold):
-    """(k, k) bool, k odd: at which distances, in cells of `stride` px, squares of `side` px have an IoU above that."""
+def overlapping_cells(side: int, stride: int, threshold: float) -> Mask:
+    """(k, k) bool, k odd: at which distances, in cells of `stride` px, squares of `side` px have an IoU above the
+    threshold."""
     reach = max(-(-side // stride) - 1, 0)
     shift = np.abs(np.arange(-reach, reach + 1)) * stride
     common = np.outer(side - shift, side - shift)
     return common > threshold * (2 * side * side - common)
 
 
-def _sides(crops):
+def _sides(crops: Floats) -> Floats:
     """crops (N, 4) -> (N, 2): width and height."""
     return crops[:, 2:] - crops[:, :2]
 
 
-def encode(boxes, crops):
-    """Boxes (N, 4) as seen from their crops (N, 4) -> offsets (N, 4). Inverse of `decode`."""
+def encode(boxes: Floats, crops: Floats) -> Floats:
+    """Boxes (N, 4) px, crops (N, 4) px -> offsets (N, 4) in sides of the crops. Inverse of `decode`."""
     return ((boxes - crops) / np.tile(_sides(crops), 2)).astype(np.float32)
 
 
-def decode(offsets, crops):
-    """Offsets (N, 4) of crops (N, 4) -> boxes (N, 4)."""
+def decode(offsets: Floats, crops: Floats) -> Floats:
+    """Offsets (N, 4), crops (N, 4) px -> boxes (N, 4) px."""
     return (crops + offsets * np.tile(_sides(crops), 2)).astype(np.float32)
 
 
-def encode_points(points, crops):
-    """Points (N, P, 2) as seen from their crops (N, 4) -> relative points (N, 2P). Inverse of `decode_points`."""
+def encode_points(points: Floats, crops: Floats) -> Floats:
+    """Points (N, P, 2) px, crops (N, 4) px -> relative points (N, 2P). Inverse of `decode_points`."""
     relative = (points - crops[:, None, :2]) / _sides(crops)[:, None]
     return relative.reshape(len(crops), 2 * len(POINTS)).astype(np.float32)
 
 
-def decode_points(relative, crops):
-    """Relative points (N, 2P) of crops (N, 4) -> points (N, P, 2)."""
+def decode_points(relative: Floats, crops: Floats) -> Floats:
+    """Relative points (N, 2P), crops (N, 4) px -> points (N, P, 2) px."""
     points = relative.reshape(len(crops), len(POINTS), 2) * _sides(crops)[:, None] + crops[:, None, :2]
     return points.astype(np.float32)
 
 
-def square(boxes):
-    """Boxes (N, 4) -> squares (N, 4) around the same centres, with the longer side."""
+def square(boxes: Floats) -> Floats:
+    """Boxes (N, 4) -> squares (N, 4) of their longer side around the same centers."""
     return inner(boxes, 1, 0)
 
 
-def inner(boxes, side, below):
-    """Boxes (N, 4) -> squares (N, 4) of `side` of their longer side, the centre lower by `below` of it."""
+def inner(boxes: Floats, side: float, below: float) -> Floats:
+    """Boxes (N, 4) -> squares (N, 4) of `side` times the longer side, the center lower by `below` times it."""
     longer = longer_side(boxes)[:, None]
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer * np.float32([0, below])
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer * np.array([0, below], np.float32)
     half = longer * (side / 2)
-    return np.hstack([centre - half, centre + half]).astype(np.float32)
+    return np.hstack([center - half, center + half]).astype(np.float32)
 
 
-def windows(boxes):
-    """Boxes (N, 4) -> the square crops (N, 4) that the next net sees, on whole pixels, at least 1 px a side.
+def windows(boxes: Floats) -> Floats:
+    """Boxes (N, 4) -> the square windows (N, 4) that the next net sees, on whole pixels, sides of at least 1 px.
 
-    Squares of 96 px and more lie on even pixels, those of 192 px on fours: so `images.half_scales` can be cut there.
+    Windows of 96 px and more lie on multiples of 2 px, those of 192 px and more on multiples of 4 px, so that they lie
+    on whole pixels of `images.half_scales`, too.
     """
     squares = square(boxes)
     side = _sides(squares)[:, :1]
@@ -204,16 +214,16 @@ def windows(boxes):
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 
-def clip(boxes, width, height):
-    """Boxes (N, 4) cut at the edges of a picture of width x height px."""
+def clip(boxes: Floats, width: int, height: int) -> Floats:
+    """Boxes (N, 4) clipped to an image of width x height px."""
     return np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
 
 
-def longer_side(boxes):
+def longer_side(boxes: Floats | Indices) -> Floats:
     """boxes (N, 4) -> (N,) px."""
     return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
-def shorter_side(boxes):
+def shorter_side(boxes: Floats) -> Floats:
     """boxes (N, 4) -> (N,) px."""
     return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])

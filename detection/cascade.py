@@ -1,38 +1,54 @@
-"""The detector: P-Net proposes windows, R-Net refines them, O-Net decides and finds the points."""
+"""The detector: P-Net proposes windows, R-Net rejects most of them, O-Net decides and finds the landmarks."""
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from config import (CASCADE, CROPS, LEVEL_NMS, MIN_FACE_SIZE, MODEL, PNET, PNET_STRIDE, POINTS, POINTS_BOX,
-                    PYRAMID_FACTOR, VOTE_IOU, VOTE_TRUST)
+from config import (
+    CASCADE,
+    CROPS,
+    LEVEL_NMS,
+    MIN_FACE_SIZE,
+    MODEL,
+    PNET,
+    PNET_STRIDE,
+    POINTS,
+    POINTS_BOX,
+    PYRAMID_FACTOR,
+    VOTE_IOU,
+    VOTE_TRUST,
+)
 from detection import boxes as bx
-from detection import pyramid
 from detection import images as im
-from detection.engines import Net
+from detection import pyramid
+from detection.engines import CascadeNet, Net
+from detection.types import Floats, Image, Indices, Mask
 
-HEADS_USED = (("face", "box"), ("face", "box"), ("face", "box", "landmark"))   # of P-Net, R-Net, O-Net
-NEAR = bx.overlapping_cells(PNET.size, PNET_STRIDE, LEVEL_NMS)                # cells whose windows exclude each other
+PROPOSAL, REFINE, OUTPUT = range(3)                                # P-Net, R-Net, O-Net: places in CASCADE
+OVERLAPS = {"iou": bx.iou, "minimum": bx.minimum_overlap}
+NEAR = bx.overlapping_cells(PNET.size, PNET_STRIDE, LEVEL_NMS)     # cells whose windows suppress each other
 
 
 @dataclass
 class Faces:
-    """What was found in one image, best first.
+    """The faces found in one image, best first.
 
-    boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px:
-    left eye, right eye, nose, left and right mouth corner as seen, or the POINTS of config.py if they are others. After
-    P-Net and R-Net landmarks are (0, 5, 2). The last score is the geometric mean of R-Net's and O-Net's, which ranks
-    faces better than O-Net's alone; O-Net's is that of what it says of the window and of its mirror image, where it
-    is at or above the threshold as it is.
+    boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px: left eye,
+    right eye, nose, left and right mouth corner as seen in the image, or the POINTS of config.py if they are others.
+    After P-Net and R-Net landmarks are (0, 5, 2). Scores after O-Net are the geometric mean of O-Net's and R-Net's,
+    which ranks faces better than O-Net's alone; O-Net's is itself the geometric mean over the window and its mirror
+    image.
     """
-    boxes: np.ndarray = field(default_factory=lambda: bx.empty(0, 4))
-    scores: np.ndarray = field(default_factory=lambda: bx.empty(0))
-    landmarks: np.ndarray = field(default_factory=lambda: bx.empty(0, len(POINTS), 2))
+    boxes: Floats = field(default_factory=lambda: bx.empty(0, 4))
+    scores: Floats = field(default_factory=lambda: bx.empty(0))
+    landmarks: Floats = field(default_factory=lambda: bx.empty(0, len(POINTS), 2))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.boxes)
 
-    def take(self, index):
-        """The faces at these indices."""
+    def take(self, index: Indices | Mask) -> "Faces":
+        """The faces at these indices (K,), or where a mask (N,) is true."""
         return Faces(self.boxes[index], self.scores[index], self.landmarks[index] if len(self.landmarks) else
                      self.landmarks)
 
@@ -40,123 +56,135 @@ class Faces:
 class Detector:
     """Finds faces in uint8 BGR images.
 
-    model: the folder with pnet.npz, rnet.npz, onet.npz, or the nets themselves: up to three objects like
-    runtime.Net. min_face_size: px of the smallest face looked for. thresholds: of the face score after P-, R- and
-    O-Net, 0..1. factor: from one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2.
+    model: the folder with pnet.npz, rnet.npz, onet.npz, or up to three nets (`engines.CascadeNet`). min_face_size: px,
+    the smallest face that is searched for. thresholds: of the face score after P-, R- and O-Net, 0..1. factor: from
+    one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. ValueError for a number out
+    of its range, UserError where weights are missing or config.py contradicts itself.
     """
 
-    def __init__(self, model=MODEL, min_face_size=MIN_FACE_SIZE, thresholds=None, factor=PYRAMID_FACTOR, stages=3):
-        thresholds = [s.threshold for s in CASCADE] if thresholds is None else list(thresholds)
+    def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
+                 thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE)):
+        thresholds = [stage.threshold for stage in CASCADE] if thresholds is None else list(thresholds)
         if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
             raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
         if not 0 < factor < 1:
             raise ValueError(f"factor must lie between 0 and 1, not {factor}")
         if not min_face_size >= 1:
             raise ValueError(f"min_face_size must be at least 1 px, not {min_face_size}")
+        bx.check_mirror_order()
         self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
-        self.nets = list(model) if isinstance(model, (list, tuple)) else \
-            [Net.load(model, stage, heads) for stage, heads in zip(CASCADE[:stages], HEADS_USED)]
+        self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads) for stage in CASCADE[:stages]] \
+            if isinstance(model, (str, Path)) else list(model)
 
-    def detect(self, image) -> Faces:
-        """uint8 (H, W, 3) BGR -> Faces."""
-        return self.detect_batch([image])[0]
+    def detect(self, image: Image) -> Faces:
+        """uint8 (H, W, 3) BGR -> Faces. ValueError for any other array."""
+        return self.trace(image)[-1]
 
-    def detect_batch(self, images) -> list[Faces]:
+    def detect_batch(self, images: Iterable[Image]) -> list[Faces]:
         """Images of any sizes -> their Faces, in order."""
-        return self.trace(images)[-1]
+        return [self.detect(image) for image in images]
 
-    def trace(self, images) -> list[list[Faces]]:
-        """Images -> for each stage that runs, the Faces of each image after it: [stage][image]."""
-        for image in images:
-            im.check(image)
-        halved = [im.half_scales(image) for image in images]
-        results = [[self._propose(image) for image in halved]]
-        if self.stages > 1:
-            results.append(self._refine(halved, results[-1]))
-        if self.stages > 2:
-            results.append(self._output(halved, results[-1]))
-        return results
+    def trace(self, image: Image) -> list[Faces]:
+        """uint8 (H, W, 3) BGR -> the Faces after each net that runs: P-Net, R-Net, O-Net."""
+        im.check(image)
+        scales = im.half_scales(image)
+        found = [self._propose(scales)]
+        for step in (self._refine, self._output)[:self.stages - 1]:
+            found.append(step(scales, found[-1]))
+        return found
 
-    def propose(self, image) -> Faces:
-        """P-Net over the image pyramid: NMS within each level, then across levels, boxes corrected."""
+    def propose(self, image: Image) -> Faces:
+        """P-Net over the image pyramid: NMS within each level, then across levels; boxes corrected by their offsets."""
         im.check(image)
         return self._propose(im.half_scales(image))
 
-    def _propose(self, halved):
-        layout = pyramid.plan(*halved[0].shape[:2], self.min_face_size, self.factor)
+    def _propose(self, scales: list[Image]) -> Faces:
+        layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        rows, columns, scores, offsets = self._scan(pyramid.draw(halved, layout), layout)
-        levels = layout.levels_of(rows, columns)
-        inside = levels >= 0
-        rows, columns, scores, offsets, levels = (a[inside] for a in (rows, columns, scores, offsets, levels))
+        rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout)
         keep = bx.grid_nms(rows, columns, scores, NEAR)
         corner = np.stack([columns[keep], rows[keep]], axis=1) * PNET_STRIDE - layout.corners[levels[keep]]  # level px
-        cells = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)            # image px
-        cells, scores, offsets = cells.astype(np.float32), scores[keep], offsets[keep]
+        windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)          # image px
+        windows, scores, offsets = windows.astype(np.float32), scores[keep], offsets[keep]
         if layout.levels_may_overlap(PNET.nms):
-            keep = bx.nms(cells, scores, PNET.nms)
-            cells, scores, offsets = cells[keep], scores[keep], offsets[keep]
-        return Faces(bx.decode(offsets, cells), scores)
+            keep = bx.nms(windows, scores, PNET.nms, OVERLAPS[PNET.overlap])
+            windows, scores, offsets = windows[keep], scores[keep], offsets[keep]
+        return Faces(bx.decode(offsets, windows), scores)
 
-    def _scan(self, pixels, layout):
-        """Canvas -> the cells at or above the threshold: rows, columns, scores (N,), offsets (N, 4)."""
+    def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
+        """Packed pyramid -> the cells of P-Net's map at or above the threshold, each within one level: rows, columns,
+        scores (N,), offsets (N, 4), levels (N,)."""
         found = []
         for top, bottom in layout.strips():
-            face, box = self.nets[0].maps(pixels[top:bottom])                   # (h, w, 2), (h, w, 4)
-            rows, columns = np.nonzero(face[..., 1] >= self.thresholds[0])
+            face, box = self.nets[PROPOSAL].maps(packed[top:bottom])                   # (h, w, 2), (h, w, 4)
+            rows, columns = np.nonzero(face[..., 1] >= self.thresholds[PROPOSAL])
             found.append((rows + top // PNET_STRIDE, columns, face[rows, columns, 1], box[rows, columns]))
-        return [np.concatenate(arrays) for arrays in zip(*found)]
+        cells = [np.concatenate(arrays) for arrays in zip(*found)]
+        cells.append(layout.levels_of(*cells[:2]))
+        inside = cells[-1] >= 0
+        return [array[inside] for array in cells]
 
-    def _refine(self, halved, proposals) -> list[Faces]:
-        """R-Net on the proposals of each image: boxes corrected, NMS."""
-        found = self._run(1, halved, proposals)
-        return [faces.take(bx.nms(faces.boxes, faces.scores, CASCADE[1].nms)) for faces, _ in found]
+    def _refine(self, scales: list[Image], proposals: Faces) -> Faces:
+        """R-Net on the proposals: boxes corrected, NMS."""
+        found, _, _ = self._classify(REFINE, scales, proposals)
+        return found.take(self._nms(REFINE, found))
 
-    def _output(self, halved, proposals) -> list[Faces]:
-        """O-Net on R-Net's boxes: boxes corrected, NMS by the overlap with the smaller box, box voting, points."""
-        return [self._look_again(image, self._elect(*found))
-                for image, found in zip(halved, self._run(2, halved, proposals))]
+    def _output(self, scales: list[Image], proposals: Faces) -> Faces:
+        """O-Net on R-Net's boxes: boxes corrected, scores multiplied by R-Net's, NMS, box voting, landmarks."""
+        found, windows, passed = self._classify(OUTPUT, scales, proposals)
+        found = Faces(found.boxes, np.sqrt(found.scores * proposals.scores[passed]))
+        return self._find_landmarks(scales, self._merge(found, windows))
 
-    def _elect(self, found, windows):
-        """Faces with their neighbours, windows (N, 4) that they were seen in -> one a face, its box voted by them.
+    def _classify(self, net: int, scales: list[Image], proposals: Faces) -> tuple[Faces, Floats, Indices]:
+        """R-Net or O-Net on the windows of proposals (N) -> Faces (K) from its threshold on, boxes corrected; their
+        windows (K, 4); the indices (K,) of their proposals.
 
-        The less a window had to be corrected, the better is its box: votes count by that, too.
+        With a flip pass, the net sees the remaining windows once more, flipped: scores become the geometric mean of
+        both passes, offsets the mean. There are few by then, so it costs little.
         """
-        keep = bx.nms(found.boxes, found.scores, CASCADE[2].nms, bx.minimum_overlap)
+        windows = bx.windows(proposals.boxes)
+        scores, offsets = self._predict(net, scales, windows)
+        passed = np.nonzero(scores >= self.thresholds[net])[0]
+        windows, scores, offsets = windows[passed], scores[passed], offsets[passed]
+        if CASCADE[net].flip_pass:
+            flipped_scores, flipped_offsets = self._predict(net, scales, windows, flip=True)
+            scores = np.sqrt(scores * flipped_scores)
+            offsets = (offsets + flipped_offsets) / 2
+        return Faces(bx.decode(offsets, windows), scores), windows, passed
+
+    def _predict(self, net: int, scales: list[Image], windows: Floats, flip: bool = False) -> tuple[Floats, Floats]:
+        """R-Net or O-Net on windows (N, 4) of an image -> face scores (N,), offsets (N, 4). flip: the net sees the
+        windows flipped horizontally; the offsets are those of the windows all the same."""
+        parts = [self.nets[net](im.mirror(crops) if flip else crops) for crops in self._crops(net, scales, windows)]
+        face, offsets, *_ = (np.concatenate(head) for head in zip(*parts))
+        return face[:, 1], offsets @ bx.MIRROR_OFFSETS if flip else offsets
+
+    @staticmethod
+    def _nms(net: int, found: Faces) -> Indices:
+        """Indices (K,) of the faces that the NMS of this net keeps, best first."""
+        return bx.nms(found.boxes, found.scores, CASCADE[net].nms, OVERLAPS[CASCADE[net].overlap])
+
+    def _merge(self, found: Faces, windows: Floats) -> Faces:
+        """Faces (N) and the windows (N, 4) that they were found in -> one per face: NMS, then box voting.
+
+        The less a window had to be corrected, the better its box is, so its vote counts more.
+        """
+        keep = self._nms(OUTPUT, found)
         weights = found.scores * bx.iou_of_pairs(windows, bx.square(found.boxes)) ** VOTE_TRUST
         return Faces(bx.vote(found.boxes, found.boxes, weights, keep, VOTE_IOU), found.scores[keep])
 
-    def _look_again(self, halved, faces):
-        """O-Net on the part of each face that it learned the points on, as it is and mirrored -> Faces with points."""
-        windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[2]
+    def _find_landmarks(self, scales: list[Image], faces: Faces) -> Faces:
+        """Landmark refinement pass: O-Net on the square of each face box in which it learned landmarks, plain and
+        flipped; landmarks are the mean of both."""
+        windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[OUTPUT]
         points = np.concatenate([net(crops)[-1] + net(im.mirror(crops))[-1] @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT
-                                 for crops in self._crops(2, halved, windows)]) / 2
+                                 for crops in self._crops(OUTPUT, scales, windows)]) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 
-    def _run(self, index, halved, proposals):
-        """Net `index` on the square crops of each image: Faces above its threshold, boxes corrected; their windows."""
-        return [self._run_one(index, *pair) for pair in zip(halved, proposals)]
-
-    def _run_one(self, index, halved, proposals):
-        windows = bx.windows(proposals.boxes)
-        scores, offsets = self._ask(index, halved, windows)
-        keep = np.nonzero(scores >= self.thresholds[index])[0]
-        windows, scores, offsets = windows[keep], scores[keep], offsets[keep]
-        if index == 2:      # few are left: what their mirror images say costs little and mends boxes and ranking
-            mirrored_scores, mirrored_offsets = self._ask(index, halved, windows, im.mirror)
-            scores = np.sqrt(np.sqrt(scores * mirrored_scores) * proposals.scores[keep])
-            offsets = (offsets + mirrored_offsets @ bx.MIRROR_OFFSETS) / 2
-        return Faces(bx.decode(offsets, windows), scores), windows
-
-    def _ask(self, index, halved, windows, view=np.asarray):
-        """Net `index` on windows (N, 4) of an image, each seen through `view`: scores (N,), offsets (N, 4)."""
-        parts = (self.nets[index](view(crops)) for crops in self._crops(index, halved, windows))
-        face, offsets, *_ = (np.concatenate(heads) for heads in zip(*parts))
-        return face[:, 1], offsets
-
     @staticmethod
-    def _crops(index, halved, windows):
-        """What net `index` sees of windows (N, 4) of an image, at most CROPS at a time; once, if there is none."""
+    def _crops(net: int, scales: list[Image], windows: Floats) -> Iterator[Image]:
+        """Windows (N, 4) of an image -> the crops that the net sees, at most CROPS at a time; one empty batch if N is
+        0."""
         for i in range(0, max(len(windows), 1), CROPS):
-            yield im.crop_scaled(halved, windows[i:i + CROPS], CASCADE[index].size)
+            yield im.crop_scaled(scales, windows[i:i + CROPS], CASCADE[net].size)

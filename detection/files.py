@@ -1,25 +1,29 @@
 """Files that are written whole or not at all."""
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from detection.errors import UserError
 
-OWN = f"{platform.node()}-{os.getpid()}"      # two processes, on two machines even, share no temporary name
+OWN = f"{platform.node()}-{os.getpid()}"      # in temporary names: differs between processes and between machines
 
 
 @contextmanager
-def atomic_write(path):
-    """Yields a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
+def atomic_write(path: Path | str) -> Iterator[Path]:
+    """Yields a temporary path beside `path` to write to; it replaces `path` when the block ends without an error.
 
-    The bytes are on the disk before the name is, so that not even a power cut leaves half a file. Makes the folder.
-    UserError where the disk is full or refuses.
+    The bytes are on the disk before the name is, so that even a power cut leaves no half file. Makes the folder. A
+    device or a pipe, as /dev/stdout, is written to directly. UserError where the file cannot be written.
     """
-    path = Path(path)
+    given, path = path, Path(os.path.realpath(path))      # of a symbolic link, the file that it leads to is replaced
     temporary = path.with_name(f"{path.name}.{OWN}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            yield path
+            return
         try:
             yield temporary
             with open(temporary, "rb+") as file:
@@ -29,5 +33,11 @@ def atomic_write(path):
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); make room or mend the permissions, "
+        raise UserError(f"{given}: cannot be written ({error.strerror or error}); make room or change the permissions, "
                         "then run this again") from None
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Writes a file and the folders above it, as `atomic_write`."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,16 +1,21 @@
 """All pixel work. Images are uint8 (H, W, 3) in BGR order, as OpenCV gives them."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 
 from config import PIXEL_MEAN, PIXEL_SCALE
 from detection.boxes import longer_side
 from detection.errors import UserError
+from detection.types import Floats, Image, Indices
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
-def read(path):
-    """The image in file `path`: uint8 (H, W, 3). UserError where there is none or it does not decode."""
+def read(path: Path | str) -> Image:
+    """The image in file `path`: uint8 (H, W, 3). UserError where the file is missing or does not decode."""
     try:
         data = np.fromfile(path, np.uint8)   # not cv2.imread, which cannot open every file name on every system
     except (OSError, ValueError) as error:           # ValueError: no file can have this name
@@ -28,28 +33,29 @@ def read(path):
     return image
 
 
-def _png_is_cut(data):
-    """Whether uint8 (N,) is a PNG with a chunk that claims more bytes than follow; OpenCV would reserve up to 4 GB.
+def _png_is_cut(data: np.ndarray) -> bool:
+    """Whether uint8 (N,) is a PNG with a chunk that announces more bytes than follow; OpenCV would reserve up to 4 GB.
 
     Chunks: length 4, type 4, data, checksum 4. Source: W3C, "Portable Network Graphics", section 5.
     """
-    data, position = memoryview(data), 8
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
+    view, position = data.data, 8
+    if view[:8] != b"\x89PNG\r\n\x1a\n":
         return False
-    while position + 12 <= len(data) and data[position + 4:position + 8] != b"IEND":
-        position += 12 + int.from_bytes(data[position:position + 4], "big")
-    return position + 12 > len(data)
+    while position + 12 <= len(view) and view[position + 4:position + 8] != b"IEND":
+        position += 12 + int.from_bytes(view[position:position + 4], "big")
+    return position + 12 > len(view)
 
 
-def check(image):
-    """Raises ValueError unless `image` is uint8 (H, W, 3) with at least one pixel."""
+def check(image: Any) -> None:
+    """ValueError unless `image` is uint8 (H, W, 3) with at least one pixel."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
             or image.shape[2] != 3 or image.size == 0:
         found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"an image must be a uint8 array (height, width, 3) in BGR order, not {found}{_way(image)}")
+        raise ValueError("an image must be a uint8 array (height, width, 3) in BGR order, not "
+                         f"{found}{_conversion(image)}")
 
 
-def _way(image):
+def _conversion(image: Any) -> str:
     """How such an array becomes an image, where that is known."""
     if not isinstance(image, np.ndarray) or not image.size:
         return ""
@@ -59,16 +65,16 @@ def _way(image):
     return f"; cv2.cvtColor(image, cv2.COLOR_{code}) makes one of it" if code and image.dtype == np.uint8 else ""
 
 
-def normalise(pixels):
-    """Pixels 0..255, float -> what the nets see, about -1..1. For NumPy arrays and for tensors."""
+def normalize(pixels: Any) -> Any:
+    """Pixels 0..255, float -> input of the nets, about -1..1. For NumPy arrays, tensors and numbers."""
     return (pixels - PIXEL_MEAN) * PIXEL_SCALE
 
 
-def resize(image, width, height):
-    """Image -> (height, width, 3); averages what it shrinks, so that nothing aliases.
+def resize(image: Image, width: int, height: int) -> Image:
+    """Image (H, W, 3) -> (height, width, 3); shrinks by averaging, so that nothing aliases.
 
-    Down to a quarter of the width it interpolates to twice the size, then averages 2 x 2: about what averaging over
-    each pixel's area gives, and several times faster in OpenCV.
+    Down to a quarter of the width it interpolates to twice the size, then averages 2 x 2 pixels: close to averaging
+    over the area of each pixel, and several times faster in OpenCV.
     """
     rows, columns = image.shape[:2]
     if width * height >= rows * columns:
@@ -78,8 +84,9 @@ def resize(image, width, height):
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def half_scales(image):
-    """Image -> [image, half, quarter]: averages of 2 x 2 and of 4 x 4 pixels, black where the last are incomplete."""
+def half_scales(image: Image) -> list[Image]:
+    """Image -> [image, half, quarter]: averages of 2 x 2 and 4 x 4 pixels; sides are padded with black to multiples of
+    4 px."""
     bottom, right = -image.shape[0] % 4, -image.shape[1] % 4
     if bottom or right:
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
@@ -87,18 +94,19 @@ def half_scales(image):
     return [image, half, resize(half, half.shape[1] // 2, half.shape[0] // 2)]
 
 
-def shrink(halved, width, height):
-    """Halvings -> (height, width, 3), from the smallest that is twice as large: no level reads all pixels."""
-    source = next((image for image in reversed(halved[1:]) if image.shape[0] >= 2 * height and
-                   image.shape[1] >= 2 * width), halved[0])
+def shrink(scales: Sequence[Image], width: int, height: int) -> Image:
+    """Half scales -> (height, width, 3), from the smallest that is at least twice as large: it has fewer pixels to
+    read."""
+    source = next((image for image in reversed(scales[1:]) if image.shape[0] >= 2 * height and
+                   image.shape[1] >= 2 * width), scales[0])
     return resize(source, width, height)
 
 
-def level_sizes(height, width, min_face_size, window, factor):
-    """Image size in px -> [(width, height)] of the pyramid's levels, at which a `window` px net finds faces.
+def level_sizes(height: int, width: int, min_face_size: float, window: int, factor: float) -> list[tuple[int, int]]:
+    """Image size in px -> [(width, height)] px of the levels of its pyramid.
 
-    The first level shows faces of `min_face_size` px, each next one is smaller by `factor`, the last still holds one
-    window.
+    On the first level a face of `min_face_size` px has `window` px; each next level is smaller by `factor`; the last
+    one still holds one window.
     """
     sizes, scale = [], window / min_face_size
     while min(height, width) * scale >= window:
@@ -107,8 +115,8 @@ def level_sizes(height, width, min_face_size, window, factor):
     return sizes
 
 
-def cut(image, box):
-    """The part of the image in box (4,), whole pixels, black where the box leaves the image; never edits it."""
+def cut(image: Image, box: Sequence[int] | Indices | Floats) -> Image:
+    """The part of the image in box (4,), whole pixels; black outside the image. A view if the box lies inside."""
     x1, y1, x2, y2 = map(int, box)
     inside = image[max(y1, 0):max(y2, 0), max(x1, 0):max(x2, 0)]
     if inside.shape[:2] == (y2 - y1, x2 - x1):
@@ -120,45 +128,45 @@ def cut(image, box):
     return part
 
 
-def crop(image, boxes, size):
+def crop(image: Image, boxes: Floats | Indices, size: int) -> Image:
     """Image, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3), black outside the image."""
     return crop_scaled([image], boxes, size)
 
 
-def crop_scaled(halved, boxes, size):
-    """Halvings, boxes (N, 4) on whole pixels -> about what `crop` gives, sooner for large boxes.
+def crop_scaled(scales: Sequence[Image], boxes: Floats | Indices, size: int) -> Image:
+    """Half scales, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3): near `crop`, and faster for large boxes.
 
-    The half or quarter is cut where the box lies on whole pixels of it and still has two for one of the crop's.
+    It cuts the half or the quarter if the box lies on whole pixels there and has two or more for each of the crop's.
     """
     boxes = np.asarray(boxes).astype(int)
     crops = np.empty((len(boxes), size, size, 3), np.uint8)
     for out, box, side in zip(crops, boxes.tolist(), longer_side(boxes).tolist()):
         source = 0
-        while source + 1 < len(halved) and side >= 4 * size << source and not any(v % (2 << source) for v in box):
+        while source + 1 < len(scales) and side >= 4 * size << source and not any(v % (2 << source) for v in box):
             source += 1
-        out[:] = resize(cut(halved[source], [v >> source for v in box]), size, size)
+        out[:] = resize(cut(scales[source], [v >> source for v in box]), size, size)
     return crops
 
 
-def rotate_points(points, box, degrees):
-    """Points (P, 2) px -> where they are after a turn, counter-clockwise, around the centre of box (4,)."""
-    turn = cv2.getRotationMatrix2D(_centre(box), degrees, 1.0)   # (2, 3)
+def rotate_points(points: Floats, box: Floats, degrees: float) -> Floats:
+    """Points (P, 2) px -> the points rotated counter-clockwise around the center of box (4,)."""
+    turn = cv2.getRotationMatrix2D(_center(box), degrees, 1.0)   # (2, 3)
     return (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
 
 
-def rotated_crop(image, box, size, degrees):
-    """The image turned like that, cut at box (4,), whole pixels -> uint8 (size, size, 3), black outside."""
+def rotated_crop(image: Image, box: Floats, size: int, degrees: float) -> Image:
+    """The crop uint8 (size, size, 3) of box (4,), whole pixels, from the image rotated like that; black outside."""
     x1, y1, x2, y2 = (int(v) for v in box)
-    x, y = _centre(box)
-    turn = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), degrees, 1.0)   # OpenCV counts from the pixels' centres
+    x, y = _center(box)
+    turn = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), degrees, 1.0)   # OpenCV counts from the centers of pixels
     turn[:, 2] -= (x1, y1)
     return resize(cv2.warpAffine(image, turn, (x2 - x1, y2 - y1), flags=cv2.INTER_LINEAR), size, size)
 
 
-def _centre(box):
+def _center(box: Floats) -> tuple[float, float]:
     return (float(box[0]) + float(box[2])) / 2, (float(box[1]) + float(box[3])) / 2
 
 
-def mirror(image):
-    """Image (..., W, 3) with left and right exchanged."""
+def mirror(image: Image) -> Image:
+    """Image or crops (..., W, 3) -> flipped horizontally."""
     return image[..., ::-1, :]

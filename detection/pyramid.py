@@ -1,34 +1,35 @@
-"""The image pyramid in one picture, so that P-Net looks at all levels in one call.
+"""The image pyramid, all levels packed into one image, so that P-Net runs on all of them in one call.
 
-P-Net slides a 12 px window in steps of 2 px. A cell of its map sees just its own window, so levels may lie side by
-side: the cells whose windows lie within one level say what they would say of that level alone, and those across two
-levels are not looked at. A level of odd width or height is followed by black, as crops are outside of the image.
+P-Net slides a 12 px window in steps of 2 px, and a cell of its map depends on its own window alone. So levels may lie
+side by side: cells whose windows lie within one level are what P-Net gives on that level alone; cells whose windows
+cross two levels are dropped. A level of odd width or height is followed by black, as crops are outside of the image.
 """
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from config import CANVAS_STRIP, PNET, PNET_STRIDE
+from config import PNET, PNET_STRIDE, PYRAMID_STRIP
 from detection import images
+from detection.types import Floats, Image, Indices
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where the levels of an image of some size lie, largest first. All in px; scales are level px per image px."""
-    shape: tuple            # (height, width) of the canvas
-    strip: int              # height of the strips in which P-Net sees the canvas; the last one ends with it
-    corners: np.ndarray     # (L, 2) x, y of each level, even
-    sizes: np.ndarray       # (L, 2) width, height
-    scales: np.ndarray      # (L, 2) float32, x and y
+class Layout:
+    """Where the levels of an image of one size lie in the packed pyramid, largest first. All in px."""
+    shape: tuple[int, int]  # (height, width) of the packed pyramid
+    strip: int              # height of the strips in which P-Net sees it; the last one ends with it
+    corners: Indices        # (L, 2) x, y of each level, even
+    sizes: Indices          # (L, 2) width, height
+    scales: Floats          # (L, 2) float32, level px per image px in x and y
 
-    def strips(self):
-        """Yields (top, bottom) of the strips; neighbours share the rows that only together hold a window."""
+    def strips(self) -> list[tuple[int, int]]:
+        """(top, bottom) of each strip; neighbors overlap, so that each window lies in one strip."""
         step = self.strip - (PNET.size - PNET_STRIDE)
         return [(top, top + self.strip) for top in range(0, self.shape[0] - self.strip + 1, step)]
 
-    def levels_of(self, rows, columns):
-        """Cells of P-Net's map of the canvas, rows, columns (N,) -> index (N,) of their level; -1 across levels."""
+    def levels_of(self, rows: Indices, columns: Indices) -> Indices:
+        """Cells of P-Net's map of the packed pyramid, rows, columns (N,) -> their level (N,); -1 across levels."""
         first = self.corners // PNET_STRIDE
         last = first + (self.sizes + self.sizes % PNET_STRIDE - PNET.size) // PNET_STRIDE
         levels = np.full(len(rows), -1)
@@ -36,42 +37,42 @@ class Plan:
             levels[(rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)] = i
         return levels
 
-    def levels_may_overlap(self, threshold):
-        """Whether windows of two levels can have an IoU above that: it is at most the ratio of their areas."""
+    def levels_may_overlap(self, threshold: float) -> bool:
+        """Whether windows of two levels can have an IoU above the threshold: it is at most the ratio of their areas."""
         areas = self.scales.prod(axis=1)
         return bool((areas[1:] / areas[:-1]).max(initial=0) > threshold)
 
 
 @lru_cache(maxsize=64)
-def plan(height, width, min_face_size, factor):
-    """Size of an image in px -> Plan, or None where no window of P-Net fits into it."""
+def layout(height: int, width: int, min_face_size: float, factor: float) -> Layout | None:
+    """Image size in px -> the Layout of its pyramid, of small area; None where no window of P-Net fits in the image."""
     sizes = images.level_sizes(height, width, min_face_size, PNET.size, factor)
     if not sizes:
         return None
     spaces = [(w + w % 2, h + h % 2) for w, h in sizes]
-    tried = [pack(spaces, w) for w in _widths(spaces)]
-    corners, canvas_width, bottom = min(tried, key=lambda layout: layout[1] * layout[2])
+    tried = [_place(spaces, w) for w in _widths(spaces)]
+    corners, packed_width, bottom = min(tried, key=lambda placed: placed[1] * placed[2])
     overlap = PNET.size - PNET_STRIDE
-    most = max(CANVAS_STRIP // canvas_width, 4 * PNET.size)
+    most = max(PYRAMID_STRIP // packed_width, 4 * PNET.size)
     count = max(-(-(bottom - overlap) // (most - overlap)), 1)
     step = -(-(bottom - overlap) // count)
     strip = step + step % PNET_STRIDE + overlap
     sizes = np.array(sizes)
-    return Plan((count * (strip - overlap) + overlap, canvas_width), strip, np.array(corners), sizes,
-                (sizes / (width, height)).astype(np.float32))
+    return Layout((count * (strip - overlap) + overlap, packed_width), strip, np.array(corners), sizes,
+                  (sizes / (width, height)).astype(np.float32))
 
 
-def _widths(spaces):
-    """Widths worth trying: that of the largest level, alone and with each of the others beside it."""
+def _widths(spaces: list[tuple[int, int]]) -> list[int]:
+    """Widths to try, px: that of the largest level alone, and with each of the others beside it."""
     first = spaces[0][0]
     return sorted({first, *(first + w for w, _ in spaces[1:])})
 
 
-def pack(spaces, width):
-    """Rectangles (w, h), largest first, into a canvas of this width -> (corners x y, width, height used).
+def _place(spaces: list[tuple[int, int]], width: int) -> tuple[list[tuple[int, int]], int, int]:
+    """Rectangles (w, h), largest first, packed into this width -> (corners x y, width, height used).
 
-    Each goes into the free rectangle in which it leaves the least, and what is left there is cut in two; the last free
-    rectangle has no lower end.
+    Each goes into the free rectangle in which it leaves the least free; the rest of that one is cut in two. The last
+    free rectangle has no lower end.
     """
     endless = 1 << 30
     free, corners = [(0, 0, width, endless)], []                  # x, y, width, height
@@ -88,9 +89,9 @@ def pack(spaces, width):
     return corners, width, max(y + h for (_, y), (_, h) in zip(corners, spaces))
 
 
-def draw(halved, layout):
-    """Halvings of an image, Plan of their size -> uint8 canvas."""
-    canvas = np.zeros((*layout.shape, 3), np.uint8)
+def pack(scales: list[Image], layout: Layout) -> Image:
+    """Half scales of an image, Layout of their size -> the packed pyramid, uint8 (H, W, 3)."""
+    packed = np.zeros((*layout.shape, 3), np.uint8)
     for (x, y), (w, h) in zip(layout.corners.tolist(), layout.sizes.tolist()):
-        canvas[y:y + h, x:x + w] = images.shrink(halved, w, h)
-    return canvas
+        packed[y:y + h, x:x + w] = images.shrink(scales, w, h)
+    return packed

@@ -1,12 +1,13 @@
-"""Keeps what libraries say from C++, below sys.stderr, off the screen."""
+"""Suppresses messages that libraries write from C++, below sys.stderr."""
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet():
-    """Nothing goes to stderr meanwhile; errors are raised all the same."""
+def quiet() -> Iterator[None]:
+    """Within it, nothing is written to stderr; exceptions are raised as usual."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -1,67 +1,36 @@
-"""Weights of one net: a .npz file of arrays named by layer, with the shapes that the net's layers ask for.
+"""Weights of one net: a .npz file with the arrays that its operations need (network.py).
 
-Names are the TensorFlow 1 ancestors' (`conv1/weights`, `conv1/biases`, `conv1/alphas`, ...), as are the layouts:
-convolutions (k, k, in, out), dense layers (in, out) on features flattened in (height, width, channel) order.
+Names and layouts are those of the TensorFlow 1 baselines: `conv1/weights`, `conv1/biases`, `conv1/alphas`, ...;
+convolutions (k, k, in, out), fully connected layers (in, out) on maps flattened in the order (height, width, channel).
 """
 import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from config import HEADS, POINTS, Conv, Dense, Pool, Stage
+from config import POINTS, Stage
 from detection.errors import UserError
 from detection.files import atomic_write
+from detection.network import operations
+from detection.types import Arrays, Floats, Shape
 
-SLACK = 1 << 20      # bytes of a file of arrays that are not in its arrays: names, shapes, what a checkpoint adds
-
-
-def trunk(stage: Stage):
-    """Yields (name, layer, shape of its input without the batch) for each layer; ends with ("heads", None, shape)."""
-    side, channels, convs, denses = stage.size, 3, 0, 0
-    shape = (side, side, channels)
-    for layer in stage.layers:
-        if isinstance(layer, Conv):
-            convs += 1
-            yield f"conv{convs}", layer, shape
-            shape = (shape[0] - layer.kernel + 1, shape[1] - layer.kernel + 1, layer.channels)
-        elif isinstance(layer, Pool):
-            yield f"pool{convs}", layer, shape
-            span = shape[0] - layer.kernel
-            side = (-(-span // layer.stride) if layer.pad_end else span // layer.stride) + 1
-            shape = (side, side, shape[2])
-        else:
-            denses += 1
-            yield f"fc{denses}", layer, shape
-            shape = (layer.units,)
-    yield "heads", None, shape
+SLACK = 1 << 20      # bytes that a file may hold beside its arrays: names, shapes, what a checkpoint adds
 
 
-def shapes(stage: Stage):
-    """Name of each array of the net -> its shape, in the order of the layers."""
-    arrays = {}
-    for name, layer, shape in trunk(stage):
-        if isinstance(layer, Conv):
-            arrays[f"{name}/weights"] = (layer.kernel, layer.kernel, shape[2], layer.channels)
-            arrays[f"{name}/biases"] = arrays[f"{name}/alphas"] = (layer.channels,)
-        elif isinstance(layer, Dense):
-            arrays[f"{name}/weights"] = (int(np.prod(shape)), layer.units)
-            arrays[f"{name}/biases"] = arrays[f"{name}/alphas"] = (layer.units,)
-        elif layer is None:   # P-Net's heads are 1x1 convolutions, so that it slides over any picture
-            kernel = (1, 1) if len(shape) == 3 else ()
-            for head, outputs in HEADS.items():
-                arrays[f"{head}/weights"] = (*kernel, shape[-1], outputs)
-                arrays[f"{head}/biases"] = (outputs,)
-    return arrays
+def shapes(stage: Stage) -> dict[str, Shape]:
+    """Name -> shape of each array of the net, in the order of its layers."""
+    return {name: shape for operation in operations(stage) for name, shape in operation.arrays.items()}
 
 
-def parameters(stage: Stage):
-    """How many numbers the net has: those that config.py counts for five points, more or fewer for other points."""
+def parameters(stage: Stage) -> int:
+    """How many numbers the net has; with five points as many as config.py says."""
     return sum(math.prod(shape) for shape in shapes(stage).values())
 
 
-def read(path, stage: Stage):
-    """Name -> float32 array, from file `path`. UserError unless it is exactly this stage's set of arrays."""
+def read(path: Path | str, stage: Stage) -> dict[str, Floats]:
+    """Name -> float32 array, from file `path`. UserError unless the file holds exactly the arrays of this net."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such weights; train them with `python train/train.py {stage.size}`, "
@@ -74,8 +43,8 @@ def read(path, stage: Stage):
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def check(path, arrays, stage: Stage):
-    """UserError, naming `path`, unless the arrays have this stage's names and shapes and are finite."""
+def check(path: Path | str, arrays: Arrays, stage: Stage) -> None:
+    """UserError that names `path` unless the arrays have the names and shapes of this net and are finite."""
     wanted = shapes(stage)
     found = {name: array.shape for name, array in arrays.items()}
     if found != wanted:
@@ -88,20 +57,20 @@ def check(path, arrays, stage: Stage):
         raise UserError(f"{path}: {bad[0]} holds numbers that are not finite; train or copy it again")
 
 
-def read_arrays(path, size):
-    """Name -> array, from the .npz file `path`. ValueError where that is none, is damaged, or far larger than `size`,
-    the bytes that its arrays should have; nothing in the file is executed."""
+def read_arrays(path: Path | str, size: int) -> dict[str, np.ndarray]:
+    """Name -> array, from the .npz file `path`; nothing in the file is executed. ValueError where it is no such file,
+    is damaged, or holds far more than `size`, the bytes that its arrays should have."""
     try:
         with zipfile.ZipFile(path) as file:
             if sum(entry.file_size for entry in file.infolist()) > 4 * size + SLACK:
                 raise ValueError(f"it holds far more than {size:,} bytes")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except Exception as error:        # whatever a damaged file makes zipfile, zlib and NumPy raise
+    except Exception as error:        # damaged files make zipfile, zlib and NumPy raise many kinds
         raise ValueError(str(error).split("\n")[0] or type(error).__name__) from None
 
 
-def write_arrays(path, arrays):
-    """Writes name -> array to the .npz file `path`, whole or not at all, the same bytes for the same arrays."""
+def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes name -> array to the .npz file `path`, whole or not at all; the same arrays give the same bytes."""
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)

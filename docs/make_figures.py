@@ -17,14 +17,38 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from config import (CASCADE, KINDS, LANDMARK, MIN_FACE_SIZE, MODEL, NEAR_NEGATIVE_TRIES,  # noqa: E402
-                    NEGATIVE, NEGATIVE_IOU, ONET, PART, PICTURE, PIXEL_MEAN, PIXEL_SCALE, PNET, PNET_STRIDE, POSITIVE,
-                    POSITIVE_IOU, PYRAMID_FACTOR)
-from detection import Detector, boxes as bx, images, pyramid  # noqa: E402
+from config import (  # noqa: E402
+    CASCADE,
+    KINDS,
+    LANDMARK,
+    MIN_FACE_SIZE,
+    MODEL,
+    NEAR_NEGATIVE_TRIES,
+    NEGATIVE,
+    NEGATIVE_IOU,
+    ONET,
+    PART,
+    PICTURE,
+    PIXEL_MEAN,
+    PIXEL_SCALE,
+    PNET,
+    PNET_STRIDE,
+    POSITIVE,
+    POSITIVE_IOU,
+    PYRAMID_FACTOR,
+)
+from detection import Detector, images, pyramid  # noqa: E402
+from detection import boxes as bx
 from detection.media.draw import BOX, DROPPED, POINT, explain  # noqa: E402
-from preprocess import labels  # noqa: E402
-from preprocess.labels import landmarks as landmark_lists, wider as wider_lists  # noqa: E402
-from preprocess import crops, gen_12net_data, gen_landmark_aug, samples  # noqa: E402
+from preprocess import (  # noqa: E402
+    crops,
+    gen_12net_data,
+    gen_landmark_aug,
+    labels,  # noqa: E402
+    samples,
+)
+from preprocess.labels import landmarks as landmark_lists  # noqa: E402
+from preprocess.labels import wider as wider_lists
 
 INK, PAPER, GRAY, AMBER, WHITE = (40, 40, 40), 255, (150, 150, 150), (0, 170, 240), (255, 255, 255)    # BGR
 GAP = 10                                                                    # px between the parts of a figure
@@ -92,8 +116,8 @@ def scaled(image, boxes, factor):
 def levels_and_canvas(image):
     """The levels, and the canvas they are packed into."""
     halved = images.half_scales(image)
-    layout = pyramid.plan(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
-    packed, levels = pyramid.draw(halved, layout), []
+    layout = pyramid.layout(*halved[0].shape[:2], MIN_FACE_SIZE, PYRAMID_FACTOR)
+    packed, levels = pyramid.pack(halved, layout), []
     for (width, height), scale in zip(layout.sizes.tolist(), layout.scales[:, 0]):
         level = images.resize(image, width, height)
         text = (f"{width} px", f"faces {PNET.size / scale:.0f} px") if width >= 75 else (f"{width}",)
@@ -108,8 +132,8 @@ def levels_and_canvas(image):
 def scan(detector, image):
     """Image -> P-Net's windows above the threshold (N, 4), scores (N,), the map of scores (h, w), the canvas."""
     halved = images.half_scales(image)
-    layout = pyramid.plan(*halved[0].shape[:2], detector.min_face_size, detector.factor)
-    packed = pyramid.draw(halved, layout)
+    layout = pyramid.layout(*halved[0].shape[:2], detector.min_face_size, detector.factor)
+    packed = pyramid.pack(halved, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
     rows, columns = np.nonzero(score >= detector.thresholds[0])
     levels = layout.levels_of(rows, columns)
@@ -155,7 +179,7 @@ def spread(scores, chosen, count):
 
 def steps(detector, image, count=10, side=104):
     """Inputs and answers of R-Net and O-Net: some windows that they keep, some that they reject."""
-    after = [faces for faces, in detector.trace([image])]
+    after = detector.trace(image)
     rows = []
     for index in (1, 2):
         windows, crops, scores, boxes, points = look(detector, index, image, after[index - 1])
@@ -178,7 +202,7 @@ def steps(detector, image, count=10, side=104):
 def suppression(detector, image):
     """Boxes before and after NMS, of R-Net (by IoU) and of O-Net (by the overlap with the smaller box), on the face to
     which O-Net gives most boxes."""
-    after = [faces for faces, in detector.trace([image])]
+    after = detector.trace(image)
     given = {index: look(detector, index, image, after[index - 1]) for index in (1, 2)}
     boxes = {index: found[3][found[2] >= detector.thresholds[index]] for index, found in given.items()}
     crowd = bx.minimum_overlap(after[2].boxes, boxes[2]) > ONET.nms
@@ -248,7 +272,7 @@ def some_samples(sample):
 
 def contact_sheet(found, count=9):
     """A row of samples per kind, with their targets, as in show_samples.py."""
-    from preprocess.show_samples import tile     # loads TensorFlow
+    from preprocess.show_samples import tile  # loads TensorFlow
     rows = []
     for kind, value in KINDS.items():
         tiles = [tile(pixels, value, s.offsets, s.points) for pixels, s in found[value][:count]]
@@ -299,7 +323,7 @@ def main(args):
     portrait, group = images.read(PICTURE / "astronaut.jpg"), images.read(PICTURE / "mosaic.jpg")
     on_images = {"pyramid": lambda: levels_and_canvas(portrait),
                  "pnet": lambda: proposals(detector, portrait),
-                 "cascade": lambda: scaled(explain(portrait, [f for f, in detector.trace([portrait])]), 0, 0.5)[0],
+                 "cascade": lambda: scaled(explain(portrait, detector.trace(portrait)), 0, 0.5)[0],
                  "steps": lambda: steps(detector, group),
                  "nms": lambda: suppression(detector, group)}
     for name in args.only or [*on_images, "samples", "training"]:

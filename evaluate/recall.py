@@ -46,7 +46,7 @@ class Measure:
         counted = ~image.invalid & (sizes >= self.min_truth)
         truth, sizes = image.boxes[counted], sizes[counted]
         return [(sizes, bx.iou(truth, found.boxes).max(axis=1, initial=0), len(found))
-                for found, in partial_cascade.detector(*self.cascade).trace([pixels])]
+                for found in partial_cascade.detector(*self.cascade).trace(pixels)]
 
 
 def table(sizes: np.ndarray, best: np.ndarray, boxes: Sequence[int]) -> dict:

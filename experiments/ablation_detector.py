@@ -27,44 +27,43 @@ from preprocess.labels import wider as wider_lists
 
 class NoVoting(Detector):
     """The box of the best window instead of the mean over the windows near it."""
-    def _elect(self, found, windows):
+    def _merge(self, found, windows):
         return found.take(bx.nms(found.boxes, found.scores, ONET.nms, bx.minimum_overlap))
 
 
 class EqualTrust(Detector):
     """The weight of a vote is its score alone, however large the offsets of its window."""
-    def _elect(self, found, windows):
-        return super()._elect(found, bx.square(found.boxes))
+    def _merge(self, found, windows):
+        return super()._merge(found, bx.square(found.boxes))
 
 
 class OwnScore(Detector):
     """O-Net's score alone, as in [paper]."""
-    def _output(self, halved, proposals):
-        sure = [dataclasses.replace(faces, scores=np.ones_like(faces.scores)) for faces in proposals]
-        return [dataclasses.replace(faces, scores=faces.scores ** 2) for faces in super()._output(halved, sure)]
+    def _output(self, scales, proposals):
+        found = super()._output(scales, dataclasses.replace(proposals, scores=np.ones_like(proposals.scores)))
+        return dataclasses.replace(found, scores=found.scores ** 2)
 
 
 class NoFlip(Detector):
     """No horizontal-flip test-time augmentation: O-Net gets each window only once."""
-    def _ask(self, index, halved, windows, view=None):
-        scores, offsets = super()._ask(index, halved, windows)
-        return scores, offsets @ bx.MIRROR_OFFSETS if view else offsets
+    def _predict(self, net, scales, windows, flip=False):
+        return super()._predict(net, scales, windows)
 
 
 class NoSmallProposals(Detector):
     """Defect of baseline L: proposals of P-Net under 20 px are dropped, whatever the minimum face size."""
-    def _refine(self, halved, proposals):
-        return super()._refine(halved, [faces.take(bx.shorter_side(faces.boxes) >= 20) for faces in proposals])
+    def _refine(self, scales, proposals):
+        return super()._refine(scales, proposals.take(bx.shorter_side(proposals.boxes) >= 20))
 
 
 class CutWindows(Detector):
     """Defect of both baselines: padding cuts the window in place, so boxes at the border are decoded from the rest of
     it."""
-    def _run_one(self, index, halved, proposals):
-        found, windows = super()._run_one(index, halved, proposals)
-        height, width = halved[0].shape[:2]
+    def _classify(self, net, scales, proposals):
+        found, windows, passed = super()._classify(net, scales, proposals)
+        height, width = scales[0].shape[:2]
         boxes = bx.decode(bx.encode(found.boxes, windows), bx.clip(windows, width, height))
-        return dataclasses.replace(found, boxes=boxes), windows
+        return dataclasses.replace(found, boxes=boxes), windows, passed
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,

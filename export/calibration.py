@@ -31,7 +31,7 @@ def from_images(paths: Sequence[Path], model: Path) -> dict[int, list[np.ndarray
         image = im.read(path)
         sizes = im.level_sizes(*image.shape[:2], MIN_FACE_SIZE, PNET.size, PYRAMID_FACTOR)
         seen[PNET.size] += [im.resize(image, width, height)[None] for width, height in sizes]
-        for stage, (faces,) in zip(CASCADE[1:], detector.trace([image])):
+        for stage, faces in zip(CASCADE[1:], detector.trace(image)):
             seen[stage.size] += list(im.crop(image, bx.windows(faces.boxes), stage.size)[:, None])
     return {size: inputs if size == PNET.size else spread(inputs, SAMPLES) for size, inputs in seen.items()}
 
@@ -66,4 +66,4 @@ def inputs(stage: Stage, seen: Sequence[np.ndarray],
         seen = [im.cut(batch[0], (0, 0, static[1], static[0]))[None] for batch in seen]
     elif static:
         seen = [np.repeat(batch, static[2], axis=0) for batch in seen]
-    return [im.normalise(batch.astype(np.float32)) for batch in seen]
+    return [im.normalize(batch.astype(np.float32)) for batch in seen]

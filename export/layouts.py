@@ -11,11 +11,11 @@ pixels from 1 and include both ends, so their "x2 - x1 + 1" is the width of the 
 import numpy as np
 
 from config import CASCADE, HEADS, Stage
-from detection.cascade import HEADS_USED
-from detection.weights import shapes, trunk
+from detection.network import Convolution, FullyConnected, operations
+from detection.weights import shapes
 
 X_THEN_Y = np.arange(10).reshape(5, 2).T.ravel()    # their landmark number i is our number X_THEN_Y[i]
-USED = {stage.name: heads for stage, heads in zip(CASCADE, HEADS_USED)}   # the heads that detection needs
+USED = {stage.name: stage.heads for stage in CASCADE}                     # the heads that detection needs
 TF1_HEADS = {"conv4_1": "face", "conv4_2": "box", "conv4_3": "landmark",           # P-Net's
              "cls_fc": "face", "bbox_fc": "box", "landmark_fc": "landmark"}        # R-Net's and O-Net's
 
@@ -34,7 +34,7 @@ def transpose_features(stage: Stage, arrays):
     """Rows of the dense layer in the order (height, width, channel) <-> (width, height, channel)."""
     if "fc1/weights" not in arrays:
         return arrays
-    height, width, channels = next(shape for name, _, shape in trunk(stage) if name == "fc1")
+    height, width, channels = next(layer.input for layer in operations(stage) if layer.name == "fc1")
     rows = arrays["fc1/weights"].reshape(height, width, channels, -1)
     return {**arrays, "fc1/weights": rows.transpose(1, 0, 2, 3).reshape(arrays["fc1/weights"].shape)}
 
@@ -87,7 +87,7 @@ def from_mtcnn(stage: Stage, values):
 def to_facenet(stage: Stage, arrays):
     """Our arrays -> the state dict of `facenet-pytorch`: convolutions (out, in, k, k), dense layers (out, in)."""
     arrays = to_authors(stage, arrays)
-    layers = [name for name, layer, _ in trunk(stage) if f"{name}/weights" in arrays]
+    layers = [layer.name for layer in operations(stage, {}) if isinstance(layer, (Convolution, FullyConnected))]
     kinds = ["conv" if arrays[f"{name}/weights"].ndim == 4 else "dense" for name in layers]
     named = {name: (f"{kind}{i}", f"prelu{i}") for i, (name, kind) in enumerate(zip(layers, kinds), 1)}
     named |= {head: (f"{kinds[-1]}{len(layers) + 1}_{i}", None) for i, head in enumerate(USED[stage.name], 1)}

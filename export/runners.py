@@ -15,7 +15,7 @@ Run = Callable[[np.ndarray], dict[str, np.ndarray]]     # normalized float32 (N,
 
 
 class ExportedNet:
-    """An exported net, called like detection.engines.Net. path: the file that `run` runs, for messages."""
+    """An exported net, an engines.CascadeNet. path: the file that `run` runs, for messages."""
 
     def __init__(self, run: Run, heads: Sequence[str], path: Path | str = "an exported net"):
         self._run, self._heads, self._path = run, heads, path
@@ -33,7 +33,7 @@ class ExportedNet:
         return [np.concatenate(outs).reshape(len(crops), -1) for outs in zip(*parts)]
 
     def _forward(self, batch):
-        outputs = self._run(images.normalise(batch.astype(np.float32)))
+        outputs = self._run(images.normalize(batch.astype(np.float32)))
         for head in self._heads:
             if outputs[head].shape[-1] != HEADS[head]:
                 raise UserError(f"{self._path}: gives {outputs[head].shape[-1]} numbers for {head} where POINTS of "

@@ -23,6 +23,7 @@ except ImportError:      # on Windows nothing keeps a second run out
     fcntl = None
 
 from config import DATA, FORMAT, MODEL, SEED
+from detection import boxes as bx
 from detection.errors import UserError, run_main
 from detection.files import atomic_write
 from pipeline import settings as st
@@ -114,6 +115,7 @@ class Step:
 
     def __init__(self, folder: Path, name: str, inputs: Mapping[str, str], options: Mapping[str, Any],
                  settings: Mapping[str, Any], force: bool = False):
+        bx.check_mirror_order()
         self.folder, self.name = Path(folder), name
         self.force = force
         self.manifest = self.folder / f"{name}.json"

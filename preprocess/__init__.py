@@ -1,1 +1,1 @@
-"""Raw photographs -> lists of samples -> TFRecords."""
+"""Images with label files -> lists of samples -> TFRecords."""

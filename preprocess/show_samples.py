@@ -24,7 +24,7 @@ TILE, MARGIN = 96, 24      # px of a sample on the sheet, and dark space around 
 
 
 def tile(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """uint8 (size, size, 3), label, offsets (4,), points (2P,) -> enlarged, with targets: (TILE + 2 MARGIN, same, 3)."""
+    """uint8 (size, size, 3), label, offsets (4,), points (2P,) -> enlarged with targets: (TILE + 2 MARGIN, same, 3)."""
     side = TILE + 2 * MARGIN
     canvas = np.full((side, side, 3), 40, np.uint8)
     canvas[MARGIN:-MARGIN, MARGIN:-MARGIN] = cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_NEAREST)

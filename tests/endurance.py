@@ -1,4 +1,4 @@
-"""Does memory stay flat over a long run? Detection, mining and reading of records, on small pictures so that it is quick.
+"""Does memory stay flat over a long run? Detection, mining and reading of records, on small images to be quick.
 
     python tests/endurance.py                       # 100,000 detections, 100,000 mined photos, 100,000 records
     python tests/endurance.py --count 2000
@@ -47,10 +47,10 @@ def detections(rng, folder):
 
 def mining(rng, folder):
     import cv2
-    import numpy as np
+
     from config import MODEL
-    from preprocess.labels import annotate
     from preprocess.gen_hard_example import Sampler
+    from preprocess.labels import annotate
     photos = []
     for i, image in enumerate(pictures(rng)):
         (folder / f"{i}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
@@ -63,12 +63,14 @@ def mining(rng, folder):
 
 def records(rng, folder):
     import numpy as np
-    from preprocess import records
+
     from pipeline import settings as st
     from pipeline.step import write_json
+    from preprocess import records
     crops = rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8)
     records.write(folder / "records" / "a", [records.encode(c, 1, np.zeros(4), np.zeros(10)) for c in crops])
-    write_json(folder / "records.json", {"depends": {"settings": st.of_config("POINTS", "MIRROR_ORDER")}, "outputs": {}, "report": {
+    depends = {"settings": st.of_config("POINTS", "MIRROR_ORDER")}
+    write_json(folder / "records.json", {"depends": depends, "outputs": {}, "report": {
         "size": 12, "counts": {"imglist-train": 1000}, "shards": {"imglist-train": ["a"]}}})
     from config import PNET
     from train import batches, recipe
@@ -99,7 +101,8 @@ def one(name, count):
 
 def main(count, names=tuple(CASES)):
     """Prints the table; returns the MB that each case grew by."""
-    print("| case | count | MB at a tenth | MB at the end | grown | seconds |\n|---|---:|---:|---:|---:|---:|", flush=True)
+    print("| case | count | MB at a tenth | MB at the end | grown | seconds |\n|---|---:|---:|---:|---:|---:|",
+          flush=True)
     grown = []
     for name in names:
         done = subprocess.run([sys.executable, __file__, "--one", name, "--count", str(count)], capture_output=True,

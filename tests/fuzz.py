@@ -32,7 +32,8 @@ from detection.quiet import quiet  # noqa: E402
 LIMIT_SECONDS = 10
 LIMIT_MB = 400
 FEARED = [b"nan", b"-inf", b"1e308", b"-1", b"0", b"99999999999999999999", b"1" * 5000, b"\0", b"\xef\xbb\xbf", b"\r\n",
-          b"\t", b"\n", b"..", b"../", b"\\", b"/", b" ", b"\xff\xfe", "游行".encode(), "²".encode(), b"\xe2\x80\xa8", b"%s",
+          b"\t", b"\n", b"..", b"../", b"\\", b"/", b" ", b"\xff\xfe", "游行".encode(), "²".encode(),
+          b"\xe2\x80\xa8", b"%s",
           b"{}", b"[]", b"null", b"true", b'"', b"<!DOCTYPE", b"&a;", b"<a>", b"[" * 2000, b"\xff" * 8, bytes(64)]
 
 
@@ -74,13 +75,16 @@ class Targets:
     def __init__(self, folder):
         import cv2
         import numpy as np
+
         from detection import weights
-        from preprocess.labels import landmarks, sets, wider
         from preprocess import samples
+        from preprocess.labels import landmarks, sets, wider
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.folder, self.cv2, self.np = folder, cv2, np
-        self.wider, self.landmark_lists, self.sets, self.samples, self.weights = wider, landmarks, sets, samples, weights
-        self.image_bytes = [cv2.imencode(extension, np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3))[1].tobytes()
+        self.wider, self.landmark_lists, self.sets = wider, landmarks, sets
+        self.samples, self.weights = samples, weights
+        image = np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3)
+        self.image_bytes = [cv2.imencode(extension, image)[1].tobytes()
                             for extension in (".jpg", ".png", ".bmp", ".webp", ".tif")]
 
     def _file(self, name, read):
@@ -143,8 +147,8 @@ class Targets:
         return [good.encode()], target
 
     def voc(self):
-        return self._set("annotations/a.xml", "<annotation><object><name>face</name><difficult>0</difficult><bndbox><xmin>1"
-                         "</xmin><ymin>2</ymin><xmax>20</xmax><ymax>22</ymax></bndbox></object></annotation>")
+        return self._set("annotations/a.xml", "<annotation><object><name>face</name><difficult>0</difficult><bndbox>"
+                         "<xmin>1</xmin><ymin>2</ymin><xmax>20</xmax><ymax>22</ymax></bndbox></object></annotation>")
 
     def yolo(self):
         return self._set("labels/a.txt", "0 0.5 0.5 0.4 0.4\n1 0.2 0.2 0.1 0.1\n")
@@ -169,8 +173,8 @@ class Targets:
         return [buffer.getvalue(), stored], self._file("pnet.npz", lambda path: self.weights.read(path, PNET))
 
     def manifest(self):
-        from preprocess import records
         from pipeline import step
+        from preprocess import records
         good = {**self._points(), "outputs": {"records/a": 1}, "report": {"size": 12, "counts": {}, "shards": {}}}
 
         def read(path):
@@ -179,8 +183,8 @@ class Targets:
         return [json.dumps(good).encode()], self._file("records.json", read)
 
     def records(self):
-        from preprocess import records
         from pipeline.step import write_json
+        from preprocess import records
         np, shard = self.np, self.folder / "records" / "a"
         records.write(shard, [records.encode(np.zeros((12, 12, 3), np.uint8), 1, np.zeros(4), np.zeros(10))] * 3)
         write_json(self.folder / "records.json", {**self._points(), "outputs": {}, "report": {
@@ -219,7 +223,8 @@ class Targets:
 
         def target(data):
             rng = random.Random(data)
-            shape = [rng.choice((0, 1, 2, 3, 3, 4, 11, 12, 13, 40)) for _ in range(rng.choice((0, 1, 2, 3, 3, 3, 3, 4)))]
+            axes = rng.choice((0, 1, 2, 3, 3, 3, 3, 4))
+            shape = [rng.choice((0, 1, 2, 3, 3, 4, 11, 12, 13, 40)) for _ in range(axes)]
             if shape[2:] and rng.random() < 0.6:
                 shape[2] = 3
             count = int(np.prod(shape))

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from config import ERASED_SIDE, GRAY_SHARE, NOISE, NOISE_TILES
 from detection import boxes as bx
-from detection.images import normalise
+from detection.images import normalize
 from train import augment
 from train.augment import Augmentation
 
@@ -62,7 +62,7 @@ def test_a_share_is_changed_and_no_other(rng):
 
 
 def test_blurred_images_keep_their_brightness_and_lose_detail(rng):
-    images = normalise(copies(rng, 400).astype(np.float32))
+    images = normalize(copies(rng, 400).astype(np.float32))
     out = np.asarray(augment.blur(tf.constant(images), SEED))
     detail = np.abs(np.diff(out, axis=2)).mean(axis=(1, 2, 3)) / np.abs(np.diff(images[0], axis=1)).mean()
     assert detail.max() <= 1 and detail.min() < 0.4 and 0.9 < (detail < 0.98).mean()

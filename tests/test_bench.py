@@ -48,12 +48,12 @@ def test_started_processes_give_their_figures(script, arguments):
 
 
 def test_multiply_adds_by_hand():
-    """P-Net on 12 px: 10x10x27x10, 3x3x90x16, 1x144x32, 32x5; on a canvas each layer once a place."""
+    """P-Net on 12 px: 10x10x27x10, 3x3x90x16, 1x144x32, 32x5; on a larger image each layer once a place."""
     from bench import roofline
     from config import PNET
     alone = 100 * 27 * 10 + 9 * 90 * 16 + 144 * 32 + 32 * 5
-    assert roofline.multiply_adds(PNET, 5) == roofline.canvas_multiply_adds(PNET, (12, 12, 3)) == alone
-    assert roofline.canvas_multiply_adds(PNET, (40, 60, 3)) < 15 * 25 * alone
+    assert roofline.multiply_adds(PNET, 5) == roofline.multiply_adds(PNET, 5, (12, 12)) == alone
+    assert roofline.multiply_adds(PNET, 5, (40, 60)) < 15 * 25 * alone
 
 
 def test_96_faces_are_12_by_8_portraits():

@@ -121,10 +121,10 @@ def test_the_less_a_window_had_to_be_corrected_the_more_its_vote_counts():
     boxes = np.float32([[0, 0, 30, 40], [4, 0, 34, 40]])
     windows = bx.square(boxes) + np.float32([[0], [10]]) * np.float32([[1, 0, 1, 0]])
     found = Faces(boxes, np.float32([0.9, 0.9]))
-    box = detector()._elect(found, windows).boxes[0]
+    box = detector()._merge(found, windows).boxes[0]
     share = (30 / 50) ** VOTE_TRUST                                     # of the second vote in the first
     np.testing.assert_allclose(box[0], 4 * share / (1 + share), rtol=1e-4)
-    np.testing.assert_allclose(detector()._elect(found, bx.square(boxes)).boxes[0, 0], 2, rtol=1e-4)
+    np.testing.assert_allclose(detector()._merge(found, bx.square(boxes)).boxes[0, 0], 2, rtol=1e-4)
 
 
 def test_a_face_across_the_border_is_seen_through_the_padding():
@@ -163,11 +163,11 @@ def test_no_images_no_answers():
 
 def test_stages_stop_early_and_trace_tells_all():
     image = planted(200, 310, (100, 60, 40))
-    full = detector().trace([image])
-    assert [len(result) for result in full] == [1, 1, 1]
+    full = detector().trace(image)
+    assert len(full) == 3 and len(full[0]) >= len(full[1]) >= len(full[2]) == 1
     for stages in (1, 2):
         last = detector(stages=stages).detect(image)
-        np.testing.assert_array_equal(last.boxes, full[stages - 1][0].boxes)
+        np.testing.assert_array_equal(last.boxes, full[stages - 1].boxes)
         assert last.landmarks.shape == (0, 5, 2)
 
 

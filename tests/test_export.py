@@ -39,7 +39,7 @@ def ours(stage, arrays, crops):
 
 def rgb(crops):
     """What packages feed their nets: normalised float32 RGB (N, H, W, 3)."""
-    return images.normalise(crops[..., ::-1].astype(np.float32))
+    return images.normalize(crops[..., ::-1].astype(np.float32))
 
 
 def close(found, wanted, stage, atol=CLOSE):

@@ -79,7 +79,7 @@ def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(done,
     os.killpg(process.pid, signal.SIGINT)                      # as a terminal does: to all of them
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in error, error
-    assert error.rstrip().endswith("the same command goes on from here")
+    assert error.rstrip().endswith("the same command continues from here")
     assert gone(process)
     script(*sampling(sample, tmp_path))
     assert contents(tmp_path) == contents(done)
@@ -107,7 +107,7 @@ def test_a_worker_that_is_killed_is_told_not_waited_for(done, sample, script, tm
     process = start(*sampling(sample, tmp_path))
     os.kill(wait_for(workers, process)[0], signal.SIGKILL)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 2 and "--workers 1: it goes on from here" in one_sentence(error)
+    assert process.returncode == 2 and "--workers 1: it resumes from here" in one_sentence(error)
     assert gone(process)
     script(*sampling(sample, tmp_path))
     assert contents(tmp_path) == contents(done)

@@ -31,28 +31,28 @@ def write(tmp_path, text, name="list.txt"):
                                     lambda t: t.replace("\n", " \n") + "\n\n"],
                          ids=["as it is", "CRLF", "BOM", "no line of zeros", "blanks"])
 def test_official_list(tmp_path, change):
-    photos = wider_lists.read(write(tmp_path, change(OFFICIAL)), "WIDER_train/images")
-    assert [p.path for p in photos] == [f"WIDER_train/images/{n}" for n in
+    images = wider_lists.read(write(tmp_path, change(OFFICIAL)), "WIDER_train/images")
+    assert [p.path for p in images] == [f"WIDER_train/images/{n}" for n in
                                         ("0--Parade/a b.jpg", "0--Parade/none.jpg", "1--Other/游行.jpg")]
-    np.testing.assert_allclose(photos[0].boxes, [[10, 20, 40, 60], [1.5, 2.5, 4.5, 6.5]])
-    assert photos[0].invalid.tolist() == [False, True]
-    assert photos[1].boxes.shape == (0, 4) and photos[1].invalid.shape == (0,)
+    np.testing.assert_allclose(images[0].boxes, [[10, 20, 40, 60], [1.5, 2.5, 4.5, 6.5]])
+    assert images[0].invalid.tolist() == [False, True]
+    assert images[1].boxes.shape == (0, 4) and images[1].invalid.shape == (0,)
 
 
 def test_one_line_form(tmp_path):
     path = write(tmp_path, "0--Parade/a b 1 2 31 42 5 5 9 9\n0--Parade/none\n")
-    photos = wider_lists.read(path, "images")
-    assert [p.path for p in photos] == ["images/0--Parade/a b.jpg", "images/0--Parade/none.jpg"]
-    np.testing.assert_array_equal(photos[0].boxes, [[1, 2, 31, 42], [5, 5, 9, 9]])
-    assert photos[1].boxes.shape == (0, 4)
+    images = wider_lists.read(path, "images")
+    assert [p.path for p in images] == ["images/0--Parade/a b.jpg", "images/0--Parade/none.jpg"]
+    np.testing.assert_array_equal(images[0].boxes, [[1, 2, 31, 42], [5, 5, 9, 9]])
+    assert images[1].boxes.shape == (0, 4)
 
 
 def test_landmark_list_is_left_right_top_bottom(tmp_path):
     path = write(tmp_path, "lfw_5590\\x.jpg 84 161 92 169 106 107 146 112 125 142 105 157 139 161\n")
-    photo, = landmark_lists.read(path)
-    assert photo.path == "lfw_5590/x.jpg"
-    np.testing.assert_array_equal(photo.boxes, [[84, 92, 161, 169]])
-    np.testing.assert_array_equal(photo.points[0], [[106, 107], [146, 112], [125, 142], [105, 157], [139, 161]])
+    image, = landmark_lists.read(path)
+    assert image.path == "lfw_5590/x.jpg"
+    np.testing.assert_array_equal(image.boxes, [[84, 92, 161, 169]])
+    np.testing.assert_array_equal(image.points[0], [[106, 107], [146, 112], [125, 142], [105, 157], [139, 161]])
 
 
 GOOD = "".join(f"e/{i}.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n" for i in range(60))
@@ -70,10 +70,10 @@ BROKEN = {"word for a number": "e/bad.jpg\n1\n5 5 x 60 0 0 0 0 0 0\n",
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_entry_is_named_counted_and_skipped_alone(tmp_path, capsys, broken):
     path = write(tmp_path, "e/0.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n" + broken + GOOD.split("\n", 3)[3])
-    photos = wider_lists.read(path, "i")
+    images = wider_lists.read(path, "i")
     out = capsys.readouterr().out
     assert out.count("skipped:") == 1 and f"{path}:" in out
-    assert {p.path for p in photos} >= {f"i/e/{i}.jpg" for i in range(60)}
+    assert {p.path for p in images} >= {f"i/e/{i}.jpg" for i in range(60)}
 
 
 def test_a_second_entry_of_an_image_is_named_by_its_own_first_line_and_that_of_the_first(tmp_path, capsys):

@@ -61,7 +61,7 @@ def test_the_detector_finds_the_shipped_picture(data, script):
 
 def no_list(data):
     (data / "testImageList.txt").unlink()
-    return [], "testImageList.txt is there"
+    return [], "holds none of testImageList.txt"
 
 
 def no_images(data):
@@ -69,7 +69,7 @@ def no_images(data):
 
 
 def same_eyes(data):
-    (data / "testing.txt").write_text("a.jpg" + " 7" * 10 + " 1 1 1 1\n")
+    (data / "testing.txt").write_text("a.jpg 7 7 9 5 8 7 7 9 12 12 1 1 1 1\n")
     return ["--mtfl"], "left eye and right eye of a.jpg are at the same place"
 
 

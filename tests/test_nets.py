@@ -6,12 +6,10 @@ import pytest
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from conftest import ROOT
-from detection.engines import lite
 from detection import engines, weights
 from detection.errors import UserError
-from detection.images import normalise
-from detection.engines import Net
-from detection.engines import tensorflow_gpu
+from detection.images import normalize
+from detection.engines import Net, lite, opencv, tensorflow_gpu
 from train import nets
 
 
@@ -54,7 +52,7 @@ def test_parameters_are_those_of_the_paper(stage, published):
     assert {name: array.shape for name, array in folded.items()} == weights.shapes(stage)
 
 
-ENGINES = [lite.Engine, engines.OpenCV, tensorflow_gpu.Engine]
+ENGINES = [lite.Engine, opencv.Engine, tensorflow_gpu.Engine]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -62,7 +60,7 @@ ENGINES = [lite.Engine, engines.OpenCV, tensorflow_gpu.Engine]
 def test_runtime_gives_what_training_gave(stage, engine, rng):
     model = trained_net(stage, rng)
     crops = rng.integers(0, 256, (300, stage.size, stage.size, 3), dtype=np.uint8)
-    trained = {k: np.asarray(v) for k, v in nets.flat(model(normalise(crops.astype(np.float32)))).items()}
+    trained = {k: np.asarray(v) for k, v in nets.flat(model(normalize(crops.astype(np.float32)))).items()}
     run = Net(stage, nets.arrays(model, stage), engine=engine)(crops)       # 300 is more than one call takes
     np.testing.assert_allclose(run[0], softmax(trained["face"]), atol=2e-5)
     np.testing.assert_allclose(run[1], trained["box"], atol=2e-4)
@@ -101,7 +99,7 @@ def test_without_tensorflow_opencv_runs_the_nets(rng, monkeypatch):
     crops = rng.integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
     arrays = lively(RNET, rng)
     without = Net(RNET, arrays)
-    assert engines.fastest() is engines.OpenCV
+    assert engines.fastest() is opencv.Engine
     monkeypatch.undo()
     for ours, theirs in zip(without(crops), Net(RNET, arrays, engine=lite.Engine)(crops)):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -112,7 +110,7 @@ def test_another_version_of_the_interpreter_is_left_alone(monkeypatch, other):
     lite.library.cache_clear()
     monkeypatch.setattr(lite, "_load", lambda: other)
     try:
-        assert lite.library() is None and engines.fastest() is engines.OpenCV
+        assert lite.library() is None and engines.fastest() is opencv.Engine
     finally:
         lite.library.cache_clear()
 

@@ -28,7 +28,7 @@ def trained(sample, script, tmp_path_factory):
     train(12)
     for size in (24, 48):
         mined = script("preprocess/gen_hard_example.py", size // 2, *where).stdout
-        assert "proposals a photo" in mined and "recalled at IoU 0.65" in mined
+        assert "proposals per image" in mined and "recalled at IoU 0.65" in mined
         script("preprocess/gen_landmark_aug.py", size, *where)
         script("preprocess/gen_tfrecords.py", size, *where)
         train(size)

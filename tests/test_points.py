@@ -153,7 +153,10 @@ def test_lists_of_other_points_are_done_again(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("order", [(0, 1), (0, 1, 2, 3), (1, 2, 0), (1, 1, 2), (1, 0, 3)])
 def test_an_order_that_is_no_mirror_is_refused(order, tmp_path):
-    """A mirror twice is nothing: each point becomes itself again."""
+    """Flipped twice, each point is itself again. Detection and each step check it before they start."""
     project_with(tmp_path, POINTS, order)
-    said = subprocess.run([sys.executable, "-c", "import detection"], cwd=tmp_path, capture_output=True, text=True)
-    assert said.returncode == 1 and "config.py: MIRROR_ORDER must hold a number for each" in said.stderr
+    for name, *options in (("test.py", ROOT / "picture" / "tesla.jpg"),
+                           ("preprocess/gen_landmark_aug.py", "12", "--data", tmp_path)):
+        said = subprocess.run([sys.executable, tmp_path / name, *options, "--" + ("work" if "gen" in name else "output"),
+                               tmp_path / "out"], cwd=tmp_path, capture_output=True, text=True)
+        assert said.returncode == 2 and "error: config.py: MIRROR_ORDER must hold a number for each" in said.stderr

@@ -1,4 +1,4 @@
-"""The canvas says what the pyramid's levels say one by one."""
+"""P-Net gives on the packed pyramid what it gives on the levels one by one."""
 import numpy as np
 import pytest
 
@@ -11,20 +11,20 @@ SIZES = [(90, 120), (61, 47), (20, 20), (25, 211), (480, 640), (1000, 30)]      
 
 @pytest.mark.parametrize("height, width", [*SIZES, (1080, 1920), (6000, 8000)])
 @pytest.mark.parametrize("factor", [0.5, 0.709, 0.9])
-def test_levels_lie_apart_on_even_pixels_within_the_canvas(height, width, factor):
-    plan = pyramid.plan(height, width, 20, factor)
-    spaces = np.hstack([plan.corners, plan.corners + plan.sizes + plan.sizes % 2]).astype(float)
-    assert (plan.corners % 2 == 0).all() and (plan.corners >= 0).all()
-    assert (spaces[:, 2:].max(axis=0) <= plan.shape[::-1]).all()
+def test_levels_lie_apart_on_even_pixels_within_the_packed_pyramid(height, width, factor):
+    layout = pyramid.layout(height, width, 20, factor)
+    spaces = np.hstack([layout.corners, layout.corners + layout.sizes + layout.sizes % 2]).astype(float)
+    assert (layout.corners % 2 == 0).all() and (layout.corners >= 0).all()
+    assert (spaces[:, 2:].max(axis=0) <= layout.shape[::-1]).all()
     common = bx.intersection(spaces, spaces)
     assert (common[~np.eye(len(spaces), dtype=bool)] == 0).all()
 
 
 @pytest.mark.parametrize("height, width", [*SIZES, (1080, 1920), (6000, 8000)])
 def test_each_row_of_cells_belongs_to_one_strip(height, width):
-    plan = pyramid.plan(height, width, 20, 0.709)
-    starts = [row for top, bottom in plan.strips() for row in range(top, bottom - PNET.size + 1, 2)]
-    assert starts == list(range(0, plan.shape[0] - PNET.size + 1, 2))
+    layout = pyramid.layout(height, width, 20, 0.709)
+    starts = [row for top, bottom in layout.strips() for row in range(top, bottom - PNET.size + 1, 2)]
+    assert starts == list(range(0, layout.shape[0] - PNET.size + 1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,11 @@ def pnet(tmp_path_factory):
 def level_by_level(detector, image):
     """What `Detector.propose` is to give, written down plainly."""
     found = []
-    halved = images.half_scales(image)
-    height, width = halved[0].shape[:2]
+    scales = images.half_scales(image)
+    height, width = scales[0].shape[:2]
     for w, h in images.level_sizes(height, width, detector.min_face_size, 12, detector.factor):
         level = np.zeros((h + h % 2, w + w % 2, 3), np.uint8)
-        level[:h, :w] = images.shrink(halved, w, h)
+        level[:h, :w] = images.shrink(scales, w, h)
         face, offsets = detector.nets[0].maps(level)
         rows, columns = np.nonzero(face[..., 1] >= detector.thresholds[0])
         windows = np.stack([2 * columns, 2 * rows, 2 * columns + 12, 2 * rows + 12], axis=1).astype(np.float32)
@@ -60,14 +60,14 @@ def level_by_level(detector, image):
 @pytest.mark.parametrize("factor", [0.709, 0.88])
 @pytest.mark.parametrize("height, width", SIZES)
 def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, height, width, factor, strip):
-    monkeypatch.setattr(pyramid, "CANVAS_STRIP", strip)
-    pyramid.plan.cache_clear()
+    monkeypatch.setattr(pyramid, "PYRAMID_STRIP", strip)
+    pyramid.layout.cache_clear()
     coarse = rng.integers(0, 256, (max(height // 3, 1), max(width // 3, 1), 3), dtype=np.uint8)
     image = images.resize(coarse, width, height)
     detector = Detector(pnet, thresholds=(0.6,), factor=factor, stages=1)
     found = detector.propose(image)
     boxes, scores = level_by_level(detector, image)
-    pyramid.plan.cache_clear()
+    pyramid.layout.cache_clear()
     assert len(boxes) > 0 or height * width < 1000
     if not len(boxes):
         assert not len(found)

@@ -63,7 +63,7 @@ def test_no_faces_no_crops():
     assert kinds.shape == (0,) and best.shape == (0, 4)
 
 
-def test_draws_follow_from_seed_step_and_photo_alone():
+def test_draws_follow_from_seed_step_and_images_alone():
     def first(*key):
         return samples.rng(*key).random()
     assert first("a", "x.jpg", 1) == first("a", "x.jpg", 1)
@@ -99,7 +99,7 @@ def test_random_crops_obey_their_laws(rng):
         assert (touching[:, :2] <= face[2:]).all() and (touching[:, 2:] >= face[:2] - 1).all()
 
 
-def test_tiny_photos_give_no_background(rng):
+def test_tiny_images_give_no_background(rng):
     assert len(cr.background(rng, 11, 500, 40)) == 0
     assert inside(cr.background(rng, 12, 25, 40), 12, 25).all()
 
@@ -132,10 +132,10 @@ def test_balance_is_one_one_three():
 
 @pytest.mark.parametrize("complete, incomplete, wanted", [(12_880, 0, 60), (1_000_000, 0, 60), (6_440, 5_000, 120),
                                                           (2_518, 0, 300), (0, 9, 300)])
-def test_few_photos_give_as_many_mined_negatives_in_all_as_many(complete, incomplete, wanted):
-    photo = labels.annotate("a.jpg", [])
-    photos = [photo] * complete + [replace(photo, complete=False)] * incomplete
-    assert gen_hard_example.negatives_per_image(photos) == wanted
+def test_few_images_give_as_many_mined_negatives_in_all_as_many(complete, incomplete, wanted):
+    image = labels.annotate("a.jpg", [])
+    images = [image] * complete + [replace(image, complete=False)] * incomplete
+    assert gen_hard_example.negatives_per_image(images) == wanted
 
 
 @pytest.mark.parametrize("faces, wanted", [(150_000, 10), (25_000, 20), (12_280, 40), (0, 40)])

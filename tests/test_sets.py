@@ -1,4 +1,4 @@
-"""Sets of photos in every form -> the same photos, boxes and paths."""
+"""Sets of images in every form -> the same images, boxes and paths."""
 import json
 
 import cv2
@@ -54,8 +54,8 @@ FORMS = {"voc": voc, "yolo": yolo, "coco": coco, "wider": wider}
 
 def make(data, form, name="one"):
     folder = data / "sets" / name
-    for photo in BOXES:
-        path = folder / "images" / f"{photo}.png"
+    for image in BOXES:
+        path = folder / "images" / f"{image}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imencode(".png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tofile(path)
     FORMS[form](folder)
@@ -63,33 +63,33 @@ def make(data, form, name="one"):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_photos(tmp_path, form):
+def test_every_form_gives_the_same_images(tmp_path, form):
     make(tmp_path, form)
-    photos, _ = sets.training(tmp_path)
-    found = {photo.path: photo for photo in photos}
+    images, _ = sets.training(tmp_path)
+    found = {image.path: image for image in images}
     assert found.keys() == {f"sets/one/images/{name}.png" for name in BOXES}
     for name, boxes in BOXES.items():
-        photo = found[f"sets/one/images/{name}.png"]
-        np.testing.assert_allclose(photo.boxes, np.reshape(boxes, (-1, 4)), atol=1e-4)
-        assert photo.complete
-        assert photo.invalid.tolist() == [form != "yolo" and i > 0 for i in range(len(boxes))]   # YOLO has no such mark
+        image = found[f"sets/one/images/{name}.png"]
+        np.testing.assert_allclose(image.boxes, np.reshape(boxes, (-1, 4)), atol=1e-4)
+        assert image.complete
+        assert image.invalid.tolist() == [form != "yolo" and i > 0 for i in range(len(boxes))]   # YOLO has no such mark
 
 
 @pytest.mark.parametrize("form, name", [("voc", "face"), ("coco", "face"), ("yolo", 0)])
 def test_only_the_classes_named_count(tmp_path, form, name):
     folder = make(tmp_path, form)
     (folder / "set.json").write_text(json.dumps({"classes": [name], "complete": False}))
-    photos, _ = sets.training(tmp_path)
-    assert sorted(len(photo.boxes) for photo in photos) == [0, 1, 1]
-    assert not any(photo.complete for photo in photos)
+    images, _ = sets.training(tmp_path)
+    assert sorted(len(image.boxes) for image in images) == [0, 1, 1]
+    assert not any(image.complete for image in images)
 
 
 def test_sets_come_beside_wider_face_and_a_changed_box_changes_the_fingerprint(tmp_path):
     make(tmp_path, "voc", "b")
     folder = make(tmp_path, "wider", "a")
     (tmp_path / "wider_face_train.txt").write_text("e/x 1 1 50 50\n")
-    photos, before = sets.training(tmp_path)
-    assert list(before) == ["wider_face_train.txt", "sets/a", "sets/b"] and len(photos) == 7
+    images, before = sets.training(tmp_path)
+    assert list(before) == ["wider_face_train.txt", "sets/a", "sets/b"] and len(images) == 7
     listed = folder / "annotations.txt"
     listed.write_text(listed.read_text(encoding="utf-8").replace("10 20 30 40", "11 20 30 40"), encoding="utf-8")
     after = sets.training(tmp_path)[1]
@@ -104,8 +104,8 @@ def test_a_broken_file_is_named_and_counted(tmp_path, capsys):
     (folder / "annotations" / "7.xml").write_text("<annotation><object>")
     (folder / "annotations" / "8.xml").write_text("<annotation><object><bndbox><xmin>nan</xmin></bndbox></object>"
                                                   "</annotation>")
-    photos, _ = sets.training(tmp_path)
-    assert len(photos) == 41
+    images, _ = sets.training(tmp_path)
+    assert len(images) == 41
     out = capsys.readouterr().out
     assert "7.xml: is not XML" in out and "8.xml: " in out
 
@@ -117,7 +117,7 @@ def test_a_wrong_set_json_is_refused(tmp_path, text, sentence):
         sets.training(tmp_path)
 
 
-def test_a_set_without_annotations_or_photos_is_refused(tmp_path):
+def test_a_set_without_annotations_or_images_is_refused(tmp_path):
     (tmp_path / "sets" / "x" / "images").mkdir(parents=True)
     with pytest.raises(UserError, match="has no annotations.txt"):
         sets.training(tmp_path)

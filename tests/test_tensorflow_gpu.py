@@ -28,7 +28,7 @@ def test_a_gpu_is_used_where_there_is_one_and_only_there(monkeypatch):
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices)
         partial_cascade.detector.cache_clear()
         detector = partial_cascade.detector(MODEL, 20, (0.6, 0.7), 2)
-        assert [isinstance(net._forward, tensorflow_gpu.Engine) for net in detector.nets] == [used] * 2
+        assert [isinstance(net._engine, tensorflow_gpu.Engine) for net in detector.nets] == [used] * 2
         assert len(detector.nets) == len(CASCADE[:2])
     partial_cascade.detector.cache_clear()
     assert grown == [("GPU:0", True)]

@@ -10,10 +10,10 @@ import numpy as np
 
 from config import BLUR_SHARE, ERASED_SIDE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TILES, PIXEL_MEAN, PIXEL_SCALE
 from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
-from detection.images import normalise
+from detection.images import normalize
 from detection.quiet_tensorflow import tf
 
-DARKEST, BRIGHTEST = normalise(0.0), normalise(255.0)
+DARKEST, BRIGHTEST = normalize(0.0), normalize(255.0)
 
 
 def coin(seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
@@ -99,7 +99,7 @@ def jitter_colors(images: tf.Tensor, seed: tf.Tensor, settings: Augmentation) ->
     matrix = contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)                        # (B, 3, 3)
     shift = PIXEL_MEAN * (1 - contrast) + brightness + tint
     pixels = tf.reshape(tf.cast(images, tf.float32), [count, size * size, 3])
-    return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalise(shift), [count, size, size, 3])
+    return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalize(shift), [count, size, size, 3])
 
 
 def blur(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -131,5 +131,5 @@ def erase(images: tf.Tensor, seed: tf.Tensor, sides: tuple[float, float]) -> tf.
     place = (tf.range(size, dtype=tf.float32) + 0.5) / size                            # (s,)
     within = (place >= start) & (place < start + side)                                 # (2, B, s)
     erased = (within[0][:, :, None] & within[1][:, None, :])[..., None]                # (B, s, s, 1)
-    color = normalise(tf.transpose(samples[4:7, :, 0])[:, None, None] * 255.0)         # (B, 1, 1, 3)
+    color = normalize(tf.transpose(samples[4:7, :, 0])[:, None, None] * 255.0)         # (B, 1, 1, 3)
     return tf.where(erased, color, images)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from config import KINDS, SHUFFLE_BYTES, Stage
 from detection.errors import UserError
-from detection.images import normalise
+from detection.images import normalize
 from detection.quiet_tensorflow import tf
 from preprocess.records import Records
 from train.augment import augment
@@ -85,6 +85,6 @@ def validation(stored: Records, parts: Mapping[str, int], recipe: Recipe) -> tf.
 
     def finish(*serialized):
         images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
-        return normalise(tf.cast(images, tf.float32)), *targets
+        return normalize(tf.cast(images, tf.float32)), *targets
 
     return tf.data.Dataset.zip(*streams).take(steps).map(finish).prefetch(2)

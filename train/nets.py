@@ -5,9 +5,10 @@ While a net trains, a batch normalisation stands between each layer and its PReL
 """
 import numpy as np
 
-from config import HEAD_INIT, HEADS, Conv, Pool, Stage
+from config import HEAD_INIT, HEADS, Stage
+from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU, is_fully_convolutional, operations
 from detection.quiet_tensorflow import keras, tf
-from detection.weights import shapes, trunk
+from detection.weights import shapes
 from train import layers
 
 
@@ -27,29 +28,31 @@ def build(stage: Stage, seed: int = 0, folded: bool = False, norm: type[layers.N
         return {"kernel_initializer": keras.initializers.RandomNormal(stddev=HEAD_INIT, seed=start(head).seed),
                 "bias_initializer": keras.initializers.Constant(0.5 if head == "landmark" else 0.0)}
 
-    x = inputs = keras.Input((None, None, 3) if stage.size == 12 else (stage.size, stage.size, 3), name="input")
-    for name, layer, shape in trunk(stage):
-        if layer is None:
-            break
-        if isinstance(layer, Pool):
-            padding = "same" if layer.pad_end else "valid"
-            x = keras.layers.MaxPooling2D(layer.kernel, layer.stride, padding, name=name)(x)
-            continue
-        if isinstance(layer, Conv):
-            x = keras.layers.Conv2D(layer.channels, layer.kernel, use_bias=folded, kernel_initializer=start(name),
-                                    name=name)(x)
-        else:
-            x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(shape) == 3 else x
-            x = keras.layers.Dense(layer.units, use_bias=folded, kernel_initializer=start(name), name=name)(x)
-        if folded:       # in Keras' own form, which converters know
-            x = keras.layers.PReLU(shared_axes=[1, 2] if len(x.shape) == 4 else None, name=f"{name}_prelu")(x)
-        else:
-            x = layers.PReLU(name=f"{name}_prelu")(norm(name=f"{name}_norm")(x))
-    if len(shape) == 3:
-        heads = {head: keras.layers.Conv2D(n, 1, name=head, **small(head))(x) for head, n in HEADS.items()}
-    else:
-        heads = {head: keras.layers.Dense(n, name=head, **small(head))(x) for head, n in HEADS.items()}
-    return keras.Model(inputs, heads, name=stage.name)
+    def trained(name):
+        """Options of a layer with weights: a head, or a layer of the trunk, whose bias the normalization replaces."""
+        return small(name) if name in HEADS else {"use_bias": folded, "kernel_initializer": start(name)}
+
+    side = None if is_fully_convolutional(stage) else stage.size
+    outputs = {INPUT: keras.Input((side, side, 3), name=INPUT)}
+    for operation in operations(stage):
+        name, x = operation.name, outputs[operation.source]
+        match operation:
+            case MaxPooling(kernel=kernel, stride=stride):
+                y = keras.layers.MaxPooling2D(kernel, stride, "same" if operation.pad_end else "valid", name=name)(x)
+            case Convolution():
+                y = keras.layers.Conv2D(operation.output[-1], operation.kernel, name=name, **trained(name))(x)
+            case FullyConnected():
+                x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(operation.input) == 3 else x
+                y = keras.layers.Dense(operation.output[-1], name=name, **trained(name))(x)
+            case PReLU() if folded:       # Keras' own layer, which converters know
+                y = keras.layers.PReLU(shared_axes=[1, 2] if len(operation.input) == 3 else None,
+                                       name=f"{operation.source}_prelu")(x)
+            case PReLU():
+                y = layers.PReLU(name=f"{operation.source}_prelu")(norm(name=f"{operation.source}_norm")(x))
+            case _:
+                raise TypeError(operation)
+        outputs[name] = y
+    return keras.Model(outputs[INPUT], {head: outputs[head] for head in HEADS}, name=stage.name)
 
 
 def flat(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

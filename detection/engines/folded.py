@@ -1,44 +1,39 @@
-"""The layers of a net as they run: the scaling of the pixels is part of the first, the heads are one, "outputs"."""
+"""A net as engines run it: pixel normalization folded into its first layer, all its heads joined into one."""
+from collections.abc import Sequence
+
 import numpy as np
 
-from config import HEADS, PIXEL_MEAN, PIXEL_SCALE, Pool, Stage
-from detection.weights import trunk
+from config import HEADS, PIXEL_MEAN, PIXEL_SCALE, Stage
+from detection import network
+from detection.types import Arrays, Floats
 
-OUTPUT = "outputs"
+OUTPUT = "outputs"      # name of the joined head
 
 
-def layers(stage: Stage, arrays, heads=tuple(HEADS)):
-    """Yields (name, layer, shape of its input, weights, biases, slopes); a Pool has None for the last three, the joined
-    heads, whose layer is None, for the last.
+def fold(stage: Stage, arrays: Arrays, heads: Sequence[str]) -> tuple[list[network.Operation], dict[str, Floats]]:
+    """Arrays of a net -> its operations and the arrays that they need.
 
-    Input: pixels 0..255; the first layer has no padding, so that this is exact. Output (..., c): the heads side by
-    side, "face" as one number, the logit of the face score; `columns` tells which are whose.
+    Input: pixels 0..255; the first layer has no padding, so folding the normalization into it is exact. Output
+    (..., c): the heads side by side (`columns_of`), "face" as one number, the logit of the face score.
     """
-    for name, layer, shape in trunk(stage):
-        if isinstance(layer, Pool):
-            yield name, layer, shape, None, None, None
-            continue
-        if layer is None:
-            yield OUTPUT, None, shape, *_joined(arrays, heads), None
-            return
-        weights, biases = arrays[f"{name}/weights"], arrays[f"{name}/biases"]
-        if name == "conv1":
-            biases = biases - PIXEL_MEAN * PIXEL_SCALE * weights.sum(axis=(0, 1, 2))
-            weights = weights * PIXEL_SCALE
-        yield name, layer, shape, weights, biases, arrays[f"{name}/alphas"]
+    count = max(columns.stop for columns in columns_of(heads).values())
+    operations = list(network.operations(stage, {OUTPUT: count}))
+    weights, biases = operations[0].arrays
+    folded = {name: array for name, array in arrays.items() if name.split("/")[0] not in HEADS}
+    folded[biases] = arrays[biases] - PIXEL_MEAN * PIXEL_SCALE * arrays[weights].sum(axis=(0, 1, 2))
+    folded[weights] = arrays[weights] * PIXEL_SCALE
+    for part in ("weights", "biases"):
+        folded[f"{OUTPUT}/{part}"] = np.concatenate([_outputs(head, arrays[f"{head}/{part}"]) for head in heads], -1)
+    return operations, folded
 
 
-def _joined(arrays, heads):
-    """Arrays -> weights (..., c), biases (c,) of all heads as one layer; face minus no face is the logit."""
-    def logit(a):
-        return a[..., 1:] - a[..., :1]
-
-    return [np.concatenate([logit(arrays[f"{head}/{part}"]) if head == "face" else arrays[f"{head}/{part}"]
-                            for head in heads], axis=-1) for part in ("weights", "biases")]
+def _outputs(head: str, array: Floats) -> Floats:
+    """Weights or biases (..., c) of a head; of "face" (..., 1): face minus no face is the logit."""
+    return array[..., 1:] - array[..., :1] if head == "face" else array
 
 
-def columns(heads):
-    """Name of each head -> slice of the outputs that are its."""
+def columns_of(heads: Sequence[str]) -> dict[str, slice]:
+    """Names of heads -> for each its columns of the joined output."""
     found, start = {}, 0
     for head in heads:
         stop = start + (1 if head == "face" else HEADS[head])

@@ -3,11 +3,15 @@
 The few messages of the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that these nets need
 are written here in the protocol buffers wire format, so that writing them needs NumPy alone.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
-from config import HEADS, PNET, Conv, Dense, Pool, Stage
+from config import HEADS, Stage
+from detection import network
 from detection.engines.protobuf import field
-from detection.weights import trunk
+from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU
+from detection.types import Arrays
 
 IR_VERSION, OPSET = 8, 13
 FLOAT = 1                                             # TensorProto.DataType
@@ -34,17 +38,17 @@ def _node(operator, inputs, output, **attributes):
 
 
 def _value(name, dims):
-    """ValueInfoProto of a float tensor; a dimension given as text is free."""
+    """ValueInfoProto of a float tensor; a dimension given as text can have any size."""
     shape = b"".join(field(1, field(1, d) if isinstance(d, int) else field(2, d)) for d in dims)
     return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, shape)))
 
 
-def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
-    """Stage and its arrays -> ONNX model: input (N, 3, H, W) normalised BGR, one output a head.
+def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
+    """A net -> ONNX model: normalized BGR, float32 (N, 3, H, W) -> one output for each head (`output_name`).
 
-    P-Net's outputs are maps (N, c, h, w), the others' (N, c); "face" is the softmax over (no face, face).
+    A fully convolutional net gives maps (N, c, h, w), another (N, c); "face" is the softmax over (no face, face).
     """
-    nodes, tensors, x = [], [], "input"
+    nodes, tensors = [], []
 
     def add(operator, inputs, output, **attributes):
         nodes.append(_node(operator, inputs, output, **attributes))
@@ -54,41 +58,37 @@ def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
         tensors.append(_tensor(name, array))
         return name
 
-    def affine(name, x, shape):
-        """Convolution or dense layer `name` on x of (height, width, channels) or (units,)."""
-        weights = arrays[f"{name}/weights"]
-        bias = constant(f"{name}/biases", arrays[f"{name}/biases"])
-        if weights.ndim == 4:
-            weights = constant(f"{name}/weights", weights.transpose(3, 2, 0, 1))
-            return add("Conv", [x, weights, bias], name)
-        if len(shape) == 3:   # our rows count (height, width, channel), ONNX flattens (channel, height, width)
-            weights = weights.reshape(*shape, -1).transpose(2, 0, 1, 3).reshape(len(weights), -1)
-            x = add("Flatten", [x], f"{name}/flat", axis=1)
-        return add("Gemm", [x, constant(f"{name}/weights", weights), bias], name)
+    operations = list(network.operations(stage, {head: HEADS[head] for head in heads}))
+    for operation in operations:
+        name, x, names = operation.name, operation.source, list(operation.arrays)
+        match operation:
+            case MaxPooling(kernel=kernel, stride=stride):
+                add("MaxPool", [x], name, kernel_shape=[kernel] * 2, strides=[stride] * 2,
+                    ceil_mode=int(operation.pad_end))
+            case PReLU():
+                slopes = arrays[names[0]].reshape(-1, *(1,) * (len(operation.output) - 1))
+                add("PRelu", [x, constant(names[0], slopes)], name)
+            case Convolution():
+                biases = constant(names[1], arrays[names[1]])
+                add("Conv", [x, constant(names[0], arrays[names[0]].transpose(3, 2, 0, 1)), biases], name)
+            case FullyConnected():
+                biases = constant(names[1], arrays[names[1]])
+                weights = network.channels_first(arrays[names[0]], operation.input)
+                if len(operation.input) == 3:
+                    x = add("Flatten", [x], f"{name}/flat", axis=1)
+                add("Gemm", [x, constant(names[0], weights), biases], name)
+        if output_name(name) != name:
+            add("Softmax", [name], output_name(name), axis=1)
 
-    for name, layer, shape in trunk(stage):
-        if isinstance(layer, Pool):
-            x = add("MaxPool", [x], name, kernel_shape=[layer.kernel] * 2, strides=[layer.stride] * 2,
-                    ceil_mode=int(layer.pad_end))
-        elif isinstance(layer, (Conv, Dense)):
-            slopes = arrays[f"{name}/alphas"]
-            slopes = slopes.reshape(-1, 1, 1) if isinstance(layer, Conv) else slopes
-            x = add("PRelu", [affine(name, x, shape), constant(f"{name}/alphas", slopes)], f"{name}/prelu")
-        else:
-            for head in heads:
-                y = affine(head, x, shape)
-                if head == "face":
-                    add("Softmax", [y], "face/softmax", axis=1)
-
-    free = stage is PNET
+    free = network.is_fully_convolutional(stage)
     side = ["height", "width"] if free else [stage.size, stage.size]
     outputs = {output_name(head): ["batch", HEADS[head]] + (["rows", "columns"] if free else []) for head in heads}
     graph = b"".join(field(1, n) for n in nodes) + field(2, stage.name) + b"".join(field(5, t) for t in tensors)
-    graph += field(11, _value("input", ["batch", 3, *side]))
+    graph += field(11, _value(INPUT, ["batch", 3, *side]))
     graph += b"".join(field(12, _value(name, dims)) for name, dims in outputs.items())
     return field(1, IR_VERSION) + field(7, graph) + field(8, field(1, "") + field(2, OPSET))
 
 
-def output_name(head):
-    """The name under which the model gives this head."""
+def output_name(head: str) -> str:
+    """The name of this head's output in the model."""
     return "face/softmax" if head == "face" else head

@@ -1,7 +1,7 @@
-"""The protocol buffers wire format, as far as writing models of other projects' formats needs it."""
+"""The protocol buffers wire format, as far as the graph writers need it."""
 
 
-def varint(number):
+def varint(number: int) -> bytes:
     """A whole number, 0 or more -> bytes, seven bits in each."""
     out = bytearray()
     while number > 127:
@@ -10,8 +10,8 @@ def varint(number):
     return bytes(out + bytes([number]))
 
 
-def field(number, value):
-    """One field of a message: an int, or text, bytes or a nested message."""
+def field(number: int, value: int | str | bytes) -> bytes:
+    """One field of a message: a whole number, text, bytes or a nested message."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     value = value.encode() if isinstance(value, str) else value

@@ -1,59 +1,61 @@
-"""The nets on a GPU, for mining: TensorFlow runs them in large batches. Elsewhere detection's engine is faster."""
-from functools import partial
+"""TensorFlow on a GPU as the engine, for mining: it runs large batches. On a CPU the other engines are faster."""
+from collections.abc import Sequence
 from pathlib import Path
 
-from config import CASCADE, CROPS, Pool
+from config import CASCADE, CROPS, HEADS, Stage
 from detection.engines import folded
-from detection.cascade import HEADS_USED
-from detection.engines import Net
+from detection.engines.net import Net
+from detection.network import Convolution, FullyConnected, MaxPooling, PReLU
+from detection.types import Arrays, Floats, Image
 
 DRIVERS = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")      # of NVIDIA, of AMD, of Windows below WSL
 
 
-def nets(folder, stages):
-    """The first nets of `folder` on the GPU that TensorFlow can use; None where there is none."""
-    if not any(Path(driver).exists() for driver in DRIVERS):      # so that nobody else waits for TensorFlow
+def nets(folder: Path | str, count: int) -> list[Net] | None:
+    """The first `count` nets of `folder` on the GPU that TensorFlow can use; None where there is no GPU."""
+    if not any(Path(driver).exists() for driver in DRIVERS):      # so that other machines need not import TensorFlow
         return None
     from detection.quiet_tensorflow import tf
     devices = tf.config.list_physical_devices("GPU")
     if not devices:
         return None
     for device in devices:
-        tf.config.experimental.set_memory_growth(device, True)    # the processes that mine share it
-    return load(folder, stages)
+        tf.config.experimental.set_memory_growth(device, True)    # the processes that mine share its memory
+    return load(folder, count)
 
 
-def load(folder, stages):
-    """The first nets of `folder` in TensorFlow, on whatever it runs."""
-    return [Net.load(folder, stage, heads, Engine) for stage, heads in zip(CASCADE[:stages], HEADS_USED)]
+def load(folder: Path | str, count: int) -> list[Net]:
+    """The first `count` nets of `folder` in TensorFlow, wherever it runs."""
+    return [Net.load(folder, stage, stage.heads, Engine) for stage in CASCADE[:count]]
 
 
 class Engine:
-    """One net in TensorFlow. Called like detection.engines.lite.Engine."""
+    """One net in TensorFlow."""
 
-    batch = CROPS       # crops in one call
+    batch = CROPS
 
-    def __init__(self, stage, arrays, heads):
+    def __init__(self, stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)):
         from detection.quiet_tensorflow import tf
-        layers = list(folded.layers(stage, arrays, heads))
-        self._run = tf.function(partial(_forward, tf, layers),
-                                input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+        self._operations, self._arrays = folded.fold(stage, arrays, heads)
+        self._run = tf.function(self._forward, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
 
-    def __call__(self, batch):
-        """uint8 (N, H, W, 3) -> float32 (N, c), or P-Net's (N, h, w, c)."""
+    def __call__(self, batch: Image) -> Floats:
+        """uint8 (N, H, W, 3) -> float32 (N, c), or maps (N, h, w, c) of a fully convolutional net."""
         return self._run(batch).numpy()
 
-
-def _forward(tf, layers, images):
-    x = tf.cast(images, tf.float32)
-    for _, layer, shape, weights, biases, slopes in layers:
-        if isinstance(layer, Pool):
-            x = tf.nn.max_pool2d(x, layer.kernel, layer.stride, "SAME" if layer.pad_end else "VALID")
-            continue
-        if weights.ndim == 4:
-            x = tf.nn.conv2d(x, weights, 1, "VALID") + biases
-        else:
-            x = tf.reshape(x, [-1, weights.shape[0]]) @ weights + biases
-        if slopes is not None:
-            x = tf.where(x > 0, x, slopes * x)
-    return x
+    def _forward(self, images):
+        from detection.quiet_tensorflow import tf
+        x = tf.cast(images, tf.float32)
+        for operation in self._operations:
+            arrays = [self._arrays[name] for name in operation.arrays]
+            match operation:
+                case MaxPooling():
+                    padding = "SAME" if operation.pad_end else "VALID"
+                    x = tf.nn.max_pool2d(x, operation.kernel, operation.stride, padding)
+                case PReLU():
+                    x = tf.where(x > 0, x, arrays[0] * x)
+                case Convolution():
+                    x = tf.nn.conv2d(x, arrays[0], 1, "VALID") + arrays[1]
+                case FullyConnected():
+                    x = tf.reshape(x, [-1, len(arrays[0])]) @ arrays[0] + arrays[1]
+        return x

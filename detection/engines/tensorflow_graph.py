@@ -1,19 +1,26 @@
 """A net as a TensorFlow GraphDef in memory: the form in which OpenCV runs it fastest, at any height and width.
 
-OpenCV 5 has two sets of layers. What comes as ONNX runs on the newer ones, which count channels in eights: the 3 of a
-picture cost as much as 8, P-Net's 10 as much as 16. What comes as a TensorFlow graph runs on the older ones, which do
-not, and multiply 3 x 3 convolutions by Winograd's method: 0.6 of the time for P-Net, 0.75 for R-Net, 0.9 for O-Net.
+OpenCV 5 has two implementations of its layers. It runs ONNX models on the newer one, which pads channels to multiples
+of eight: the 3 of an image cost as much as 8, P-Net's 10 as much as 16. It runs TensorFlow graphs on the older one,
+which does not pad and computes 3 x 3 convolutions by Winograd's method: 0.6 of the time for P-Net, 0.75 for R-Net, 0.9
+for O-Net.
 
 The few messages (tensorflow/core/framework/{graph,node_def,attr_value,tensor}.proto) are written here in the protocol
-buffers wire format, so that detecting needs NumPy and OpenCV alone.
+buffers wire format, so that detection needs NumPy and OpenCV alone.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
-from config import HEADS, Pool, Stage
+from config import HEADS, Stage
+from detection import network
 from detection.engines import folded
 from detection.engines.protobuf import field
+from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU
+from detection.types import Arrays
 
 FLOAT = field(6, 1)                                   # AttrValue: type DT_FLOAT
+CHANNELS_FIRST = field(2, "NCHW")                     # AttrValue: s 2
 
 
 def _tensor(array):
@@ -22,13 +29,13 @@ def _tensor(array):
     return field(8, field(1, 1) + field(2, shape) + field(4, np.ascontiguousarray(array, np.float32).tobytes()))
 
 
-def _text(value):
+def _text(value: str) -> bytes:
     """AttrValue: s 2."""
     return field(2, value)
 
 
 def _sides(side):
-    """AttrValue: list 1 of i 3; kernel or stride of that many rows and columns, in NCHW order."""
+    """AttrValue: list 1 of i 3: a kernel or stride of `side` rows and columns, in NCHW order."""
     return field(1, b"".join(field(3, number) for number in (1, 1, side, side)))
 
 
@@ -38,10 +45,10 @@ def _node(name, operator, inputs, attributes):
     return field(1, message + b"".join(field(5, field(1, k) + field(2, v)) for k, v in attributes.items()))
 
 
-def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
-    """Stage and its arrays -> GraphDef: pixels 0..255 (N, 3, H, W) BGR -> "outputs" (N, c) or maps (N, c, h, w), the
-    heads as folded.py joins them."""
-    nodes = [_node("input", "Placeholder", [], {"dtype": FLOAT})]
+def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
+    """A net -> GraphDef: pixels 0..255, float32 (N, 3, H, W) BGR -> "outputs" (N, c) or maps (N, c, h, w), joined as in
+    folded.py."""
+    nodes = [_node(INPUT, "Placeholder", [], {"dtype": FLOAT})]
 
     def add(name, operator, inputs, **attributes):
         nodes.append(_node(name, operator, inputs, attributes))
@@ -50,25 +57,23 @@ def build(stage: Stage, arrays, heads=tuple(HEADS)) -> bytes:
     def constant(name, array):
         return add(name, "Const", [], dtype=FLOAT, value=_tensor(array))
 
-    def affine(name, x, weights, biases, shape):
-        """Convolution or dense layer on x of (height, width, channels) or (units,)."""
-        if weights.ndim == 4:
-            x = add(f"{name}/sum", "Conv2D", [x, constant(f"{name}/weights", weights)], strides=_sides(1),
-                    padding=_text("VALID"), data_format=_text("NCHW"))
-        else:
-            if len(shape) == 3:   # our rows count (height, width, channel), the graph flattens (channel, height, width)
-                weights = weights.reshape(*shape, -1).transpose(2, 0, 1, 3).reshape(len(weights), -1)
-                x = add(f"{name}/flat", "Flatten", [x], data_format=_text("NCHW"))
-            x = add(f"{name}/sum", "MatMul", [x, constant(f"{name}/weights", weights)])
-        return add(name, "BiasAdd", [x, constant(f"{name}/biases", biases)], data_format=_text("NCHW"))
-
-    x = "input"
-    for name, layer, shape, weights, biases, slopes in folded.layers(stage, arrays, heads):
-        if isinstance(layer, Pool):
-            x = add(name, "MaxPool", [x], ksize=_sides(layer.kernel), strides=_sides(layer.stride),
-                    padding=_text("SAME" if layer.pad_end else "VALID"), data_format=_text("NCHW"))
-            continue
-        x = affine(name, x, weights, biases, shape)
-        if slopes is not None:
-            x = add(f"{name}/prelu", "PReLU", [x, constant(f"{name}/alphas", slopes)])
+    operations, values = folded.fold(stage, arrays, heads)
+    for operation in operations:
+        name, x, names = operation.name, operation.source, list(operation.arrays)
+        match operation:
+            case MaxPooling():
+                add(name, "MaxPool", [x], ksize=_sides(operation.kernel), strides=_sides(operation.stride),
+                    padding=_text("SAME" if operation.pad_end else "VALID"), data_format=CHANNELS_FIRST)
+            case PReLU():
+                add(name, "PReLU", [x, constant(names[0], values[names[0]])])
+            case Convolution():
+                x = add(f"{name}/sum", "Conv2D", [x, constant(names[0], values[names[0]])], strides=_sides(1),
+                        padding=_text("VALID"), data_format=CHANNELS_FIRST)
+                add(name, "BiasAdd", [x, constant(names[1], values[names[1]])], data_format=CHANNELS_FIRST)
+            case FullyConnected():
+                weights = network.channels_first(values[names[0]], operation.input)
+                if len(operation.input) == 3:
+                    x = add(f"{name}/flat", "Flatten", [x], data_format=CHANNELS_FIRST)
+                x = add(f"{name}/sum", "MatMul", [x, constant(names[0], weights)])
+                add(name, "BiasAdd", [x, constant(names[1], values[names[1]])], data_format=CHANNELS_FIRST)
     return b"".join(nodes)

@@ -1,1 +1,1 @@
-"""Where images come from and where results go: what test.py is made of."""
+"""Sources of images and writers of results: the parts of test.py."""

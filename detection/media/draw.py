@@ -1,18 +1,24 @@
-"""Draws faces on a copy of an image, or hides them."""
+"""Draws faces on a copy of an image, or blurs them."""
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from detection import boxes as bx
 from detection import images as im
+from detection.cascade import Faces
+from detection.types import Floats, Image
+
+Color = tuple[int, int, int]       # BGR
 
 BOX, POINT, TEXT, DROPPED = (80, 220, 60), (40, 60, 250), (255, 255, 255), (60, 60, 230)   # BGR
-BLUR_CELLS = 4        # colours across the shorter side of a hidden face: too few for eyes, nose and mouth
-BLUR_MARGIN = 0.15    # of a face's sides, hidden around its box: chin, ears and hair line
-PANEL = 800           # px, the longer side of one picture of an explaining sheet
+BLUR_CELLS = 4        # colors across the shorter side of a blurred face: too few for eyes, nose and mouth
+BLUR_MARGIN = 0.15    # share of the sides of a box that is blurred around it: chin, ears and hair line
+PANEL = 800           # px, the longer side of one panel of an --explain sheet
 
 
-def draw(image, faces):
-    """uint8 (H, W, 3), Faces -> a copy with boxes, scores and points; lines grow with the picture and the face."""
+def draw(image: Image, faces: Faces) -> Image:
+    """uint8 (H, W, 3), Faces -> a copy with boxes, scores and landmarks; lines grow with the image and the face."""
     canvas = np.ascontiguousarray(image).copy()
     thick = _thickness(image)
     _rectangles(canvas, faces.boxes, BOX, thick)
@@ -26,11 +32,11 @@ def draw(image, faces):
     return canvas
 
 
-def blur(image, faces):
-    """uint8 (H, W, 3), Faces -> a copy in which no face can be recognised, whatever its size.
+def blur(image: Image, faces: Faces) -> Image:
+    """uint8 (H, W, 3), Faces -> a copy in which none of these faces can be recognized, whatever their size.
 
-    Each box, grown by BLUR_MARGIN, is averaged to about BLUR_CELLS colours across and spread out again: what is
-    finer than such a cell is no longer in the picture, so nothing brings it back.
+    Each box, grown by BLUR_MARGIN, is averaged to about BLUR_CELLS colors across and enlarged again: finer detail is
+    removed, so nothing can restore it.
     """
     canvas = np.ascontiguousarray(image).copy()
     sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
@@ -45,18 +51,18 @@ def blur(image, faces):
     return canvas
 
 
-def status(image, text):
+def status(image: Image, text: str) -> Image:
     """uint8 (H, W, 3) -> a copy with a line of text in the upper left corner."""
     canvas = image.copy()
     _label(canvas, text, (0, 0), 0.5 * _thickness(image))
     return canvas
 
 
-def explain(image, stages):
-    """uint8 (H, W, 3), Faces after P-, R- and O-Net -> a sheet with one picture a net, side by side.
+def explain(image: Image, stages: Sequence[Faces]) -> Image:
+    """uint8 (H, W, 3), Faces after P-, R- and O-Net -> a sheet with one panel per net, side by side.
 
-    Green is what a net kept, with the points after O-Net; red is what it was given. A red box without a green one on
-    it was dropped; others were corrected, or merged into one.
+    Green boxes are the net's output, with landmarks after O-Net; red boxes are its input. A red box without a green one
+    on it was dropped; others were corrected, or merged into one.
     """
     panels = []
     for name, given, kept in zip(("P-Net", "R-Net", "O-Net"), [None, *stages], stages):
@@ -72,25 +78,25 @@ def explain(image, stages):
         if given is not None:
             words.append((f"dropped {len(given) - len(kept)} of {len(given)}", DROPPED))
         x = 8
-        for text, colour in words:
-            cv2.putText(canvas, text, (x, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+        for text, color in words:
+            cv2.putText(canvas, text, (x, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, 1, cv2.LINE_AA)
             x += cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)[0][0] + 16
         panels.append(canvas)
     return np.hstack(panels)
 
 
-def _thickness(image):
-    """Of lines, px: grows with the picture."""
+def _thickness(image: Image) -> int:
+    """Of lines, px: grows with the image."""
     return max(1, round(max(image.shape[:2]) / 500))
 
 
-def _rectangles(canvas, boxes, colour, thick):
+def _rectangles(canvas: Image, boxes: Floats, color: Color, thick: int) -> None:
     for x1, y1, x2, y2 in np.round(boxes).astype(int).tolist():
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thick, cv2.LINE_AA)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), color, thick, cv2.LINE_AA)
 
 
-def _label(canvas, text, corner, scale):
-    """Text on a filled plate above the corner (x, y), or below it at the upper edge."""
+def _label(canvas: Image, text: str, corner: tuple[int, int], scale: float) -> None:
+    """Text on a filled rectangle above the corner (x, y) px, or below it at the upper edge of the image."""
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x, y = corner[0], corner[1] if corner[1] > height + base else corner[1] + height + base
     cv2.rectangle(canvas, (x, y - height - base), (x + width, y), BOX, -1)

@@ -1,8 +1,9 @@
-"""Where pictures come from: files, folders, patterns, videos, cameras and streams."""
+"""Sources of images: files, folders, patterns, videos, cameras and streams."""
 import glob
 import math
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,33 +11,34 @@ import cv2
 
 from detection.errors import UserError
 from detection.images import EXTENSIONS
+from detection.types import Image
 
 VIDEO_EXTENSIONS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
-RATE = 25.0              # frames/s, where a source does not tell its own
-MISSING_SHARE = 0.02     # of the announced frames; containers that only estimate their number miss by less
+RATE = 25.0              # frames/s, where a source does not state its own
+MISSING_SHARE = 0.02     # of the announced frames; containers that estimate their number are wrong by less
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")                    # quiet: what fails is said here, in one line
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")                    # quiet: errors are reported here, in one line
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One picture or video. where: its path, address or camera number; relative: its place below what was named,
-    unique among all; label: the same without its extension where that is unique too; kind: "picture" or "video"."""
-    where: object
+    """One image or video. where: its path, address or camera number; relative: its path below the folder that was
+    named, unique among all; label: the same without its extension if that is unique too; kind: "image" or "video"."""
+    where: Path | str | int
     relative: Path
     label: Path
     kind: str
 
 
-def find(names, output=None):
+def find(names: Iterable[Path | str], output: Path | str | None = None) -> tuple[list[Source], int]:
     """Files, folders, patterns (* ? [] **), addresses -> (their Sources in order, each file once; number left out).
 
-    Folders are walked with all that is below, but for the folder `output` in them, which holds earlier results: its
-    files are left out. UserError for what is not there.
+    Folders are searched recursively. The files of the folder `output` in them are left out: they are results of earlier
+    runs. UserError for a name at which there is nothing.
     """
     found, left_out = {}, set()                        # resolved path or address -> (path, relative, kind)
-    output = output and Path(output).resolve()
+    results = Path(output).resolve() if output else None
     for name in map(str, names):
         if "://" in name:
             found.setdefault(name, (name, video(name).relative, "video"))
@@ -44,19 +46,19 @@ def find(names, output=None):
         root, files = _expand(name)
         for path in files:
             resolved = path.resolve()
-            if output in resolved.parents and output not in [root.resolve(), *root.resolve().parents]:
+            if results in resolved.parents and results not in [root.resolve(), *root.resolve().parents]:
                 left_out.add(resolved)
                 continue
-            kind = "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "picture"
+            kind = "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "image"
             found.setdefault(resolved, (path, path.relative_to(root), kind))
     if not found:
-        raise UserError(f"{', '.join(map(str, names))}: no picture or video there; known are "
+        raise UserError(f"{', '.join(map(str, names))}: no image or video there; known extensions are "
                         f"{', '.join(sorted(EXTENSIONS | VIDEO_EXTENSIONS))}")
     sources = [Source(where, relative, relative.with_suffix(""), kind) for where, relative, kind in found.values()]
     return _unique(sources), len(left_out - found.keys())
 
 
-def _expand(name):
+def _expand(name: str) -> tuple[Path, list[Path]]:
     """A file, folder or pattern -> (the folder it starts from, sorted files)."""
     path = Path(name)
     if path.is_file():
@@ -73,29 +75,31 @@ def _expand(name):
     return fixed, list(filter(_known, files))
 
 
-def _known(path):
+def _known(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS and path.is_file()
 
 
-def _unique(sources):
-    """Sources of the same relative path get longer ones, from their common folder on; of the same label, the path."""
-    def twins(key):
-        groups = {}
+def _unique(sources: list[Source]) -> list[Source]:
+    """Sources of the same relative path get longer ones, from their common folder on; sources of the same label get
+    their relative path as label."""
+    def duplicates(key: Callable[[Source], Path]) -> list[list[Source]]:
+        groups: dict[str, list[Source]] = {}
         for source in sources:
             groups.setdefault(str(key(source)), []).append(source)
         return [group for group in groups.values() if len(group) > 1]
-    for group in twins(lambda s: s.relative):
-        full = [Path(s.where).resolve() for s in group]
+    for group in duplicates(lambda s: s.relative):
+        full = [Path(str(s.where)).resolve() for s in group]
         common = os.path.commonpath([p.parent for p in full])
         longer = dict(zip(group, (p.relative_to(common) for p in full)))
         sources = [replace(s, relative=longer[s], label=longer[s].with_suffix("")) if s in longer else s
                    for s in sources]
-    same = {s for group in twins(lambda s: s.label) for s in group}
+    same = {s for group in duplicates(lambda s: s.label) for s in group}
     return [replace(s, label=s.relative) if s in same else s for s in sources]
 
 
-def video(name):
+def video(name: str | Path) -> Source:
     """A video file, or the address of a stream -> its Source; UserError where there is no such file."""
+    name = str(name)
     if "://" not in name and not Path(name).is_file():
         raise UserError(f"{name}: no such file")
     last = "".join(c if c.isalnum() or c in ".-_ " else "_" for c in name.rstrip("/").rsplit("/")[-1]) \
@@ -103,19 +107,20 @@ def video(name):
     return Source(name, Path(last), Path(last).with_suffix(""), "video")
 
 
-def camera(number):
-    """Camera number -> its Source, named by the camera and the time, so that no recording replaces another."""
+def camera(number: int) -> Source:
+    """Camera number -> its Source, named after the camera and the time, so that no recording replaces another."""
     name = Path(f"camera{number}-{time.strftime('%Y%m%d-%H%M%S')}")
     return Source(number, name, name, "video")
 
 
 class Video:
-    """An open video, camera or stream. rate: frames/s; announced: how many frames it promises, 0 where it does not."""
+    """An open video, camera or stream. rate: frames/s; announced: the number of frames that it announces, 0 if unknown.
+    UserError where it does not open."""
 
     def __init__(self, source: Source):
         self.name = f"camera {source.where}" if isinstance(source.where, int) else str(source.where)
         self._capture = cv2.VideoCapture(source.where if isinstance(source.where, int) else str(source.where))
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)    # of cameras: the newest picture, though detection is slower
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)    # of cameras: the newest frame, though detection is slower
         if not self._capture.isOpened():
             raise UserError(f"{self.name}: " + (
                 "there is no such camera, or another program uses it; try --camera with another number"
@@ -126,8 +131,8 @@ class Video:
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else RATE
         self.announced = int(announced) if math.isfinite(announced) and 0 < announced < 1e9 else 0
 
-    def frames(self):
-        """Yields uint8 (H, W, 3) in order; UserError at its end where it has given (far) fewer than announced."""
+    def frames(self) -> Iterator[Image]:
+        """Yields uint8 (H, W, 3) in order; then UserError if there was none, or far fewer than announced."""
         count = 0
         try:
             while True:
@@ -142,5 +147,5 @@ class Video:
             raise UserError(f"{self.name}: not one frame can be read; it is empty, damaged, or of a codec that "
                             "OpenCV does not have")
         if self.announced - count > max(1, MISSING_SHARE * self.announced):
-            raise UserError(f"{self.name}: breaks off after {count} of {self.announced} frames; it is damaged or cut, "
-                            "what could be read is kept")
+            raise UserError(f"{self.name}: breaks off after {count} of {self.announced} frames; it is damaged or cut; "
+                            "the results of these frames are kept")

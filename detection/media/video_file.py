@@ -1,49 +1,54 @@
-"""Writes a video."""
+"""Writes a video file."""
 from pathlib import Path
+from types import TracebackType
 
 import cv2
 
 from detection.errors import UserError
-from detection.media.results import write_bytes
+from detection.files import write_bytes
+from detection.types import Image
 
 
 class VideoFile:
-    """Writes frames to a video of their size and rate; use it in a `with`, so that it is always closed whole.
+    """Writes frames to a video of their size; rate: frames/s. Use it in a `with`, so that the file is always complete,
+    with the frames so far.
 
-    MPEG-4 (mp4v) in an .mp4. It halves the colours' resolution and so has no odd sizes: frames with an odd side go
-    into a Motion JPEG .avi instead, whose rate is a whole number. A name with another extension gets this one behind
-    it.
+    MPEG-4 (mp4v) in an .mp4. It stores colors at half the resolution and so takes no odd sizes: frames with an odd side
+    go into a Motion JPEG .avi instead, whose rate is a whole number. This extension is appended to a name with another
+    one. UserError where the file cannot be written or no encoder is installed.
     """
 
-    def __init__(self, path, rate):
-        self.path, self.rate, self.count, self.codec = Path(path), rate, 0, None
-        self._writer = None
+    def __init__(self, path: Path | str, rate: float):
+        self.path, self.rate, self.count, self.codec = Path(path), rate, 0, ""
+        self._writer: cv2.VideoWriter | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> "VideoFile":
         return self
 
-    def write(self, image):
+    def write(self, image: Image) -> None:
         """uint8 (H, W, 3), all of one size."""
         if self._writer is None:
-            self._open(image.shape[1], image.shape[0])
+            self._writer = self._open(image.shape[1], image.shape[0])
         self._writer.write(image)
         self.count += 1
 
-    def _open(self, width, height):
+    def _open(self, width: int, height: int) -> cv2.VideoWriter:
         odd = width % 2 or height % 2
         backend, self.codec, suffix = (cv2.CAP_OPENCV_MJPEG, "MJPG", ".avi") if odd else \
             (cv2.CAP_FFMPEG, "mp4v", ".mp4")
         if self.path.suffix.lower() != suffix:
             self.path = self.path.with_name(self.path.name + suffix)
-        write_bytes(self.path, b"")                                     # says why, where OpenCV only says no
-        self._writer = cv2.VideoWriter(str(self.path), backend, cv2.VideoWriter_fourcc(*self.codec), self.rate,
-                                       (width, height))
-        if not self._writer.isOpened():
+        write_bytes(self.path, b"")                      # reports the cause of a failure, which OpenCV does not
+        writer = cv2.VideoWriter(str(self.path), backend, cv2.VideoWriter.fourcc(*self.codec), self.rate,
+                                 (width, height))
+        if not writer.isOpened():
             self.path.unlink()
             raise UserError(f"{self.path}: OpenCV has no {self.codec} encoder for {width} x {height} px here; install "
                             "the opencv-python of requirements.txt")
+        return writer
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         if self._writer is None:
             return
         self._writer.release()

@@ -1,4 +1,4 @@
-"""A window for live pictures, where there is a display."""
+"""A window for live video, where there is a display."""
 import os
 import subprocess
 import sys
@@ -6,17 +6,19 @@ import time
 
 import cv2
 
+from detection.types import Image
+
 TITLE = "faces - q: leave, s: save"
 QUIT, SAVE = "quit", "save"
 PROBE = "import cv2; cv2.namedWindow('probe')"
 
-os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")   # opencv-python's Qt misses fonts that nobody needs
+os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")   # opencv-python's Qt misses fonts that are not used
 
 
-def available():
+def available() -> bool:
     """Whether OpenCV can open a window here.
 
-    Without a display it ends the whole process instead of raising an error, so another process tries first.
+    Without a display OpenCV ends the whole process instead of raising an error, so another process tries first.
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
@@ -24,18 +26,18 @@ def available():
 
 
 class Window:
-    """Shows pictures, not faster than `rate` a second; use it in a `with`."""
+    """Shows at most `rate` images per second; use it in a `with`."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: float):
         self._period, self._due = 1 / rate, time.monotonic()
 
-    def __enter__(self):
+    def __enter__(self) -> "Window":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         cv2.destroyAllWindows()
 
-    def write(self, image):
+    def write(self, image: Image) -> str | None:
         """uint8 (H, W, 3) -> QUIT after q, Esc or a closed window, SAVE after s, else None."""
         cv2.imshow(TITLE, image)
         wait = self._due - time.monotonic()

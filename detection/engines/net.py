@@ -1,0 +1,78 @@
+"""One net on batches of uint8 crops, in any engine: what the cascade is made of."""
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from config import HEADS, Stage
+from detection import weights
+from detection.engines import folded, lite, opencv
+from detection.types import Arrays, Floats, Image
+
+
+class Engine(Protocol):
+    """Runs one net, folded as by folded.py. Made from (stage, arrays, names of heads)."""
+    batch: int      # crops in one call at which it is fastest
+
+    def __call__(self, batch: Image) -> Floats:
+        """uint8 (N, H, W, 3) -> float32 (N, c), or maps (N, h, w, c) of a fully convolutional net."""
+        ...
+
+
+MakeEngine = Callable[[Stage, Arrays, Sequence[str]], Engine]
+
+
+class CascadeNet(Protocol):
+    """What `Detector` needs of a net; P-Net runs on images, R-Net and O-Net on crops."""
+
+    def maps(self, image: Image) -> Sequence[Floats]:
+        """One image, uint8 (H, W, 3) -> for each head its map (h, w, c)."""
+        ...
+
+    def __call__(self, crops: Image) -> Sequence[Floats]:
+        """uint8 (N, size, size, 3) -> for each head float32 (N, c); "face" is the probability of (no face, face)."""
+        ...
+
+
+def fastest() -> MakeEngine:
+    """The fastest engine that is installed: TensorFlow Lite's, else OpenCV's."""
+    return lite.Engine if lite.library() else opencv.Engine
+
+
+class Net:
+    """A CascadeNet in an engine (default: the fastest). Computes the named heads only."""
+
+    def __init__(self, stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS),
+                 engine: MakeEngine | None = None):
+        self._columns = folded.columns_of(heads)
+        self._engine = (engine or fastest())(stage, arrays, heads)
+
+    @classmethod
+    def load(cls, folder: Path | str, stage: Stage, heads: Sequence[str] = tuple(HEADS),
+             engine: MakeEngine | None = None) -> "Net":
+        """The net with the weights <folder>/<stage.name>.npz; UserError if the file is missing or of another net."""
+        return cls(stage, weights.read(Path(folder) / f"{stage.name}.npz", stage), heads, engine)
+
+    def maps(self, image: Image) -> list[Floats]:
+        """P-Net on one image, uint8 (H, W, 3) -> for each head its map (h, w, c)."""
+        return [maps[0] for maps in self._split(self._engine(image[None]))]
+
+    def __call__(self, crops: Image) -> list[Floats]:
+        """uint8 (N, size, size, 3) -> for each head float32 (N, c)."""
+        step = self._engine.batch
+        parts = [self._engine(crops[i:i + step]) for i in range(0, len(crops), step)]
+        if not parts:
+            return [np.zeros((0, HEADS[head]), np.float32) for head in self._columns]
+        return self._split(np.concatenate(parts).reshape(len(crops), -1))
+
+    def _split(self, outputs: Floats) -> list[Floats]:
+        """Outputs (N, ..., c) -> for each head its (N, ..., c), the logit of the face score as two probabilities."""
+        arrays = []
+        for head, columns in self._columns.items():
+            array = outputs[..., columns]
+            if head == "face":
+                score = 1 / (1 + np.exp(-array))
+                array = np.concatenate([1 - score, score], axis=-1)
+            arrays.append(array)
+        return arrays
