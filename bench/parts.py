@@ -1,8 +1,8 @@
-"""Where the time of one detection goes: each part of the cascade alone, on the pictures of bench/detection.py.
+"""Where the time of one detection goes: each part of the cascade alone, on the images of bench/detection.py.
 
-reads    picture/, of which it makes its pictures; model/
-prints   a markdown table of milliseconds, medians; the parts of a row are timed by turns. "rest" is what the whole
-         takes beyond its parts: decoding of boxes, voting, Python
+reads    picture/, from which it makes its images; model/
+prints   a Markdown table of milliseconds, medians; the parts of a row are timed by turns. "rest" is the time of the
+         whole beyond its parts: decoding of boxes, voting, Python
 
     python bench/parts.py                                                    # 20 s
 """
@@ -12,16 +12,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import detectors, measure  # noqa: E402
-from config import CASCADE, MODEL  # noqa: E402
-from detection import Detector, images, pyramid  # noqa: E402
+from bench import detectors, measure
+from config import CASCADE, MODEL
+from detection import Detector, images, pyramid
 from detection import boxes as bx
+from pipeline import tables
 
 PARTS = ("halving", "packing", "P-Net", "its cells", "crops 24", "R-Net", "NMS", "crops 48", "O-Net", "rest")
 
 
 def parts(detector, image):
-    """Name of a part -> function that does it, on what the parts before it gave."""
+    """Name of a part -> function that does it on the results of the parts before it, numbers of R-Net's and O-Net's
+    crops."""
     layout = pyramid.layout(*image.shape[:2], detector.min_face_size, detector.factor)
     halved = images.half_scales(image)
     pixels = pyramid.pack(halved, layout)
@@ -46,8 +48,8 @@ def main(args):
     rows = []
     for min_face in (20, 40):
         detector = Detector(MODEL, min_face, detectors.THRESHOLDS)
-        for name in detectors.PICTURES:
-            calls, windows = parts(detector, detectors.picture(name))
+        for name in detectors.IMAGES:
+            calls, windows = parts(detector, detectors.image(name))
             ms = {part: 1000 * measure.medians(taken)[0]
                   for part, taken in measure.by_turns(calls, args.repeats).items()}
             ms["its cells"] = ms.pop("proposing") - ms["halving"] - ms["packing"] - ms["P-Net"]
@@ -55,7 +57,7 @@ def main(args):
             ms["rest"] = whole - sum(ms.values())
             rows.append([f"{name}, min face {min_face}", *windows, f"{whole:.1f}",
                          *(f"{ms[part]:.1f}" for part in PARTS)])
-    measure.table(["picture", "R-Net's crops", "O-Net's", "all, ms", *PARTS], rows)
+    print(tables.markdown(["image", "R-Net's crops", "O-Net's", "all, ms", *PARTS], rows))
     print()
     measure.machine()
 

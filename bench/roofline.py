@@ -1,7 +1,7 @@
 """How much of the processor the nets use: multiply-adds of each net, GFLOP/s reached, and those of a matrix product.
 
 reads    model/
-prints   a markdown table; one multiply-add counts as two operations, of the net as it is written down (Winograd's
+prints   a Markdown table; one multiply-add counts as two operations, by the definition of the net (Winograd's
          method needs fewer). The last column compares processor seconds, which count all threads
 
     python bench/roofline.py                                                 # 15 s
@@ -13,16 +13,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from bench import measure  # noqa: E402
-from config import CASCADE, MODEL  # noqa: E402
-from detection.engines import Net  # noqa: E402
-from detection.network import Convolution, is_fully_convolutional, operations  # noqa: E402
+from bench import measure
+from config import CASCADE, MODEL
+from detection.engines import Net
+from detection.network import Convolution, is_fully_convolutional, operations
+from pipeline import tables
 
 
 def multiply_adds(stage, outputs, size=None):
-    """Multiply-adds of a net with that many outputs of its heads, on an input of its own size or of (height, width)."""
+    """Multiply-adds of a net for that many numbers from its heads, on an input of its own size or (height, width)."""
     total = 0
     for operation in operations(stage, {"outputs": outputs}, size):
         places = math.prod(operation.output[:2]) if isinstance(operation, Convolution) else 1
@@ -31,7 +32,7 @@ def multiply_adds(stage, outputs, size=None):
 
 
 def work(stage, pixels):
-    """A net's measured work: (label, uint8 input of about that many px: P-Net's (H, W, 3), the others' crops)."""
+    """The work on which a net is measured: (label, uint8 input of about that many px: P-Net's (H, W, 3), or crops)."""
     rng = np.random.default_rng(0)
     if is_fully_convolutional(stage):
         image = rng.integers(0, 256, (pixels // 512, 512, 3), dtype=np.uint8)
@@ -61,9 +62,10 @@ def main(args):
     rates = {name: counted[name] / np.array(measure.medians(taken)) / 1e9
              for name, taken in measure.by_turns(calls, args.repeats).items()}
     best = rates[list(calls)[-1]]
-    measure.table(["work", "million multiply-adds", "GFLOP/s", "GFLOP a processor second", "of the matrix product"], [
+    header = ["work", "million multiply-adds", "GFLOP/s", "GFLOP per processor second", "of the matrix product"]
+    print(tables.markdown(header, [
         [name, f"{counted[name] / 2e6:.0f}", *(f"{rate:.0f}" for rate in rates[name]),
-         f"{rates[name][1] / best[1]:.0%}"] for name in calls])
+         f"{rates[name][1] / best[1]:.0%}"] for name in calls]))
     print()
     measure.machine()
 

@@ -1,7 +1,7 @@
 """The rates that bench/scaling.py computes with, and its model against real runs.
 
-prints   rates of the steps' serial parts, from processor time, so that other work matters little; with --check,
-         predicted and real seconds of two steps on the drawn sample with 1 and 2 processes
+prints   rates of the steps' serial parts, from processor time, which other work affects less; with --check,
+         the predicted and the real seconds of two steps on the sample of data/make_sample.py with 1 and 2 processes
 
     python bench/scaling_rates.py                             # 10 s; those of training: bench/training.py
     python bench/scaling_rates.py --check                     # a minute, where nothing else runs
@@ -21,7 +21,7 @@ import measure
 import scaling
 
 from config import IMAGES_PER_PART
-from pipeline import step
+from pipeline import step, tables
 from pipeline.problems import Problems
 from preprocess import lists, shards
 
@@ -32,12 +32,12 @@ def measure_serial(lines_total=500_000):
     with tempfile.TemporaryDirectory() as folder:
         run = step.Step(folder, "measured", {}, {}, {})
         run.finished()
-        photos = list(range(lines_total // 100))
+        images = list(range(lines_total // 100))
         head = json.dumps({"counts": Counter(), "problems": asdict(Problems())})
-        for i in range(0, len(photos), IMAGES_PER_PART):
-            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(photos[i:i + IMAGES_PER_PART])))
+        for i in range(0, len(images), IMAGES_PER_PART):
+            step.write_text(run.part(f"{i:06d}.tsv"), head + "\n" + line * (100 * len(images[i:i + IMAGES_PER_PART])))
         seconds = {}
-        for name, work in (("merged", lambda: lists.write(run, None, photos, ["positive"], 1, "")),
+        for name, work in (("merged", lambda: lists.write(run, None, images, ["positive"], 1, "")),
                            ("digested", lambda: step.digest(Path(folder) / "positive.txt")),
                            ("scattered", lambda: shards.scatter(
                                [Path(folder) / "positive.txt"], [Path(folder) / f"{i}" for i in range(64)]))):
@@ -68,13 +68,13 @@ def check(data):
         predicted = start_up + scaling.mapped(report["images"], rate, 2)
         rows.append([" ".join(words), *(f"{s:.1f}" for s in (real[1], real[2], predicted)),
                      f"{predicted / real[2] - 1:+.0%}"])
-    measure.table(["step", "1 process, s", "2, s", "2 predicted, s", "error"], rows)
+    print(tables.markdown(["step", "1 process, s", "2, s", "2 predicted, s", "error"], rows))
     measure.machine()
 
 
 def main(args):
     if args.check:
-        check(measure.photographs(args.data))
+        check(measure.sample_or(args.data))
     else:
         measure_serial()
 
@@ -83,5 +83,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="the model against real runs")
     parser.add_argument("--data", type=Path, metavar="DIR",
-                        help="photos of --check (default: the drawn sample)")
+                        help="images of --check (default: the sample of data/make_sample.py)")
     main(parser.parse_args())

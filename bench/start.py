@@ -1,9 +1,9 @@
-"""Time from the start of a process to its first result, files being in the system's cache.
+"""Time from the start of a process to its first result, files in the system's cache.
 
-reads    picture/, of which it makes one of 640x480; model/
-prints   a markdown table: median and best seconds of the starts, turn by turn
+reads    picture/, from which it makes one image of 640x480; model/
+prints   a Markdown table: median and best seconds of the starts, turn by turn
 
-    python bench/start.py --yunet face_detection_yunet_2023mar.onnx          # 1 min with all contestants
+    python bench/start.py --yunet face_detection_yunet_2023mar.onnx          # 1 min with all detectors
 """
 import argparse
 import json
@@ -13,14 +13,15 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import detectors, measure  # noqa: E402
+from bench import detectors, measure
+from pipeline import tables
 
 
 def one(name, yunet):
-    """What a started process does: one detection; the line that it prints ends the time."""
+    """Runs in the started process: one detection; the line that it prints ends the time."""
     chosen = detectors.make([name], 20, yunet)
     if chosen:
-        print(json.dumps([chosen[name](detectors.picture("640x480"))]), flush=True)
+        print(json.dumps([chosen[name](detectors.image("640x480"))]), flush=True)
 
 
 def main(args):
@@ -29,12 +30,12 @@ def main(args):
     yunet = ["--yunet", args.yunet] if args.yunet else []
     seconds = {}
     for turn in range(args.repeats + 1):                       # the first turn fills the system's file cache
-        for name in args.contestants if turn == 0 else list(seconds):
+        for name in args.detectors if turn == 0 else list(seconds):
             faces, taken = measure.in_a_process(__file__, "--one", name, *yunet)
             if faces is not None:
                 seconds.setdefault(name, []).append(taken)
-    measure.table(["detector", "start to first result, s", "best, s"], [
-        [name, f"{median(taken[1:]):.2f}", f"{min(taken[1:]):.2f}"] for name, taken in seconds.items()])
+    print(tables.markdown(["detector", "start to first result, s", "best, s"], [
+        [name, f"{median(taken[1:]):.2f}", f"{min(taken[1:]):.2f}"] for name, taken in seconds.items()]))
     print()
     measure.machine()
 

@@ -1,12 +1,13 @@
-"""Training: samples a second of each net, on records as they come and on one batch that is shown again and again.
+"""Training: samples per second of each net, on records and on one batch that is repeated.
 
-reads    nothing: records of random pixels are written to a temporary folder, as many of each kind as a batch needs
-prints   a markdown table: samples a second, what reading and changing the samples costs, and batches of 384 that one
-         machine reads a second when it does nothing else (from processor time, so that other work matters little)
+reads    nothing: records of random pixels are written to a temporary folder, all kinds of a batch
+prints   a Markdown table: samples per second, the cost of reading and augmenting the samples, and the batches of 384
+         that one machine reads per second and does nothing else (from processor time, which other work affects less)
 
     python bench/training.py                                                 # 1 min
 """
 import argparse
+import dataclasses
 import os
 import sys
 import tempfile
@@ -15,14 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from bench import measure  # noqa: E402
-from config import CASCADE  # noqa: E402
-from preprocess import records  # noqa: E402
-from pipeline import step  # noqa: E402
-from detection.quiet_tensorflow import keras, tf  # noqa: E402
-from train import batches, loop  # noqa: E402
+from bench import measure
+from config import CASCADE
+from detection.quiet_tensorflow import keras, tf
+from pipeline import settings, step, tables
+from preprocess import records
+from train import batches, loop, recipe
 
 
 def random_records(stage, folder, amount=2000):
@@ -35,18 +36,19 @@ def random_records(stage, folder, amount=2000):
         for split in ("train", "validation"):
             report["counts"][f"{name}-{split}"], report["shards"][f"{name}-{split}"] = amount, [path.name]
         outputs[f"records/{path.name}"] = path.stat().st_size
-    step.write_json(folder / "records.json", {"outputs": outputs, "report": report})
+    step.write_json(folder / "records.json", {"depends": {"settings": settings.of_config("POINTS", "MIRROR_ORDER")},
+                                              "outputs": outputs, "report": report})
     return records.Records(folder, stage.size)
 
 
 def measured(stage, stored, folder, steps, turns):
-    """(samples a second on records, on one batch, batches read a second)."""
+    """(samples per second on records, on one batch, batches read per second)."""
     keras.mixed_precision.set_global_policy(stage.precision)
-    parts = batches.composition(stage, stored.counts)
-    training = loop.Training(stage, stored, parts, folder / "train", 1, 1e-6, 0, folder / "graph")
+    slow = dataclasses.replace(recipe.standard(stage), epochs=1, learning_rate=1e-6)
+    training = loop.Training(slow, stored, folder / "train", folder / "graph")
 
     def coming():
-        return iter(batches.training(stored, parts, 0, 0, 0, stage.random_erasing, stage.color_jitter))
+        return iter(batches.training(stored, training.parts, slow, epoch=0))
 
     read = coming()
     same = next(read)
@@ -64,7 +66,7 @@ def measured(stage, stored, folder, steps, turns):
 
     taken = measure.by_turns({"records": lambda: train_on(lambda: next(fresh)),
                               "one batch": lambda: train_on(lambda: same)}, turns)
-    real, alone = (sum(parts.values()) * steps / measure.medians(values)[0] for values in taken.values())
+    real, alone = (sum(training.parts.values()) * steps / measure.medians(values)[0] for values in taken.values())
     return real, alone, steps * turns / reading
 
 
@@ -78,8 +80,8 @@ def main(args):
             real, same, read = measured(stage, stored, Path(folder), args.steps, args.turns)
         rows.append([f"{stage.name}, {stage.precision}", f"{real:,.0f}", f"{same:,.0f}", f"{same / real:.2f}",
                      f"{read:.0f}"])
-    measure.table(["net", "samples a second", "on one batch", "times as long on records", "batches read a second"],
-                  rows)
+    print(tables.markdown(["net", "samples per second", "on one batch", "times as long on records",
+                           "batches read per second"], rows))
     print()
     measure.machine()
 

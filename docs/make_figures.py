@@ -279,13 +279,14 @@ def augmented(found, count=9):
     """One positive and one landmark sample, as stored and as augmented in training."""
     from detection.quiet_tensorflow import tf
     from preprocess.show_samples import tile
-    from train.augment import augment
+    from train.augment import Augmentation, augment
     rows = []
     for value in (POSITIVE, LANDMARK):
         pixels, s = found[value][0]
         many = [tf.repeat(tf.constant(a)[None], count - 1, axis=0)
                 for a in (pixels, np.int64(value), s.offsets, s.points)]
-        shown, _, offsets, points = augment(*many, tf.constant([SEED, value], tf.int64), random_erasing=0.5)
+        shown, _, offsets, points = augment(*many, tf.constant([SEED, value], tf.int64),
+                                             Augmentation(color_jitter=1.0, random_erasing=0.5))
         shown = np.round(shown.numpy() / PIXEL_SCALE + PIXEL_MEAN).clip(0, 255).astype(np.uint8)
         tiles = [tile(pixels, value, s.offsets, s.points)]
         tiles += [tile(*sample) for sample in zip(shown, [value] * count, offsets.numpy(), points.numpy())]

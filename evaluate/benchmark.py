@@ -1,9 +1,11 @@
-"""What the evaluators on public benchmarks share: running the detector on their photos, files of results.
+"""What the evaluations on public benchmarks share: running the detector on their images, files of results.
 
-A result file is the form that WIDER FACE and FDDB ask for: a line with the photo's name, a line with the number of
+A result file has the form that WIDER FACE and FDDB ask for: a line with the image's name, a line with the number of
 detections, and a line `x y w h score` for each, in pixels.
 """
 import json
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,24 +13,24 @@ import numpy as np
 
 from config import BENCHMARK_MIN_FACE, OUTPUT, POINTS
 from detection import Faces, UserError, images
-from pipeline.problems import Problems
-from preprocess import labels
-from preprocess.labels import reading
-from preprocess import partial_cascade
 from pipeline import workers
+from pipeline.problems import Problems
+from preprocess import labels, partial_cascade
+from preprocess.labels import reading
 
 
-def add_arguments(group, name, written):
+def add_arguments(group, name: str, written: str) -> None:
     """Adds the detector's options, --out and --json to an argparse group. written: what goes to <out>, in words."""
     partial_cascade.add_arguments(group, "benchmark_threshold", BENCHMARK_MIN_FACE[name])
     group.add_argument("--exported", type=Path, metavar="DIR",
-                       help="run the nets that export/export.py wrote there (SavedModel, TFLite, ONNX), not model/'s")
+                       help="run exported nets (SavedModel, TFLite, ONNX) from a folder of export/export.py instead of "
+                       "those in <model>")
     group.add_argument("--out", type=Path, default=OUTPUT / name, metavar="DIR",
                        help=f"{written} (default: output/{name})")
-    group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
+    group.add_argument("--json", type=Path, metavar="FILE", help="the same numbers as JSON")
 
 
-def options(args):
+def options(args: Namespace) -> tuple:
     """Parsed arguments -> the cascade that `detect` runs."""
     model, *others = partial_cascade.options(args, "benchmark_threshold")
     if args.exported:
@@ -39,7 +41,7 @@ def options(args):
 
 @dataclass(frozen=True)
 class Detect:
-    """One photo, named below `folder` -> Faces, or the reason why not."""
+    """Name of an image below `folder` -> Faces, or the reason why it cannot be read."""
     folder: Path
     cascade: tuple
 
@@ -50,36 +52,37 @@ class Detect:
             return str(error)
 
 
-def detect(folder, names, cascade, processes, source):
-    """Yields the Faces of each photo, none for one that cannot be read; these are named and counted at the end.
+def detect(folder: Path, names: Sequence[str], cascade: tuple, processes: int, source: Path) -> Iterator[Faces]:
+    """Yields the Faces of each image, none for one that cannot be read; these are named and counted at the end.
 
-    folder: of the photos. names: below it. cascade: from `options`. source: of the names, for messages.
+    folder: of the images. names: below it. cascade: from `options`. source: of the names, for messages.
     """
     problems = Problems()
-    for found in workers.run(Detect(folder, cascade), names, processes, "detect", [1] * len(names), "photo"):
+    for found in workers.run(Detect(folder, cascade), names, processes, "detect", [1] * len(names), "image"):
         if isinstance(found, str):
             problems.add(f"{found}; its faces count as missed")
             found = Faces()
         yield found
-    problems.report(len(names), "photos", source)
+    problems.report(len(names), "images", source)
 
 
-def result_text(name, faces):
-    """Name of a photo, its Faces -> its part of a result file."""
+def result_text(name: str, faces: Faces) -> str:
+    """Name of an image, its Faces -> its part of a result file."""
     corner, side = faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2]
     rows = np.hstack([corner, side, faces.scores[:, None]])
     return "".join([f"{name}\n{len(rows)}\n",
                     *("{:.2f} {:.2f} {:.2f} {:.2f} {:.9g}\n".format(*row) for row in rows.tolist())])
 
 
-def read_results(path):
-    """Result file -> {photo: (boxes (N, 4) px, scores (N,))}; UserError, with its line, where it is broken."""
+def read_results(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Result file -> {image: (boxes (N, 4) px, scores (N,))}; UserError, with its line, where it is broken."""
     return {name: (np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]]), rows[:, 4])
             for name, rows in read_entries(path, 5, "x y w h score").items()}
 
 
-def read_entries(path, columns, form):
-    """A name, a count and as many lines of so many numbers, again and again -> {name: (count, columns)}."""
+def read_entries(path: Path, columns: int, form: str) -> dict[str, np.ndarray]:
+    """File of entries, each a name, a count and that many lines of numbers -> {name: (count, columns)}. form: of such a
+    line, for messages."""
     lines = iter(reading.text_lines(path))
     entries = {}
     for number, name in lines:
@@ -91,23 +94,23 @@ def read_entries(path, columns, form):
             for _ in range(int(count)):
                 number, row = next(lines, (number, None))
                 if row is None:
-                    raise labels.BadLabel(f"{count} faces of {name} are announced, {len(rows)} are there")
+                    raise labels.BadLabel(f"{name} should have {count} faces, and the file ends after {len(rows)}")
                 rows.append(reading.numbers(row, columns))
         except labels.BadLabel as error:
-            raise UserError(f"{path}:{number}: {error}; the file holds, for each photo, its name, a count and as many "
+            raise UserError(f"{path}:{number}: {error}; the file holds for each image its name, a count and that many "
                             f"lines `{form}`") from None
         entries[name] = np.array(rows, float).reshape(-1, columns)
     return entries
 
 
-def read_faces(path):
-    """The JSON that test.py writes -> {photo: Faces}; UserError, with its line where it has one, where it is broken."""
+def read_faces(path: Path) -> dict[str, Faces]:
+    """The JSON that test.py writes -> {image: Faces}; UserError, with the line where known, where it is broken."""
     try:
-        photos = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
         return {name: Faces(np.array([f["box"] for f in faces], np.float32).reshape(-1, 4),
                             np.array([f["score"] for f in faces], np.float32),
                             np.array([f["landmarks"] for f in faces], np.float32).reshape(len(faces), len(POINTS), 2))
-                for name, faces in photos.items()}
+                for name, faces in found.items()}
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
     except json.JSONDecodeError as error:
@@ -117,14 +120,6 @@ def read_faces(path):
                         "it with `test.py --json`") from None
 
 
-def aps(sets):
-    """Numbers of evaluate_wider.py, {set: {"ap": ...}} -> [AP of each set, NaN where it has no face]."""
+def aps(sets: Mapping[str, Mapping]) -> list[float]:
+    """Numbers of evaluate/wider.py, {set: {"ap": ...}} -> [AP of each set, NaN where it has no face]."""
     return [np.nan if numbers["ap"] is None else numbers["ap"] for numbers in sets.values()]
-
-
-def markdown(head, rows):
-    """A markdown table: head [column], rows {name: [number or NaN]}, numbers with three decimals."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for name, values in rows.items():
-        lines.append([name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,37 +1,40 @@
 """Discrete and continuous ROC on FDDB: the rate of faces found against the number of false positives.
 
-reads    the ten FDDB-fold-*-ellipseList.txt in <data>/FDDB/FDDB-folds; the photos below <data>/FDDB/originalPics;
-         <model>/pnet.npz, rnet.npz, onet.npz. With --results no weights, but the photos for their sizes
+reads    the ten FDDB-fold-*-ellipseList.txt in <data>/FDDB/FDDB-folds; the images below <data>/FDDB/originalPics;
+         <model>/pnet.npz, rnet.npz, onet.npz. With --results no weights, but the images for their sizes
 writes   <out>/fold-*-out.txt, the detections in the official form; <out>/DiscROC.txt (rate, false positives, score) and
          ContROC.txt (rate, false positives), the official curves; <out>/roc.png; a table, and the same to --json FILE
 
-Faces are ellipses, detections rectangles; nothing is fitted to bring them closer. Those folds are measured that are
-there. Where there are fewer false positives than asked for, the rate is that at the end of the curve.
+Faces are ellipses, detections rectangles; no conversion brings them closer. Missing folds are left out. Where a curve
+ends before a number of false positives, its rate is that at the end.
 """
 import sys
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import ONET  # noqa: E402
-from detection import UserError, images  # noqa: E402
-from pipeline.problems import Problems  # noqa: E402
-from pipeline import step, workers  # noqa: E402
-from evaluate import benchmark, metrics  # noqa: E402
-from pipeline import plots  # noqa: E402
+import numpy as np
 
-AT = (100, 1000, 2000)      # false positives at which the rate is told
+from config import ONET
+from detection import UserError, images
+from evaluate import benchmark, metrics
+from pipeline import plots, step, workers
+from pipeline.problems import Problems
+
+AT = (100, 1000, 2000)      # false positives at which the rate is printed
 MEASURES = {"discrete": 1, "continuous": 2}     # column of metrics.roc
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """One photo (name, ellipses (M, 5), boxes (N, 4), scores (N,)) -> metrics.matched, or the reason why not."""
+    """One image (name, ellipses (M, 5), boxes (N, 4), scores (N,)) -> metrics.matched, or the reason why it cannot be
+    read."""
     folder: Path
 
-    def __call__(self, photo):
-        name, ellipses, boxes, scores = photo
+    def __call__(self, task):
+        name, ellipses, boxes, scores = task
         try:
             height, width = images.read(self.folder / f"{name}.jpg").shape[:2]
         except UserError as error:
@@ -40,42 +43,42 @@ class Overlap:
                                                 metrics.masks(boxes, height, width)), scores)
 
 
-def read_folds(folder):
-    """The folds there are -> {number of the fold: {photo: ellipses (M, 5)}}."""
+def read_folds(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Folder of the lists -> {number of the fold: {image: ellipses (M, 5)}}."""
     folds = {path.name.split("-")[2]: benchmark.read_entries(path, 6, "major_radius minor_radius angle x y 1")
              for path in sorted(folder.glob("FDDB-fold-*-ellipseList.txt"))}
-    if not any(len(rows) for photos in folds.values() for rows in photos.values()):
-        raise UserError(f"{folder}: no FDDB-fold-*-ellipseList.txt with faces there; they come with FDDB-folds.tgz of "
-                        "the benchmark's site, and --folds names another folder")
-    return {fold: {name: rows[:, :5] for name, rows in photos.items()} for fold, photos in folds.items()}
+    if not any(len(rows) for faces in folds.values() for rows in faces.values()):
+        raise UserError(f"{folder}: no FDDB-fold-*-ellipseList.txt with faces is there; they come with FDDB-folds.tgz "
+                        "of the benchmark's site, and --folds names another folder")
+    return {fold: {name: rows[:, :5] for name, rows in faces.items()} for fold, faces in folds.items()}
 
 
-def detect(folds, args):
+def detect(folds: dict, args: Namespace) -> None:
     """Writes the official result file of each fold to <out>."""
     cascade = benchmark.options(args)
-    names = [name for photos in folds.values() for name in photos]
+    names = [name for faces in folds.values() for name in faces]
     found = benchmark.detect(args.images, [f"{name}.jpg" for name in names], cascade, args.workers, args.images)
     texts = {name: benchmark.result_text(name, faces) for name, faces in zip(names, found, strict=True)}
-    for fold, photos in folds.items():
-        step.write_text(args.out / f"fold-{fold}-out.txt", "".join(texts[name] for name in photos))
+    for fold, faces in folds.items():
+        step.write_text(args.out / f"fold-{fold}-out.txt", "".join(texts[name] for name in faces))
 
 
-def read(folds, folder):
-    """Result files of the folds -> [(photo, ellipses, boxes, scores)]; UserError where one is not of this fold."""
+def read(folds: dict, folder: Path) -> list[tuple]:
+    """Result files of the folds -> [(image, ellipses, boxes, scores)]; UserError where one is not of this fold."""
     tasks = []
-    for fold, photos in folds.items():
+    for fold, faces in folds.items():
         path = folder / f"fold-{fold}-out.txt"
         results = benchmark.read_results(path)
-        if set(results) != set(photos):
-            name = next(iter(set(results) ^ set(photos)))
-            raise UserError(f"{path}: {name} is {'no photo of the fold' if name in results else 'missing'}; a result "
-                            "file names exactly the photos of its fold, those without a detection too")
-        tasks += [(name, ellipses, *results[name]) for name, ellipses in photos.items()]
+        if set(results) != set(faces):
+            name = next(iter(set(results) ^ set(faces)))
+            raise UserError(f"{path}: {name} is {'no image of the fold' if name in results else 'missing'}; a result "
+                            "file names exactly the images of its fold, also those without a detection")
+        tasks += [(name, ellipses, *results[name]) for name, ellipses in faces.items()]
     return tasks
 
 
-def write(curve, out):
-    """The official curve files, by rising score."""
+def write(curve: np.ndarray, out: Path) -> None:
+    """Writes the official curve files, by rising score."""
     for name, columns in {"DiscROC.txt": [1, 3, 0], "ContROC.txt": [2, 3]}.items():
         step.write_text(out / name, "".join(" ".join(f"{v:.9g}" for v in row) + "\n"
                                             for row in curve[::-1, columns].tolist()))
@@ -88,15 +91,15 @@ def main(args):
     if not args.results:
         detect(folds, args)
     tasks = read(folds, args.results or args.out)
-    photos, problems = [], Problems()
-    for result in workers.run(Overlap(args.images), tasks, args.workers, "match", [1] * len(tasks), "photo"):
-        problems.add(f"{result}; its faces count as missed") if isinstance(result, str) else photos.append(result)
-    problems.report(len(tasks), "photos", args.images)
+    matches, problems = [], Problems()
+    for result in workers.run(Overlap(args.images), tasks, args.workers, "match", [1] * len(tasks), "image"):
+        problems.add(f"{result}; its faces count as missed") if isinstance(result, str) else matches.append(result)
+    problems.report(len(tasks), "images", args.images)
     faces = sum(len(ellipses) for _, ellipses, _, _ in tasks)
-    curve = metrics.roc(photos, faces)
+    curve = metrics.roc(matches, faces)
     write(curve, args.out)
     rates = {name: {str(at): metrics.rate_at(curve, column, at) for at in AT} for name, column in MEASURES.items()}
-    print(f"\n{len(folds)} of 10 folds, {len(tasks):,} photos, {faces:,} faces, "
+    print(f"\n{len(folds)} of 10 folds, {len(tasks):,} images, {faces:,} faces, "
           f"{int(curve[:, 3].max(initial=0)):,} false positives at the end\n\n{'true positive rate at':<24}"
           + "".join(f"{at:>8,}" for at in AT))
     for name, row in rates.items():
@@ -105,7 +108,7 @@ def main(args):
                 ("true positive rate", 0, 1.02), {f"{name}, {rates[name][str(AT[1])]:.3f} at {AT[1]:,}":
                                                   (curve[:, 3], curve[:, column]) for name, column in MEASURES.items()})
     if args.json:
-        step.write_json(args.json, {"folds": len(folds), "photos": len(tasks), "faces": faces, "rates": rates})
+        step.write_json(args.json, {"folds": len(folds), "images": len(tasks), "faces": faces, "rates": rates})
 
 
 if __name__ == "__main__":
@@ -113,7 +116,7 @@ if __name__ == "__main__":
     arguments.set_defaults(size=ONET.size)
     group = arguments.add_argument_group("measuring")
     group.add_argument("--folds", type=Path, metavar="DIR", help="of the lists (default: <data>/FDDB/FDDB-folds)")
-    group.add_argument("--images", type=Path, metavar="DIR", help="of the photos (default: <data>/FDDB/originalPics)")
+    group.add_argument("--images", type=Path, metavar="DIR", help="of the images (default: <data>/FDDB/originalPics)")
     group.add_argument("--results", type=Path, metavar="DIR", help="score fold-*-out.txt there; detect nothing")
     benchmark.add_arguments(group, "fddb", "detections and curves")
     step.run(main, arguments)

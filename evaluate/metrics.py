@@ -10,13 +10,13 @@ import numpy as np
 from detection import boxes as bx
 
 MATCH_IOU = 0.5                                   # a detection matches a face from here on: [WIDER]; above: [FDDB]
-THRESHOLDS = 1 - np.arange(1, 1001) / 1000        # of the normalised score, from strict to lenient: [WIDER]
+THRESHOLDS = 1 - np.arange(1, 1001) / 1000        # of the normalized score, from strict to lenient: [WIDER]
 
 
 # --- WIDER FACE: average precision ----------------------------------------------------------------------
 
-def normalise(scores):
-    """Scores of each photo, a list of (N,) -> the same between 0 and 1, by the lowest and the highest of all photos.
+def normalize(scores):
+    """Scores of each image, a list of (N,) -> the same between 0 and 1, by the lowest and the highest of all images.
 
     Where all scores are equal, which [WIDER] leaves undefined, they become 1.
     """
@@ -38,11 +38,11 @@ def best_faces(boxes, faces):
 
 
 def proposals_and_found(scores, best, counted):
-    """One photo: normalised scores (N,), best_faces (N,), counted (M,) bool -> (1000, 2), a row a threshold.
+    """One image: normalized scores (N,), best_faces (N,), counted (M,) bool -> (1000, 2), one row per threshold.
 
     A row holds the number of detections of at least that score that are judged, and of counted faces they find. A
     face is found by the best detection that matches it; further ones are judged and find nothing, so they are
-    errors. A detection on a face that does not count is not judged. A photo without any face adds nothing.
+    false positives. A detection on a face that does not count is not judged. An image without any face adds nothing.
     """
     if not len(counted):
         return np.zeros((len(THRESHOLDS), 2), int)
@@ -58,7 +58,7 @@ def proposals_and_found(scores, best, counted):
 
 
 def precision_recall(counts, faces):
-    """proposals_and_found summed over all photos (T, 2), number of counted faces -> precision (T,), recall (T,).
+    """proposals_and_found summed over all images (T, 2), number of counted faces -> precision (T,), recall (T,).
 
     Precision is 0 where nothing is judged.
     """
@@ -112,7 +112,7 @@ def cumulative(errors, total, limit):
 # --- FDDB: discrete and continuous ROC ------------------------------------------------------------------
 
 def masks(shapes, height, width):
-    """Ellipses (M, 5) or boxes (M, 4) px -> (M, height * width) bool: the pixels of each, cut at the photo's edges.
+    """Ellipses (M, 5) or boxes (M, 4) px -> (M, height * width) bool: the pixels of each, cut at the image's edges.
 
     An ellipse is major and minor radius, angle of the major axis in radians clockwise from the x axis, centre x, y.
     Rounded as [FDDB] does: centres and corners to the nearest pixel, radii down, the last pixel counted in.
@@ -136,7 +136,7 @@ def mask_iou(a, b):
 
 
 def matched(overlap, scores):
-    """One photo: IoU of faces and detections (M, N), scores (N,) -> (K, 4), a row for each different score.
+    """One image: IoU of faces and detections (M, N), scores (N,) -> (K, 4), a row for each different score.
 
     A row holds the score and, of the detections of at least that score: true positives of the discrete measure, of
     the continuous one, false positives. Detections and faces are paired one to one for the largest sum of IoU; a
@@ -153,11 +153,11 @@ def matched(overlap, scores):
     return np.array(rows, float).reshape(-1, 4)
 
 
-def roc(photos, faces):
-    """`matched` of each photo, number of all faces -> (T, 4), by falling score: score, true positive rate discrete,
-    continuous, number of false positives, over all photos."""
-    steps = [np.column_stack([photo[:, 0], photo[:, 1:] - np.vstack([photo[1:, 1:], np.zeros((1, 3))])])
-             for photo in photos if len(photo)]        # what each score adds to the next higher one of its photo
+def roc(images, faces):
+    """`matched` of each image, number of all faces -> (T, 4), by falling score: score, true positive rate discrete,
+    continuous, number of false positives, over all images."""
+    steps = [np.column_stack([rows[:, 0], rows[:, 1:] - np.vstack([rows[1:, 1:], np.zeros((1, 3))])])
+             for rows in images if len(rows)]          # what each score adds to the next higher one of its image
     steps = np.vstack([np.zeros((0, 4)), *steps])
     scores, which = np.unique(-steps[:, 0], return_inverse=True)
     sums = np.zeros((len(scores), 3))

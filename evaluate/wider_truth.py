@@ -1,5 +1,6 @@
 """What WIDER FACE's evaluation files say of val: every face, and which of them the easy, medium and hard set count."""
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,22 +11,22 @@ SETS = ("easy", "medium", "hard")
 
 @dataclass(frozen=True)
 class Truth:
-    """One photo. boxes: all its faces (M, 4) px. counted: set -> (M,) bool."""
+    """One image. boxes: all its faces (M, 4) px. counted: set -> (M,) bool."""
     boxes: np.ndarray
     counted: dict
 
 
-def read_truth(folder):
-    """The four .mat files -> {event/photo, without .jpg: Truth}, in the official order."""
+def read_truth(folder: Path) -> dict[str, Truth]:
+    """The four .mat files -> {event/image, without .jpg: Truth}, in the official order."""
     files = {name: _mat(folder / f"wider_{name}_val.mat") for name in ("face", *SETS)}
     try:
         truth = {}
         for e, (event,) in enumerate(files["face"]["event_list"][:, 0]):
-            for p, (photo,) in enumerate(files["face"]["file_list"][e, 0][:, 0]):
-                corner, side = np.hsplit(files["face"]["face_bbx_list"][e, 0][p, 0].astype(float), 2)
-                counted = {name: np.isin(np.arange(len(corner)) + 1, files[name]["gt_list"][e, 0][p, 0])
+            for i, (image,) in enumerate(files["face"]["file_list"][e, 0][:, 0]):
+                corner, side = np.hsplit(files["face"]["face_bbx_list"][e, 0][i, 0].astype(float), 2)
+                counted = {name: np.isin(np.arange(len(corner)) + 1, files[name]["gt_list"][e, 0][i, 0])
                            for name in SETS}                                         # gt_list counts from 1
-                truth[f"{event}/{photo}"] = Truth(np.hstack([corner, corner + side]), counted)
+                truth[f"{event}/{image}"] = Truth(np.hstack([corner, corner + side]), counted)
         return truth
     except (KeyError, IndexError, ValueError) as error:
         raise UserError(f"{folder}: the .mat files in it are not the four of WIDER FACE val ({error!r}); take them "

@@ -1,9 +1,10 @@
-"""What is each part of the detector worth? Measures the weights on WIDER FACE with one thing changed at a time.
+"""What is each part of the detector worth? Measures the weights on WIDER FACE with one change at a time.
 
 reads    the three nets in <model>; what evaluate/wider.py reads in <data>
-prints   the AP of each change as a markdown table
+prints   the AP of each change as a Markdown table
 
-Changes that bring back a defect of the ancestors say so. Those of the training are measured by experiments/ablation.py.
+The docstring of a change that brings back a defect of the baselines says so. Changes of the training are measured by
+experiments/ablation.py.
 
     python experiments/ablation_detector.py --data DATA
 """
@@ -13,24 +14,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import numpy as np
+from tqdm import tqdm
 
-from config import BENCHMARK_MIN_FACE, CASCADE, ONET  # noqa: E402
-from detection import Detector, boxes as bx, images  # noqa: E402
-from preprocess.labels import wider as wider_lists  # noqa: E402
-from pipeline import step  # noqa: E402
-from evaluate import benchmark, wider, wider_truth  # noqa: E402
+from config import BENCHMARK_MIN_FACE, CASCADE, ONET
+from detection import Detector, images
+from detection import boxes as bx
+from evaluate import benchmark, wider, wider_truth
+from pipeline import step, tables
+from preprocess.labels import wider as wider_lists
 
 
 class NoVoting(Detector):
-    """The box of the best window instead of the mean over those near it."""
+    """The box of the best window instead of the mean over the windows near it."""
     def _merge(self, found, windows):
         return found.take(bx.nms(found.boxes, found.scores, ONET.nms, bx.minimum_overlap))
 
 
 class EqualTrust(Detector):
-    """Votes count by their scores alone, however much their windows had to be corrected."""
+    """The weight of a vote is its score alone, however large the offsets of its window."""
     def _merge(self, found, windows):
         return super()._merge(found, bx.square(found.boxes))
 
@@ -42,21 +44,21 @@ class OwnScore(Detector):
         return dataclasses.replace(found, scores=found.scores ** 2)
 
 
-class NoMirror(Detector):
-    """O-Net sees the windows as they are, not their mirror images, too."""
+class NoFlip(Detector):
+    """No horizontal-flip test-time augmentation: O-Net gets each window only once."""
     def _predict(self, net, scales, windows, flip=False):
         return super()._predict(net, scales, windows)
 
 
-class NoSmallCandidates(Detector):
-    """Defect of ancestor L: what P-Net finds under 20 px is dropped, whatever the smallest face looked for."""
+class NoSmallProposals(Detector):
+    """Defect of baseline L: proposals of P-Net under 20 px are dropped, whatever the minimum face size."""
     def _refine(self, scales, proposals):
         return super()._refine(scales, proposals.take(bx.shorter_side(proposals.boxes) >= 20))
 
 
 class CutWindows(Detector):
-    """Defect of both ancestors: padding edits the window in place, so boxes at the border are decoded from what is left
-    of it."""
+    """Defect of both baselines: padding cuts the window in place, so boxes at the border are decoded from the rest of
+    it."""
     def _classify(self, net, scales, proposals):
         found, windows, passed = super()._classify(net, scales, proposals)
         height, width = scales[0].shape[:2]
@@ -65,28 +67,28 @@ class CutWindows(Detector):
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
-           "O-Net's score alone": OwnScore, "no mirror image": NoMirror,
-           "candidates under 20 px dropped": NoSmallCandidates, "windows cut at the border": CutWindows}
+           "O-Net's score alone": OwnScore, "no flip pass": NoFlip,
+           "proposals under 20 px dropped": NoSmallProposals, "windows cut at the border": CutWindows}
 
 
 def main(args):
     step.require("scipy")
-    photos = args.data / wider_lists.VAL_IMAGES
+    folder = args.data / wider_lists.VAL_IMAGES
     truth = wider_truth.read_truth(args.data / wider.TRUTH)
-    names = wider.choose(truth, photos)
+    names = wider.choose(truth, folder)
     thresholds = [stage.benchmark_threshold for stage in CASCADE]
     min_face = BENCHMARK_MIN_FACE["wider"]
     detectors = {change: CHANGES[change](args.model, min_face, thresholds) for change in args.changes}
     found = {change: [] for change in detectors}
-    for name in tqdm(names, unit=" photo"):
-        image = images.read(photos / f"{name}.jpg")
+    for name in tqdm(names, unit=" image"):
+        image = images.read(folder / f"{name}.jpg")
         for change, detector in detectors.items():
             faces = detector.detect(image)
             found[change].append((faces.boxes, faces.scores))
     scores = {change: wider.score([truth[name] for name in names], results)[0]
               for change, results in found.items()}
-    print(benchmark.markdown(["change", *wider_truth.SETS],
-                             {change: benchmark.aps(numbers) for change, numbers in scores.items()}))
+    print(tables.markdown(["change", *wider_truth.SETS],
+                          [[change, *benchmark.aps(numbers)] for change, numbers in scores.items()]))
 
 
 if __name__ == "__main__":

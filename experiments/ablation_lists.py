@@ -1,7 +1,7 @@
-"""The changes of experiments/ablation.py that are in the lists of samples, not in the training.
+"""The changes of the lists of samples that experiments/ablation.py measures.
 
 Each takes lists {kind: [line]} of positives, parts and negatives, and the script's arguments, and changes the lists in
-place. `write` makes them once, for all seeds; the landmark list stays as it is.
+place. `write` makes them once, for all seeds; the landmark list stays unchanged.
 """
 import dataclasses
 import os
@@ -10,54 +10,56 @@ from collections import defaultdict
 import numpy as np
 
 from config import KINDS, POSITIVE_IOU, SEED, STAGES
-from detection import UserError, boxes as bx, images
-from preprocess.labels import sets
-from preprocess import gen_hard_example, lists as list_steps, samples
+from detection import UserError, images
+from detection import boxes as bx
 from pipeline import settings as st
 from pipeline.step import Step, digests, read_manifest, write_text
+from preprocess import gen_hard_example, samples
+from preprocess import lists as list_steps
+from preprocess.labels import sets
 
 
 def border_not_mined(lists, args):
-    """Defect of both ancestors: windows that leave the photograph are not mined, yet R-Net and O-Net meet them."""
+    """Defect of both baselines: windows that leave the image are not mined, yet R-Net and O-Net get them."""
     size = {}
 
     def inside(line):
-        photo = samples.path_of(line)
-        if photo not in size:
-            height, width = images.read(args.data / photo).shape[:2]
-            size[photo] = width, height
+        path = samples.path_of(line)
+        if path not in size:
+            height, width = images.read(args.data / path).shape[:2]
+            size[path] = width, height
         crop = samples.parse(line).crop
-        return (bx.clip(crop[None], *size[photo])[0] == crop).all()
+        return (bx.clip(crop[None], *size[path])[0] == crop).all()
 
     lists.update({kind: list(filter(inside, lines)) for kind, lines in lists.items()})
 
 
 def invalid_as_truth(lists, args):
-    """Defect of both ancestors: faces that the official list marks as invalid are truth. Mines their photos again, as
-    mined.json says that the others were."""
+    """Defect of both baselines: faces that the official list marks as invalid are truth. Mines their images again, with
+    the options in mined.json."""
     manifest = args.work / str(args.size) / "mined.json"
     mined = read_manifest(manifest)
     if mined is None:
-        raise UserError(f"{manifest}: does not tell how the lists were mined; mine them again (gen_hard_example.py)")
+        raise UserError(f"{manifest}: does not say how the lists were mined; mine them again (gen_hard_example.py)")
     how = mined["depends"]["options"]
-    photos, _ = sets.training(args.data)
+    annotated, _ = sets.training(args.data)
     wrong = {}
-    for photo in photos:
-        usable = photo.invalid & (bx.shorter_side(photo.boxes) > 0)
+    for image in annotated:
+        usable = image.invalid & (bx.shorter_side(image.boxes) > 0)
         if usable.any():
-            wrong[photo.path] = dataclasses.replace(photo, invalid=photo.invalid & ~usable)
+            wrong[image.path] = dataclasses.replace(image, invalid=image.invalid & ~usable)
     cascade = args.model, how["min_face"], tuple(how["thresholds"]), len(how["thresholds"])
-    draw = gen_hard_example.Sampler(args.data, cascade, args.size, gen_hard_example.negatives_per_image(photos),
-                                    gen_hard_example.tries_per_face(photos), how["seed"])
+    sampler = gen_hard_example.Sampler(args.data, cascade, args.size, gen_hard_example.negatives_per_image(annotated),
+                                       gen_hard_example.tries_per_face(annotated), how["seed"])
     for kind, lines in lists.items():
         lists[kind] = [line for line in lines if samples.path_of(line) not in wrong]
-    for photo in wrong.values():
-        for line in draw(photo)[0]:
+    for image in wrong.values():
+        for line in sampler(image)[0]:
             lists[samples.kind_of(line)].append(line)
 
 
-def events_alike(lists, args):
-    """As many negatives of each event of WIDER FACE, all together as many as before; those of some come repeatedly."""
+def equal_events(lists, args):
+    """The same number of negatives from each event of WIDER FACE, as many in all as before; some are repeated."""
     events = defaultdict(list)
     for line in lists["negative"]:
         events[os.path.dirname(samples.path_of(line))].append(line)
@@ -66,20 +68,20 @@ def events_alike(lists, args):
     lists["negative"] = [lines[i] for lines in events.values() for i in np.resize(rng.permutation(len(lines)), each)]
 
 
-def drawn_with_replacement(lists, args):
-    """Defect of both ancestors, who draw P-Net's samples so: some come repeatedly, over a third never."""
+def sampled_with_replacement(lists, args):
+    """Defect of both baselines, in P-Net's list: some samples are repeated, over a third are missing."""
     rng = np.random.default_rng(SEED)
     for kind, lines in lists.items():
         lists[kind] = [lines[i] for i in np.sort(rng.integers(len(lines), size=len(lines)))]
 
 
 def near_parts_only(lists, args, part_iou=0.4):
-    """As [paper]: parts overlap the face's square by 0.4 at least."""
+    """As in [paper]: parts have an IoU of at least 0.4 with the face's square."""
     lists["part"] = [line for line in lists["part"] if overlap(line, bx.square)[0] >= part_iou]
 
 
-def labelled_by_faces(lists, args):
-    """As [paper]: positives and parts overlap the face's box itself by so much, and not its square."""
+def labeled_by_boxes(lists, args):
+    """As in [paper]: the IoU that labels positives and parts is with the face's box, not with its square."""
     overlaps = [(line, *overlap(line, lambda face: face)) for kind in ("positive", "part") for line in lists[kind]]
     for kind, low, high in (("positive", POSITIVE_IOU, 2), ("part", STAGES[args.size].part_iou, POSITIVE_IOU)):
         lists[kind] = [line.replace(f"\t{label}\t", f"\t{KINDS[kind]}\t", 1) for line, iou, label in overlaps
@@ -95,11 +97,11 @@ def overlap(line, shape):
 
 CHANGES = {
     "parts from an IoU of 0.4": near_parts_only,
-    "labelled by the faces' own boxes": labelled_by_faces,
+    "labels by the faces' own boxes": labeled_by_boxes,
     "border windows not mined": border_not_mined,
-    "invalid faces are truth": invalid_as_truth,
-    "negatives of all events alike": events_alike,
-    "drawn with replacement": drawn_with_replacement,
+    "invalid faces as truth": invalid_as_truth,
+    "equal negatives per event": equal_events,
+    "sampled with replacement": sampled_with_replacement,
 }
 
 
@@ -109,7 +111,7 @@ def settings(stage):
 
 
 def write(change, args, folder):
-    """Writes the lists with this change to `folder`, where that is not done, for preprocess/gen_tfrecords.py."""
+    """Writes the lists with this change to `folder`, unless that is done, for preprocess/gen_tfrecords.py."""
     source, kinds = args.work / str(args.size), gen_hard_example.KINDS
     paths = [source / f"{kind}.txt" for kind in kinds]
     run = Step(folder, "changed", digests(paths), {"change": change}, settings(STAGES[args.size]))

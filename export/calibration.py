@@ -1,4 +1,5 @@
-"""What the nets see when they detect: real inputs, to set the number ranges of int8 exports and to compare nets on."""
+"""Real inputs of the nets, to set the number ranges of int8 exports and to compare nets on."""
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,19 @@ from detection import images as im
 SAMPLES = 400            # crops of R-Net and O-Net: enough that the ranges stop moving
 
 
-def spread(items, count):
+def spread(items: list, count: int) -> list:
     """At most `count` of the items, evenly spaced."""
     return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).astype(int))]
 
 
-def from_pictures(paths, model):
-    """Picture files, folder of weights -> {size of a net: list of uint8 (N, H, W, 3) that it sees there}.
+def from_images(paths: Sequence[Path], model: Path) -> dict[int, list[np.ndarray]]:
+    """Image files, folder of weights -> {size of a net: its inputs on them, a list of uint8 (N, H, W, 3)}.
 
-    P-Net's are the levels of the image pyramid, one an entry; R-Net's and O-Net's the crops that the nets before them
-    propose, at the thresholds of mining.
+    P-Net's are the levels of the image pyramid, one per entry; R-Net's and O-Net's the crops that the nets before them
+    propose at the thresholds of mining.
     """
     if not paths:
-        raise UserError("there is no picture to calibrate on; name photographs with --pictures")
+        raise UserError("there is no image to calibrate on; name images with --images")
     detector = Detector(model, thresholds=[stage.mining_threshold for stage in CASCADE])
     seen = {size: [] for size in STAGES}
     for path in paths:
@@ -35,7 +36,7 @@ def from_pictures(paths, model):
     return {size: inputs if size == PNET.size else spread(inputs, SAMPLES) for size, inputs in seen.items()}
 
 
-def from_records(work):
+def from_records(work: Path) -> dict[int, list[np.ndarray]]:
     """Folder that holds <size>/records -> the same from the training samples: crops of all kinds for each net."""
     from detection.quiet_tensorflow import tf
     from preprocess.records import Records, decode
@@ -52,14 +53,15 @@ def from_records(work):
     return seen
 
 
-def inputs(stage: Stage, seen, static=None):
-    """uint8 (N, H, W, 3) each -> normalised float32, as the net takes them.
+def inputs(stage: Stage, seen: Sequence[np.ndarray],
+           static: tuple[int, int, int] | None = None) -> list[np.ndarray]:
+    """uint8 (N, H, W, 3) each -> normalized float32, as the net takes them.
 
-    static (height, width, crops): cut or filled up with black to that shape, or repeated to so many crops.
+    static (height, width, crops): cut or padded with black to that height and width, or repeated to that many crops.
     """
     if not seen:
-        raise UserError(f"no crops to calibrate {stage.name} on: the nets before it propose nothing in these pictures; "
-                        "name pictures with faces")
+        raise UserError(f"no crops to calibrate {stage.name} on: the nets before it propose nothing in these images; "
+                        "name images with faces")
     if static and stage is PNET:
         seen = [im.cut(batch[0], (0, 0, static[1], static[0]))[None] for batch in seen]
     elif static:

@@ -1,12 +1,12 @@
-"""Brings weights of other MTCNN projects into this one's form, to compare with or to fine-tune from (--init-from).
+"""Converts weights of other MTCNN projects into this one's form, to compare with or for a warm start (--init-from).
 
 reads    SOURCE: a folder with TensorFlow 1 checkpoints of AITTSMD/MTCNN-Tensorflow or LeslieZhoa/tensorflow-MTCNN
-         (below it, in any folders; of several steps of one net the last), or with pnet.lz4, rnet.lz4, onet.lz4 of the
-         package `mtcnn`; or the word mtcnn: the weights of the authors, as that installed package carries them
+         (in it or in folders below it; of several steps of one net the last), or with pnet.lz4, rnet.lz4, onet.lz4 of
+         the package `mtcnn`; or the word mtcnn: the authors' weights, from that package where it is installed
 writes   <out>/pnet.npz, rnet.npz, onet.npz
 
-Both ancestors feed BGR, as this project does; the authors' weights are turned from RGB. Nothing in a file is executed:
-a .lz4 file is a pickle, and is refused if it holds anything but plain arrays.
+Both baselines feed BGR, as this project does; the authors' weights are converted from RGB. Nothing in a file is
+executed: a .lz4 file is a pickle, and is refused if it holds anything but plain arrays.
 """
 import argparse
 import importlib.util
@@ -17,17 +17,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from config import CASCADE  # noqa: E402
-from detection import UserError, weights  # noqa: E402
-from detection.align import require_facial_points  # noqa: E402
-from detection.errors import run_main  # noqa: E402
-from export import layouts  # noqa: E402
-from export.formats import optional  # noqa: E402
+from config import CASCADE
+from detection import UserError, weights
+from detection.align import require_facial_points
+from detection.errors import run_main
+from export import layouts
+from export.packages import optional
 
 
-def checkpoints(folder):
+def checkpoints(folder: Path) -> dict[Path, int]:
     """Folder -> {checkpoint path without ending: its step}."""
     found = {}
     for index in sorted(Path(folder).rglob("*.index")):
@@ -36,7 +36,7 @@ def checkpoints(folder):
     return found
 
 
-def read_tf1(path):
+def read_tf1(path: Path) -> dict[str, np.ndarray]:
     """Checkpoint path without ending -> name -> array of all its variables."""
     from detection.quiet_tensorflow import tf
     try:
@@ -47,10 +47,10 @@ def read_tf1(path):
                         ".index and .data files again") from None
 
 
-def from_checkpoints(folder):
-    """Folder -> {name: (path, arrays)} of the nets whose checkpoints lie below it."""
+def from_checkpoints(folder: Path) -> dict[str, tuple]:
+    """Folder -> {name: (path, arrays)} of the nets whose checkpoints are in it or below it."""
     nets = {}
-    for path, step in sorted(checkpoints(folder).items(), key=lambda item: item[1]):     # the last one stays
+    for path, _ in sorted(checkpoints(folder).items(), key=lambda item: item[1]):     # the last one is kept
         variables = read_tf1(path)
         for stage in CASCADE:
             arrays = layouts.from_tf1(stage, variables)
@@ -59,7 +59,7 @@ def from_checkpoints(folder):
     return nets
 
 
-def read_lz4(path):
+def read_lz4(path: Path) -> list[np.ndarray]:
     """A weights file of the package `mtcnn` -> its list of arrays. The pickle in it may name arrays, nothing else."""
     numpy_pickle, frame = optional("joblib.numpy_pickle", str(path)), optional("lz4.frame", str(path))
 
@@ -86,7 +86,7 @@ def read_lz4(path):
                         "package mtcnn carries or that export/export.py writes") from None
 
 
-def from_mtcnn(folder):
+def from_mtcnn(folder: Path) -> dict[str, tuple]:
     """Folder -> {name: (path, arrays)} from pnet.lz4, rnet.lz4, onet.lz4."""
     nets = {}
     for stage in CASCADE:
@@ -125,4 +125,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="SOURCE", help="a folder, or mtcnn")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the three .npz files")
-    run_main(main, parser.parse_args(), stopped="stopped; what was written is whole")
+    run_main(main, parser.parse_args(), stopped="stopped; the finished files are complete")

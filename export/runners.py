@@ -1,5 +1,6 @@
-"""Exported nets in the place of detection's own: `Detector(exported.load(folder))` runs the cascade on them."""
+"""Runs exported nets in the place of detection's own: `Detector(runners.load(folder))` is the cascade on them."""
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +9,23 @@ from config import CASCADE, HEADS, NET_PIXELS
 from detection import images
 from detection.errors import UserError
 from export import layouts
-from export.formats import optional
+from export.packages import optional
+
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]     # normalized float32 (N, H, W, 3) -> {head: (N, ..., c)}
 
 
-class Net:
-    """An engines.CascadeNet. run: normalised float32 (N, H, W, 3) -> {head: (N, ..., c)}; path: the file it runs."""
+class ExportedNet:
+    """An exported net, an engines.CascadeNet. path: the file that `run` runs, for messages."""
 
-    def __init__(self, run, heads, path="an exported net"):
+    def __init__(self, run: Run, heads: Sequence[str], path: Path | str = "an exported net"):
         self._run, self._heads, self._path = run, heads, path
 
-    def maps(self, image):
-        """P-Net on one image: uint8 (H, W, 3) -> a list of maps (h, w, c), one a head."""
+    def maps(self, image: np.ndarray) -> list[np.ndarray]:
+        """P-Net on one image: uint8 (H, W, 3) -> maps (h, w, c), one per head."""
         return [out[0] for out in self._forward(image[None])]
 
-    def __call__(self, crops):
-        """uint8 (N, size, size, 3) -> a list of float32 (N, c), one a head."""
+    def __call__(self, crops: np.ndarray) -> list[np.ndarray]:
+        """uint8 (N, size, size, 3) -> float32 (N, c), one per head."""
         step = max(NET_PIXELS // crops.shape[1] ** 2, 1)
         parts = [self._forward(crops[i:i + step]) for i in range(0, len(crops), step)]
         if not parts:
@@ -38,7 +41,7 @@ class Net:
         return [outputs[head] for head in self._heads]
 
 
-def savedmodel(path):
+def savedmodel(path: Path) -> Run:
     """Runs a SavedModel folder."""
     from detection.quiet_tensorflow import tf
     loaded = tf.saved_model.load(str(path))
@@ -48,8 +51,8 @@ def savedmodel(path):
     return run
 
 
-def tflite(path):
-    """Runs a .tflite file; its input grows and shrinks with what it is given."""
+def tflite(path: Path) -> Run:
+    """Runs a .tflite file; its input takes the size of each batch."""
     from detection.quiet_tensorflow import tf
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
@@ -58,7 +61,7 @@ def tflite(path):
     return lambda x: runner(input=x)
 
 
-def onnx(path):
+def onnx(path: Path) -> Run:
     """Runs an .onnx file with ONNX Runtime."""
     runtime = optional("onnxruntime", "running .onnx files")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -70,14 +73,14 @@ def onnx(path):
     return run
 
 
-def load(folder):
+def load(folder: Path) -> list[ExportedNet]:
     """The three nets that export/export.py wrote to `folder` as savedmodel, tflite, tflite-... or onnx."""
     found = []
     for stage in CASCADE:
         for suffix, run in (("", savedmodel), (".tflite", tflite), (".onnx", onnx)):
             path = Path(folder) / (stage.name + suffix)
             if path.exists():
-                found.append(Net(run(path), layouts.USED[stage.name], path))
+                found.append(ExportedNet(run(path), layouts.USED[stage.name], path))
                 break
         else:
             raise UserError(f"{folder}: holds no {stage.name} as SavedModel, .tflite or .onnx; "

@@ -67,7 +67,7 @@ class Records:
         try:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
-            self.counts, self._shards = dict(report["counts"]), dict(report["shards"])
+            self.counts, self.shards = dict(report["counts"]), dict(report["shards"])
             settings = manifest["depends"]["settings"]
             points = settings["POINTS"], settings["MIRROR_ORDER"]
             lacking = storage.changed(self.folder, manifest["outputs"])
@@ -84,7 +84,7 @@ class Records:
     def files(self, name: str, split: str) -> list[str]:
         """Paths of the shards of one list ("positive", ..., "imglist") and split ("train", "validation")."""
         place = storage.join(self.folder, self._place)
-        return [str(storage.join(place, shard)) for shard in self._shards[f"{name}-{split}"]]
+        return [str(storage.join(place, shard)) for shard in self.shards[f"{name}-{split}"]]
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:
@@ -92,7 +92,7 @@ class Records:
         try:
             yield
         except tf.errors.OpError:
-            for path in (path for key in sorted(self._shards) for path in self.files(*key.rsplit("-", 1))):
+            for path in (path for key in sorted(self.shards) for path in self.files(*key.rsplit("-", 1))):
                 try:
                     for part in tf.data.TFRecordDataset(path).batch(1024):
                         decode(part, self.size)

@@ -15,6 +15,36 @@ signal.signal(signal.SIGINT, signal.default_int_handler)     # what runs in the 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+# A benchmark in WIDER FACE's layout: event/image -> faces (x y w h, px), and those that each set counts, from 1.
+WIDER_FACES = {"0--Sky/astronaut": [[170, 65, 98, 115]],
+               "0--Sky/two": [[0, 0, 9, 9], [100, 0, 9, 9], [200, 0, 9, 9]], "7--Sea/none": [[0, 0, 0, 0]]}
+WIDER_COUNTED = {"easy": {"0--Sky/astronaut": [1], "0--Sky/two": [1, 2]},
+                 "medium": {"0--Sky/astronaut": [1], "0--Sky/two": [1, 2, 3]}, "hard": {"0--Sky/two": [3]}}
+
+
+def _cell(values):
+    """MATLAB's cell array (N, 1)."""
+    array = np.empty((len(values), 1), object)
+    array[:, 0] = values
+    return array
+
+
+def wider_benchmark(folder):
+    """Writes the four .mat files of WIDER_FACES below the folder, which it returns; no image."""
+    from scipy.io import savemat
+    truth = folder / "eval_tools" / "ground_truth"
+    truth.mkdir(parents=True)
+    events = list(dict.fromkeys(name.split("/")[0] for name in WIDER_FACES))
+    images = [[name for name in WIDER_FACES if name.startswith(event)] for event in events]
+    savemat(truth / "wider_face_val.mat", {
+        "event_list": _cell(events), "file_list": _cell([_cell([n.split("/")[1] for n in names]) for names in images]),
+        "face_bbx_list": _cell([_cell([np.array(WIDER_FACES[n], np.int32) for n in names]) for names in images])})
+    for name, counted in WIDER_COUNTED.items():
+        savemat(truth / f"wider_{name}_val.mat", {"gt_list": _cell([
+            _cell([np.array(counted.get(n, []), np.uint8).reshape(-1, 1) for n in names]) for names in images])})
+    return folder
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)

@@ -72,10 +72,11 @@ def records(rng, folder):
     depends = {"settings": st.of_config("POINTS", "MIRROR_ORDER")}
     write_json(folder / "records.json", {"depends": depends, "outputs": {}, "report": {
         "size": 12, "counts": {"imglist-train": 1000}, "shards": {"imglist-train": ["a"]}}})
-    from train import batches
+    from config import PNET
+    from train import batches, recipe
     stored = records.Records(folder, 12)
     for epoch in range(1000):
-        for batch in batches.training(stored, {"imglist": 100}, 0, epoch).take(1000):
+        for batch in batches.training(stored, {"imglist": 100}, recipe.standard(PNET), epoch).take(1000):
             for row in batch[1]:
                 yield row
 

@@ -219,7 +219,7 @@ def stages(base, chosen, photos=200, data=None, ready=None):
         train = ["train/train.py", 12, *work, "--model", "FOLDER/model", "--graph", "FOLDER/graph", "--epochs", 6]
         yield Stage("training", train, ready)
         yield Stage("checkpoints", ["-c", OFTEN, *train], ready)
-    yield Stage("export", ["export/export.py", "onnx", "--out", "FOLDER", "--pictures", ROOT / "picture" / "tesla.jpg"])
+    yield Stage("export", ["export/export.py", "onnx", "--out", "FOLDER", "--images", ROOT / "picture" / "tesla.jpg"])
     if "download" in chosen:
         (base / "home").mkdir()
         yield Stage("download", ["-c", DOWNLOAD, "FOLDER", serve(base / "home")])

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from config import MODEL, RNET
-from detection import UserError, boxes as bx, images
-from preprocess import labels
-from preprocess.labels import wider as wider_lists
-from preprocess import samples
+from detection import UserError, images
+from detection import boxes as bx
 from experiments import ablation_lists
+from preprocess import labels, samples
+from preprocess.labels import wider as wider_lists
 
 KINDS = ("positive", "part", "negative")
 MIN_FACE = 24       # px, of the mining: not the default
@@ -18,7 +18,7 @@ MIN_FACE = 24       # px, of the mining: not the default
 
 @pytest.fixture(scope="module")
 def mined(script, sample, tmp_path_factory):
-    """Arguments as of experiments/ablation.py: mined lists of a drawn set in which every third photo has an invalid face."""
+    """Arguments as of experiments/ablation.py: mined lists of a set in which every third image has an invalid face."""
     data = tmp_path_factory.mktemp("data")
     (data / "WIDER_train").symlink_to(sample / "WIDER_train")
     (source,) = (sample / name for name in wider_lists.TRAIN_LISTS if (sample / name).is_file())
@@ -43,7 +43,7 @@ def changed(change, args, folder):
             for place in (args.work / "24", folder)]
 
 
-def photos_with_invalid_faces(args):
+def images_with_invalid_faces(args):
     photos = wider_lists.read(labels.find(args.data, *wider_lists.TRAIN_LISTS),
                                     wider_lists.TRAIN_IMAGES)
     return {photo.path: photo.boxes[photo.invalid] for photo in photos if photo.invalid.any()}
@@ -77,7 +77,7 @@ def test_near_parts_are_those_from_0_4_on(mined, tmp_path):
 
 
 def test_labels_of_the_faces_themselves_are_what_a_plain_iou_gives(mined, tmp_path):
-    before, after = changed("labelled by the faces' own boxes", mined, tmp_path)
+    before, after = changed("labels by the faces' own boxes", mined, tmp_path)
     assert before["negative"] == after["negative"] and len(after["positive"]) < len(before["positive"])
     for kind, low, high in (("positive", 0.65, 1.01), ("part", RNET.part_iou, 0.65)):
         assert after[kind]
@@ -87,9 +87,9 @@ def test_labels_of_the_faces_themselves_are_what_a_plain_iou_gives(mined, tmp_pa
             assert low <= float(bx.iou(sample.crop[None].astype("f4"), face_of(sample))[0, 0]) < high
 
 
-def test_invalid_faces_give_samples_in_their_photos_alone(mined, tmp_path):
-    before, after = changed("invalid faces are truth", mined, tmp_path)
-    invalid = photos_with_invalid_faces(mined)
+def test_invalid_faces_give_samples_in_their_images_alone(mined, tmp_path):
+    before, after = changed("invalid faces as truth", mined, tmp_path)
+    invalid = images_with_invalid_faces(mined)
 
     def on_invalid(lists, kind):
         crops = [samples.parse(line) for line in lists[kind] if samples.path_of(line) in invalid]
@@ -104,16 +104,16 @@ def test_invalid_faces_give_samples_in_their_photos_alone(mined, tmp_path):
     assert min(smallest) > MIN_FACE / 2       # mined as the others were
 
 
-def test_lists_that_do_not_tell_how_they_were_mined_are_refused(mined, tmp_path):
+def test_lists_that_do_not_say_how_they_were_mined_are_refused(mined, tmp_path):
     args = Namespace(**{**vars(mined), "work": tmp_path / "work"})
     shutil.copytree(mined.work / "24", args.work / "24")
     (args.work / "24" / "mined.json").unlink()
-    with pytest.raises(UserError, match="mined.json: does not tell"):
-        ablation_lists.write("invalid faces are truth", args, tmp_path / "out")
+    with pytest.raises(UserError, match="mined.json: does not say"):
+        ablation_lists.write("invalid faces as truth", args, tmp_path / "out")
 
 
 def test_every_event_gives_as_many_negatives(mined, tmp_path):
-    before, after = changed("negatives of all events alike", mined, tmp_path)
+    before, after = changed("equal negatives per event", mined, tmp_path)
     assert {kind: before[kind] for kind in KINDS[:2]} == {kind: after[kind] for kind in KINDS[:2]}
 
     def events(lines):
@@ -128,15 +128,15 @@ def test_every_event_gives_as_many_negatives(mined, tmp_path):
     assert abs(after["negative"].total() - before["negative"].total()) <= len(events(before["negative"])) / 2
 
 
-def test_with_replacement_as_many_samples_are_drawn_and_over_a_third_never(mined, tmp_path):
-    before, after = changed("drawn with replacement", mined, tmp_path)
+def test_with_replacement_the_number_of_samples_stays_and_over_a_third_are_missing(mined, tmp_path):
+    before, after = changed("sampled with replacement", mined, tmp_path)
     for kind in KINDS:
         assert after[kind].total() == before[kind].total() and {*after[kind]} < {*before[kind]}
         assert 0.33 < 1 - len(after[kind]) / len(before[kind]) < 0.41      # 1/e where there are many
 
 
 def test_lists_that_are_there_are_not_written_again(mined, tmp_path):
-    changed("negatives of all events alike", mined, tmp_path)
+    changed("equal negatives per event", mined, tmp_path)
     seen = (tmp_path / "negative.txt").stat().st_mtime_ns
-    changed("negatives of all events alike", mined, tmp_path)
+    changed("equal negatives per event", mined, tmp_path)
     assert (tmp_path / "negative.txt").stat().st_mtime_ns == seen

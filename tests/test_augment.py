@@ -2,12 +2,15 @@
 import numpy as np
 import tensorflow as tf
 
-from config import GRAY_SHARE, NOISE
+from config import ERASED_SIDE, GRAY_SHARE, NOISE, NOISE_TILES
 from detection import boxes as bx
 from detection.images import normalize
 from train import augment
+from train.augment import Augmentation
 
 SEED = tf.constant([1, 2], tf.int64)
+PLAIN = Augmentation(color_jitter=1.0, random_erasing=0.0)
+ERASING = Augmentation(color_jitter=1.0, random_erasing=0.5)
 
 
 def test_mirroring_moves_pixels_and_targets_alike():
@@ -35,30 +38,30 @@ def copies(rng, count):
     return np.repeat(rng.integers(60, 200, (1, 24, 24, 3), dtype=np.uint8), count, axis=0)
 
 
-def test_light_differs_from_image_to_image_and_not_on_average(rng):
+def test_colors_differ_from_image_to_image_and_not_on_average(rng):
     images = copies(rng, 400)
-    out = pixels(augment.relight(tf.constant(images), SEED))
+    out = pixels(augment.jitter_colors(tf.constant(images), SEED, PLAIN))
     change = np.abs(out - images).mean(axis=(1, 2, 3))
     assert (change > 1).mean() > 0.95 and len(np.unique(change.round(3))) > 350
     assert abs(out.mean() - images.mean()) < 3
     grays = np.ptp(out - out[:, :1, :1], axis=3).max(axis=(1, 2)) < 0.01       # the tint is the same all over an image
     assert 0.6 * GRAY_SHARE < grays.mean() < 1.4 * GRAY_SHARE
-    assert abs(pixels(augment.relight(tf.constant(images), SEED, 0.0)) - images).max() < 0.01
+    assert abs(pixels(augment.jitter_colors(tf.constant(images), SEED, Augmentation(0.0, 0.0))) - images).max() < 0.01
 
 
 def test_a_share_is_changed_and_no_other(rng):
     images = tf.constant(rng.random((40, 12, 12, 3), np.float32))
     for share, seed in ((0.1, 1), (0.5, 2), (1.0, 3)):
-        out = augment.some(images, tf.constant([seed, 2], tf.int64), share, lambda some, seed: some + 1)
+        out = augment.change_some(images, tf.constant([seed, 2], tf.int64), share, lambda some, seed: some + 1)
         changed = (out - images).numpy().round(4)
         assert np.isin(changed, (0, 1)).all() and (changed.min((1, 2, 3)) == changed.max((1, 2, 3))).all()
         assert changed.min((1, 2, 3)).sum() == 40 * share
-    few = [augment.some(images[:3], tf.constant([seed, 2], tf.int64), 0.1, lambda some, seed: some + 1) - images[:3]
-           for seed in range(400)]
+    few = [augment.change_some(images[:3], tf.constant([seed, 2], tf.int64), 0.1, lambda some, seed: some + 1)
+           - images[:3] for seed in range(400)]
     assert 0.07 < np.mean(few) < 0.13                                            # right on average, too, where 0.3 of 3
 
 
-def test_blurred_images_keep_their_light_and_lose_detail(rng):
+def test_blurred_images_keep_their_brightness_and_lose_detail(rng):
     images = normalize(copies(rng, 400).astype(np.float32))
     out = np.asarray(augment.blur(tf.constant(images), SEED))
     detail = np.abs(np.diff(out, axis=2)).mean(axis=(1, 2, 3)) / np.abs(np.diff(images[0], axis=1)).mean()
@@ -67,32 +70,32 @@ def test_blurred_images_keep_their_light_and_lose_detail(rng):
 
 
 def test_noise_has_no_mean_and_a_bounded_strength():
-    noise = np.asarray(augment.add_noise(tf.zeros((400, 24, 24, 3)), SEED)) * 128
+    noise = np.asarray(augment.add_noise(tf.zeros((400, 24, 24, 3)), SEED, NOISE, NOISE_TILES)) * 128
     strengths = noise.std(axis=(1, 2, 3))
     assert strengths.max() < NOISE * 1.1 and abs(strengths.mean() - NOISE / 2) < 0.5 and abs(noise.mean()) < 0.05
 
 
-def test_one_rectangle_is_hidden():
-    out = np.asarray(augment.hide(tf.fill((300, 24, 24, 3), 5.0), SEED))
-    hidden = (out != 5.0).all(axis=3)                                         # (B, s, s)
-    covered = hidden.mean(axis=(1, 2))
+def test_one_rectangle_is_erased():
+    out = np.asarray(augment.erase(tf.fill((300, 24, 24, 3), 5.0), SEED, ERASED_SIDE))
+    erased = (out != 5.0).all(axis=3)                                         # (B, s, s)
+    covered = erased.mean(axis=(1, 2))
     assert 0.8 < (covered > 0).mean() and covered.max() < 0.3
-    for mask, image in zip(hidden[covered > 0][:50], out[covered > 0]):
+    for mask, image in zip(erased[covered > 0][:50], out[covered > 0]):
         rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
         assert mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1].all()
         assert len(np.unique(image[mask], axis=0)) == 1 and np.abs(image[mask]).max() <= 1
 
 
-def test_nothing_is_hidden_unless_asked(rng):
+def test_nothing_is_erased_without_random_erasing(rng):
     images = tf.constant(np.full((64, 24, 24, 3), 128, np.uint8))
-    plain, hidden = (augment.augment(images, None, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, share)[0].numpy()
-                     for share in (0.0, 0.5))
-    assert 25 <= (plain != hidden).any((1, 2, 3)).sum() <= 32
+    plain, erased = (augment.augment(images, None, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, settings)[0].numpy()
+                     for settings in (PLAIN, ERASING))
+    assert 25 <= (plain != erased).any((1, 2, 3)).sum() <= 32
 
 
-def test_what_comes_out_is_within_the_range_of_pixels(rng):
+def test_augmented_pixels_are_within_the_range_of_pixels(rng):
     images = tf.constant(rng.integers(0, 256, (64, 24, 24, 3), dtype=np.uint8))
-    out, *_ = augment.augment(images, None, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, 0.5)
+    out, *_ = augment.augment(images, None, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, ERASING)
     assert 0 <= pixels(out).min() and pixels(out).max() <= 255
 
 

@@ -21,11 +21,11 @@ def test_the_average_lies_between_and_may_take_a_files_place(tmp_path, script, r
         np.testing.assert_allclose(array, (shipped[name] + 2 * moved[name]) / 3, rtol=1e-5, atol=1e-7)
 
 
-def test_strangers_are_refused(tmp_path, script, rng):
+def test_unrelated_nets_are_refused(tmp_path, script, rng):
     shipped = weights.read(MODEL / "rnet.npz", RNET)
-    stranger = {name: rng.permutation(array.ravel()).reshape(array.shape) for name, array in shipped.items()}
-    a, b = write(tmp_path / "a.npz", shipped), write(tmp_path / "b.npz", stranger)
+    unrelated = {name: rng.permutation(array.ravel()).reshape(array.shape) for name, array in shipped.items()}
+    a, b = write(tmp_path / "a.npz", shipped), write(tmp_path / "b.npz", unrelated)
     done = script(SCRIPT, 24, a, b, "--out", tmp_path / "c.npz", code=2)
-    assert "b.npz: did not begin at the weights that" in done.stderr and not (tmp_path / "c.npz").exists()
+    assert "b.npz: does not have the same start as" in done.stderr and not (tmp_path / "c.npz").exists()
     assert "needs at least two files" in script(SCRIPT, 24, a, "--out", tmp_path / "c.npz", code=2).stderr
     assert "does not hold pnet" in script(SCRIPT, 12, a, b, "--out", tmp_path / "c.npz", code=2).stderr

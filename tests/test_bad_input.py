@@ -341,10 +341,10 @@ def test_records_of_another_size_are_named_though_the_manifest_says_otherwise(tm
     manifest = tmp_path / "records.json"
     manifest.write_text(manifest.read_text().replace('"size": 24', '"size": 12'))
     from preprocess import records
-    from train import batches
+    from train import batches, recipe
     stored = records.Records(tmp_path, 12)
     with pytest.raises(UserError, match="tfrecord: this shard is damaged"), stored.named_errors():
-        list(batches.training(stored, {"imglist": 10}, 0, 0).take(1))
+        list(batches.training(stored, {"imglist": 10}, recipe.standard(PNET), 0).take(1))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense", "[" * 100_000, '{"outputs": 3, "report": 4}'])
@@ -393,16 +393,18 @@ def test_weights_that_are_none_are_named(tmp_path, harm):
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "another net's", "older"])
 def test_checkpoints_that_are_none_are_named(tmp_path, rng, harm):
-    from train import batches, loop
+    from dataclasses import replace
+
+    from train import loop, recipe
 
     def training(stage, folder, size):
         if not (tmp_path / str(size)).exists():
             make_records(tmp_path / str(size), size, {"imglist": 64, "positive": 20, "negative": 50}, rng)
         from preprocess.records import Records
         stored = Records(tmp_path / str(size), size)
-        parts = batches.composition(stage, {name: n for name, n in {**stored.counts, "part-train": 0,
-                                                                    "landmark-train": 0}.items()}, 32)
-        return loop.Training(stage, stored, parts, tmp_path / folder, 1, 0.001, 0, tmp_path / "graph")
+        stored.counts |= {"part-train": 0, "landmark-train": 0}
+        small = replace(recipe.standard(stage), epochs=1, batch_size=32)
+        return loop.Training(small, stored, tmp_path / folder, tmp_path / "graph")
     training(PNET, "p", 12).run()
     checkpoint = tmp_path / "p" / "checkpoint.npz"
     if harm == "another net's":
@@ -419,13 +421,16 @@ def test_checkpoints_that_are_none_are_named(tmp_path, rng, harm):
 
 def test_training_that_goes_astray_keeps_the_first_bad_batch(tmp_path, rng):
     """One sample's target is absurd; the batch that holds it must be the one that is kept."""
+    from dataclasses import replace
+
     from preprocess import records
-    from train import loop
+    from train import loop, recipe
     stored = make_records(tmp_path, 12, {"imglist": 300}, rng)
     shard = tmp_path / "records" / "imglist-train-2.tfrecord"
     bad = records.encode(np.full((12, 12, 3), 200, np.uint8), 1, np.full(4, 1e30), np.zeros(10))
     records.write(shard, [bad, *(records.encode(np.zeros((12, 12, 3), np.uint8), 0, np.zeros(4), np.zeros(10)),) * 99])
-    run = loop.Training(PNET, stored, {"imglist": 20}, tmp_path / "t", 2, 0.001, 0, tmp_path / "graph")
+    small = replace(recipe.standard(PNET), epochs=2, batch_size=20, learning_rate=0.001)
+    run = loop.Training(small, stored, tmp_path / "t", tmp_path / "graph")
     with pytest.raises(UserError, match="in epoch 1 at batch .*bad-batch.npz; run again with --force and a smaller"):
         run.run()
     kept = np.load(tmp_path / "t" / "bad-batch.npz")

@@ -1,4 +1,6 @@
 """Records and the batches that training takes from them."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ from pipeline import settings as st
 from pipeline.step import read_json, write_json
 from preprocess import records
 from train import batches
+from train.recipe import standard
 
 
 def make_records(folder, size, counts, rng, shards=3):
@@ -23,7 +26,8 @@ def make_records(folder, size, counts, rng, shards=3):
                 rows = []
                 for number in range(i, amount, shards):
                     image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
-                    rows.append(records.encode(image, KINDS.get(name, 1), np.full(4, number / 1000), np.zeros(10)))
+                    rows.append(records.encode(image, KINDS.get(name, 1), np.full(4, number / 1000),
+                                               np.full(10, 0.25)))
                 records.write(folder / "records" / shard, rows)
                 outputs[f"records/{shard}"] = (folder / "records" / shard).stat().st_size
             report["counts"][f"{name}-{split}"] = amount
@@ -73,7 +77,7 @@ def test_a_missing_or_short_shard_is_named(tmp_path, stored):
 def test_every_batch_has_the_exact_composition(stored):
     parts = batches.composition(RNET, stored.counts)
     assert parts == {"positive": 64, "part": 64, "negative": 192, "landmark": 64}
-    for _, labels, _, _ in batches.training(stored, parts, seed=0, epoch=0).take(5):
+    for _, labels, _, _ in batches.training(stored, parts, standard(RNET), epoch=0).take(5):
         found = {kind: int((labels.numpy() == value).sum()) for kind, value in KINDS.items()}
         assert found == parts
 
@@ -87,14 +91,15 @@ def test_composition_scales_and_leaves_empty_lists_out(stored):
 
 def test_a_pass_shows_every_sample_once(stored):
     parts = {"positive": 10}
-    batches_seen = batches.training(stored, parts, seed=0, epoch=0).take(9)
+    batches_seen = batches.training(stored, parts, standard(RNET), epoch=0).take(9)
     seen = [round(float(n) * 1000) for batch in batches_seen for n in abs(batch[2].numpy())[:, 1]]
     assert sorted(seen) == list(range(90))
 
 
-def contents(stored, **place):
-    return [[t.numpy() for t in batch] for batch in batches.training(stored, {"positive": 16, "negative": 48},
-                                                                     **place).take(4)]
+def contents(stored, epoch, seed=1, skip=0, **changes):
+    recipe = replace(standard(RNET), seed=seed, **changes)
+    return [[t.numpy() for t in batch] for batch in batches.training(stored, {"positive": 16, "negative": 48}, recipe,
+                                                                     epoch, skip).take(4)]
 
 
 def test_batches_follow_from_seed_epoch_and_position(stored):
@@ -106,11 +111,27 @@ def test_batches_follow_from_seed_epoch_and_position(stored):
         np.testing.assert_array_equal(a, b)
     for other in (dict(seed=2, epoch=2), dict(seed=1, epoch=3)):
         assert (first[0][2] != contents(stored, **other)[0][2]).any()
+    of_first, of_third = (contents(stored, epoch=epoch, reshuffle=False) for epoch in (0, 3))
+    for a, b in zip(of_first[0], of_third[0]):
+        np.testing.assert_array_equal(a, b)
 
 
-def test_validation_shows_all_held_out_samples_as_they_are_composed_like_training(stored):
-    """There are 18 positives and 80 negatives held out: 10 batches of 6 and 8, the positives come round again."""
-    shown = [[t.numpy() for t in batch] for batch in batches.validation(stored, {"positive": 6, "negative": 8})]
+def test_a_share_of_the_images_is_whole_shards(stored):
+    """All samples of an image are in one shard. Landmark images are others, and held-out samples stay."""
+    part = batches.part_of(stored, 0.5)
+    shards = stored.files("negative", "train")
+    assert len(part.files("negative", "train")) == 2 and {*part.files("negative", "train")} < {*shards}
+    assert part.counts["negative-train"] == stored.counts["negative-train"] / 2 == 200
+    for name, split in (("landmark", "train"), ("negative", "validation")):
+        assert part.files(name, split) == stored.files(name, split)
+        assert part.counts[f"{name}-{split}"] == stored.counts[f"{name}-{split}"]
+    assert batches.part_of(stored, 1.0) is stored
+
+
+def test_validation_shows_all_held_out_samples_composed_like_training(stored):
+    """There are 18 positives and 80 negatives held out: 10 batches of 6 and 8, the positives are repeated."""
+    shown = [[t.numpy() for t in batch]
+             for batch in batches.validation(stored, {"positive": 6, "negative": 8}, standard(RNET))]
     assert [sorted(labels.tolist()) for _, labels, _, _ in shown] == [[0] * 8 + [1] * 6] * 10
     numbers = [np.round(offsets[:, 0] * 1000).astype(int) for _, _, offsets, _ in shown]
     assert sorted(np.concatenate([n[6:] for n in numbers])) == list(range(80))
@@ -120,7 +141,6 @@ def test_validation_shows_all_held_out_samples_as_they_are_composed_like_trainin
 
 def test_validation_without_a_kind_shows_the_others(stored):
     stored.counts["part-validation"] = 0
-    labels = [batch[1].numpy() for batch in batches.validation(stored, {"part": 5, "negative": 10})]
+    labels = [batch[1].numpy() for batch in batches.validation(stored, {"part": 5, "negative": 10},
+                                                               standard(RNET))]
     assert len(labels) == 8 and not np.concatenate(labels).any()
-
-

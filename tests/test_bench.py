@@ -11,24 +11,24 @@ def cells(text):
     return [row for row in rows if not row[0].startswith("---")]
 
 
-def test_detection_times_each_picture_and_finds_its_face(script):
-    header, ours, *_ = cells(script("bench/detection.py", "--contestants", "ours", "--pictures", "640x480",
+def test_detection_times_each_image_and_finds_its_face(script):
+    header, ours, *_ = cells(script("bench/detection.py", "--detectors", "ours", "--images", "640x480",
                                     "--min-face", "40", "--repeats", "1").stdout)
-    assert header == ["picture", "ours"] and ours[0] == "640x480, min face 40"
+    assert header == ["image", "ours"] and ours[0] == "640x480, min face 40"
     milliseconds, faces = ours[1].split()
     assert 0 < float(milliseconds) < 60_000 and faces == "(1)"
 
 
-def test_who_is_missing_is_left_out_with_a_sentence(script):
-    run = script("bench/detection.py", "--contestants", "ours", "YuNet", "--pictures", "640x480", "--min-face", "40",
+def test_a_missing_detector_is_left_out_with_a_sentence(script):
+    run = script("bench/detection.py", "--detectors", "ours", "YuNet", "--images", "640x480", "--min-face", "40",
                  "--repeats", "1")
     assert "YuNet: left out, its model file is named with --yunet FILE" in run.stderr
-    assert cells(run.stdout)[0] == ["picture", "ours"]
+    assert cells(run.stdout)[0] == ["image", "ours"]
 
 
 def test_the_parts_of_a_detection_are_timed(script):
     header, *rows = cells(script("bench/parts.py", "--repeats", "1").stdout)
-    assert header[0] == "picture" and len(rows) == 8 and all(len(row) == len(header) for row in rows)
+    assert header[0] == "image" and len(rows) == 8 and all(len(row) == len(header) for row in rows)
     assert all(float(row[header.index("P-Net")]) > 0 for row in rows)
 
 
@@ -58,9 +58,9 @@ def test_multiply_adds_by_hand():
 
 def test_96_faces_are_12_by_8_portraits():
     from bench import detectors
-    picture = detectors.picture("96 faces")
-    assert picture.shape == (1080, 1920, 3)
-    tiles = {picture[y:y + 135, x:x + 160].tobytes() for y in range(0, 1080, 135) for x in range(0, 1920, 160)}
+    image = detectors.image("96 faces")
+    assert image.shape == (1080, 1920, 3)
+    tiles = {image[y:y + 135, x:x + 160].tobytes() for y in range(0, 1080, 135) for x in range(0, 1920, 160)}
     assert len(tiles) == 8                                       # four heads and their mirror images
 
 

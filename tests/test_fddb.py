@@ -1,10 +1,9 @@
-"""evaluate/fddb.py on drawn photos in the official layout."""
+"""evaluate/fddb.py on made-up images in the official layout."""
 import json
 
 import cv2
 import numpy as np
 import pytest
-
 from conftest import ROOT
 
 SCRIPT = "evaluate/fddb.py"
@@ -14,8 +13,8 @@ BOXES = {"2002/08/img_1": ["30 30 40 40 0.9"], "2002/08/img_2": [], "2003/01/img
                                                                                      "102 80 16 20 0.7"]}
 
 
-def text(photos):
-    return "".join("\n".join([name, str(len(rows)), *rows]) + "\n" for name, rows in photos.items())
+def text(images):
+    return "".join("\n".join([name, str(len(rows)), *rows]) + "\n" for name, rows in images.items())
 
 
 def write(path, content):
@@ -25,11 +24,11 @@ def write(path, content):
 
 @pytest.fixture
 def data(tmp_path):
-    """Three grey photos in two folds, their three faces, a box around each ellipse as detections in found/."""
-    for fold, photos in FOLDS.items():
-        write(tmp_path / "FDDB" / "FDDB-folds" / f"FDDB-fold-{fold}-ellipseList.txt", text(photos))
-        write(tmp_path / "found" / f"fold-{fold}-out.txt", text({name: BOXES[name] for name in photos}))
-        for name in photos:
+    """Three gray images in two folds, their three faces, a box around each ellipse as detections in found/."""
+    for fold, images in FOLDS.items():
+        write(tmp_path / "FDDB" / "FDDB-folds" / f"FDDB-fold-{fold}-ellipseList.txt", text(images))
+        write(tmp_path / "found" / f"fold-{fold}-out.txt", text({name: BOXES[name] for name in images}))
+        for name in images:
             path = tmp_path / "FDDB" / "originalPics" / f"{name}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), np.full((120, 140, 3), 128, np.uint8))
@@ -45,7 +44,7 @@ def measure(data, script):
 def test_boxes_around_the_faces_find_them_all(data, script):
     """An ellipse fills pi / 4 = 0.785 of the box around it: over 0.5, and less than 1 in the continuous measure."""
     numbers = measure(data, script)
-    assert (numbers["folds"], numbers["photos"], numbers["faces"]) == (2, 3, 3)
+    assert (numbers["folds"], numbers["images"], numbers["faces"]) == (2, 3, 3)
     assert set(numbers["rates"]["discrete"].values()) == {1}
     assert numbers["rates"]["continuous"]["100"] == pytest.approx(np.pi / 4, abs=0.03)
     assert (data / "out" / "roc.png").read_bytes().startswith(b"\x89PNG")
@@ -63,7 +62,7 @@ def test_curve_files_worked_by_hand(data, script):
 
 
 def test_the_detectors_files_are_what_is_scored(data, script):
-    """The face of picture/astronaut.jpg in place of a photo; nothing in the grey ones."""
+    """The face of picture/astronaut.jpg in place of an image; nothing in the gray ones."""
     import shutil
     shutil.copy(ROOT / "picture" / "astronaut.jpg", data / "FDDB" / "originalPics" / "2002" / "08" / "img_1.jpg")
     write(data / "FDDB" / "FDDB-folds" / "FDDB-fold-01-ellipseList.txt",
@@ -77,7 +76,7 @@ def test_the_detectors_files_are_what_is_scored(data, script):
 
 
 def no_folds(data):
-    return ["--folds", data], "no FDDB-fold-*-ellipseList.txt with faces there"
+    return ["--folds", data], "no FDDB-fold-*-ellipseList.txt with faces is there"
 
 
 def broken_fold(data):
@@ -91,14 +90,14 @@ def no_results(data):
 
 def other_results(data):
     write(data / "found" / "fold-02-out.txt", text({"2003/01/img_3": [], "beach": []}))
-    return ["--results", data / "found"], "fold-02-out.txt: beach is no photo of the fold"
+    return ["--results", data / "found"], "fold-02-out.txt: beach is no image of the fold"
 
 
-def no_photos(data):
-    return ["--results", data / "found", "--images", data], "no usable photos in it"
+def no_images(data):
+    return ["--results", data / "found", "--images", data], "no usable images in it"
 
 
-@pytest.mark.parametrize("breakage", [no_folds, broken_fold, no_results, other_results, no_photos])
+@pytest.mark.parametrize("breakage", [no_folds, broken_fold, no_results, other_results, no_images])
 def test_wrong_input_is_one_plain_sentence(breakage, data, script):
     options, message = breakage(data)
     error = script(SCRIPT, "--data", data, "--out", data / "out", "--workers", 1, *options, code=2).stderr

@@ -4,18 +4,19 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
+from test_nets import lively
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from detection import UserError, weights
 from detection.engines import Net
-from test_nets import lively
-from export import formats, import_weights, layouts
+from export import import_weights, layouts
+from export.targets import mtcnn
 
 
 def checkpoint(path, stage, arrays, scope=""):
-    """Writes a checkpoint as the ancestors' TensorFlow 1 code did: with the optimizer's; no dense slopes."""
-    from tensorflow.compat import v1
+    """Writes a checkpoint as the baselines' TensorFlow 1 code did: with the optimizer's; no dense slopes."""
     from tensorflow import Graph
+    from tensorflow.compat import v1
     theirs = {ours: name for name, ours in layouts.TF1_HEADS.items() if name.startswith("conv") == (stage is PNET)}
     with Graph().as_default(), v1.Session() as session:
         for name, array in arrays.items():
@@ -30,7 +31,7 @@ def checkpoint(path, stage, arrays, scope=""):
 
 
 @pytest.mark.parametrize("scoped", [False, True], ids=["A", "L"])
-def test_checkpoints_of_both_ancestors(tmp_path, rng, scoped):
+def test_checkpoints_of_both_baselines(tmp_path, rng, scoped):
     wanted = {}
     for stage, step in zip(CASCADE, (30, 22, 9)):
         scope = f"{stage.name[0].upper()}Net/" if scoped else ""
@@ -69,7 +70,7 @@ def test_half_a_checkpoint_is_named(tmp_path, rng):
 def test_what_goes_out_to_mtcnn_comes_back(tmp_path, rng, stage):
     pytest.importorskip("joblib"), pytest.importorskip("lz4")
     arrays = lively(stage, rng)
-    formats.mtcnn(stage, arrays, tmp_path / f"{stage.name}.lz4")
+    mtcnn.write(stage, arrays, tmp_path / f"{stage.name}.lz4")
     path, back = import_weights.from_mtcnn(tmp_path)[stage.name]
     for name in layouts.used(stage, arrays):
         np.testing.assert_array_equal(back[name], arrays[name], err_msg=name)
@@ -112,6 +113,6 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, monkeypatch, content):
 
 def test_weights_of_another_net_are_refused(tmp_path, rng):
     pytest.importorskip("joblib"), pytest.importorskip("lz4")
-    formats.mtcnn(RNET, lively(RNET, rng), tmp_path / "onet.lz4")
+    mtcnn.write(RNET, lively(RNET, rng), tmp_path / "onet.lz4")
     with pytest.raises(UserError, match="onet.lz4: .* not those of onet"):
         import_weights.from_mtcnn(tmp_path)

@@ -1,9 +1,8 @@
-"""evaluate/landmarks.py on drawn lists and, where they are there, on real ones."""
+"""evaluate/landmarks.py on made-up lists and, where they are available, on real ones."""
 import json
 import shutil
 
 import pytest
-
 from conftest import ROOT
 
 SCRIPT = "evaluate/landmarks.py"
@@ -17,7 +16,7 @@ def face(points, score=0.9):
 
 @pytest.fixture
 def data(tmp_path):
-    """Two photos in a list of each form, both with the points above; MTFL counts pixels from 1."""
+    """Two images in a list of each form, both with the points above; MTFL counts pixels from 1."""
     points = EYES + REST
     flat = " ".join(f"{v}" for point in points for v in point)
     (tmp_path / "testImageList.txt").write_text(f"lfw\\a.jpg 5 35 5 35 {flat}\nlfw\\b.jpg 5 35 5 35 {flat}\n")
@@ -43,7 +42,7 @@ def test_perfect_points_have_no_error(form, data, script):
 
 def test_errors_worked_by_hand(data, script):
     """In a, the right eye is 10 px off, half of the 20 px between the eyes: 0.5 / 5 points = 0.1, not over 10 %.
-    In b, nothing is found: the box beside the face is none of it."""
+    In b, nothing is found: the box beside the face does not count."""
     off = [[10, 10], [30, 20]] + REST
     elsewhere = {"box": [50, 50, 90, 90], "score": 1, "landmarks": EYES + REST}
     numbers = measure(data, script, {"lfw/a.jpg": [face(off)], "lfw/b.jpg": [elsewhere]})
@@ -52,7 +51,7 @@ def test_errors_worked_by_hand(data, script):
 
 
 def test_the_detector_finds_the_shipped_picture(data, script):
-    """Points read off picture/astronaut.jpg by eye; the weights that ship come within a tenth of the eyes' distance."""
+    """Points read off picture/astronaut.jpg by eye; the shipped weights come within a tenth of the eyes' distance."""
     shutil.copy(ROOT / "picture" / "astronaut.jpg", data)
     (data / "testImageList.txt").write_text("astronaut.jpg 180 272 62 176 202 101 245 103 223 125 203 139 246 140\n")
     script(SCRIPT, "--data", data, "--out", data / "out", "--json", data / "n.json", "--workers", 1)
@@ -62,15 +61,15 @@ def test_the_detector_finds_the_shipped_picture(data, script):
 
 def no_list(data):
     (data / "testImageList.txt").unlink()
-    return [], "testImageList.txt is there"
+    return [], "holds none of testImageList.txt"
 
 
-def no_photos(data):
-    return ["--workers", 1], "testImageList.txt: no usable photos in it"
+def no_images(data):
+    return ["--workers", 1], "testImageList.txt: no usable images in it"
 
 
 def same_eyes(data):
-    (data / "testing.txt").write_text("a.jpg" + " 7" * 10 + " 1 1 1 1\n")
+    (data / "testing.txt").write_text("a.jpg 7 7 9 5 8 7 7 9 12 12 1 1 1 1\n")
     return ["--mtfl"], "left eye and right eye of a.jpg are at the same place"
 
 
@@ -84,12 +83,12 @@ def no_points(data):
     return ["--results", data / "faces.json"], "faces.json: does not hold box, score and 5 landmarks"
 
 
-def other_photos(data):
+def other_images(data):
     (data / "faces.json").write_text('{"beach.jpg": []}')
     return ["--results", data / "faces.json"], "lfw/a.jpg is not in it"
 
 
-@pytest.mark.parametrize("breakage", [no_list, no_photos, same_eyes, broken_json, no_points, other_photos])
+@pytest.mark.parametrize("breakage", [no_list, no_images, same_eyes, broken_json, no_points, other_images])
 def test_wrong_input_is_one_plain_sentence(breakage, data, script):
     options, message = breakage(data)
     error = script(SCRIPT, "--data", data, "--out", data / "out", *options, code=2).stderr.splitlines()[-1]

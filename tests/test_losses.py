@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import LANDMARK, NEGATIVE, PART, POSITIVE
+from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
 from train import losses
+from train.losses import Losses
 
 LOG2 = np.log(2)
 
@@ -18,14 +19,14 @@ def test_face_loss_is_the_mean_of_the_hardest_70_percent():
     x = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], np.float32)
     logits = tf.stack([tf.zeros(10), x], axis=1)
     expected = np.log1p(np.exp(x))[3:].mean()
-    np.testing.assert_allclose(losses.face(logits, labels(*[NEGATIVE] * 10)), expected, rtol=1e-6)
+    np.testing.assert_allclose(losses.face(logits, labels(*[NEGATIVE] * 10), HARD_SHARE), expected, rtol=1e-6)
 
 
 def test_face_loss_takes_positives_and_negatives_only():
     logits = tf.constant([[0.0, 0], [0, 0], [9, -9], [9, -9]])
     kinds = labels(POSITIVE, NEGATIVE, PART, LANDMARK)
     # 70 % of two samples is one; parts and landmarks would cost 18
-    np.testing.assert_allclose(losses.face(logits, kinds), LOG2, rtol=1e-6)
+    np.testing.assert_allclose(losses.face(logits, kinds, HARD_SHARE), LOG2, rtol=1e-6)
 
 
 def test_box_loss_takes_positives_and_parts_only():
@@ -70,7 +71,7 @@ def test_absent_kinds_cost_nothing_and_give_finite_gradients(kind):
                "landmark": tf.Variable(tf.ones([4, 10]))}
     batch = (None, labels(*[kind] * 4), tf.zeros([4, 4]), tf.zeros([4, 10]))
     with tf.GradientTape() as tape:
-        values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.5})
+        values = losses.all_losses(outputs, batch, Losses({"face": 1.0, "box": 0.5, "landmark": 0.5}, 0.0, 1.0))
     gradients = tape.gradient(values["total"], list(outputs.values()))
     counted = {POSITIVE: {"face", "box"}, PART: {"box"}, NEGATIVE: {"face"}, LANDMARK: {"landmark"}}[kind]
     for name, gradient in zip(outputs, gradients):
@@ -81,24 +82,25 @@ def test_absent_kinds_cost_nothing_and_give_finite_gradients(kind):
 def test_total_is_the_weighted_sum():
     outputs = {"face": tf.zeros([4, 2]), "box": tf.ones([4, 4]), "landmark": tf.ones([4, 10])}
     batch = (None, labels(POSITIVE, NEGATIVE, PART, LANDMARK), tf.zeros([4, 4]), tf.zeros([4, 10]))
-    values = losses.all_losses(outputs, batch, {"face": 1.0, "box": 0.5, "landmark": 0.25}, giou_weight=0.1)
+    values = losses.all_losses(outputs, batch, Losses({"face": 1.0, "box": 0.5, "landmark": 0.25}, 0.1, 1.0))
     box = 4 + 0.1 * (1 + 2 / 4)      # unit squares that touch at a corner: of the 4 around them they leave 2 free
     np.testing.assert_allclose(values["total"], LOG2 + 0.5 * box + 0.25 * 10, rtol=1e-6)
 
 
 def test_weight_decay_is_half_the_sum_of_squares():
-    np.testing.assert_allclose(losses.weight_decay([tf.constant([1.0, 2]), tf.constant([3.0])]), 0.0005 * 14 / 2)
+    decay = losses.weight_decay([tf.constant([1.0, 2]), tf.constant([3.0])], WEIGHT_DECAY)
+    np.testing.assert_allclose(decay, 0.0005 * 14 / 2)
 
 
-def test_scores_leave_out_the_odds_of_the_batches(monkeypatch):
-    """What knows nothing but that batches hold three negatives a positive learns to say "maybe" to each."""
-    monkeypatch.setattr(losses, "HARD_SHARE", 1.0)
+def test_logit_adjustment_removes_the_composition_of_the_batches_from_the_scores():
+    """A net that sees nothing but three negatives per positive learns a score of 0.5, not of 0.25."""
     logits = tf.Variable([0.5, -0.5])
     batch = (None, labels(*[POSITIVE] + [NEGATIVE] * 3), tf.zeros([4, 4]), tf.zeros([4, 10]))
+    settings = Losses({"face": 1.0}, 0.0, negatives_per_positive=3.0, hard_share=1.0)
     others = {"box": tf.zeros([4, 4]), "landmark": tf.zeros([4, 10])}
     for _ in range(400):
         with tf.GradientTape() as tape:
             outputs = {"face": tf.tile(logits[None], [4, 1]), **others}
-            loss = losses.all_losses(outputs, batch, {"face": 1.0}, negatives_per_positive=3.0)["face"]
+            loss = losses.all_losses(outputs, batch, settings)["face"]
         logits.assign_sub(0.5 * tape.gradient(loss, logits))
     np.testing.assert_allclose(tf.nn.softmax(logits), [0.5, 0.5], atol=1e-3)

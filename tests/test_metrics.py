@@ -6,9 +6,9 @@ from evaluate import metrics
 
 
 def wider_ap(boxes, scores, faces, counted):
-    """AP of one photo."""
+    """AP of one image."""
     boxes, faces, counted = np.array(boxes, float), np.array(faces, float), np.array(counted, bool)
-    scores, = metrics.normalise([np.array(scores, float)])
+    scores, = metrics.normalize([np.array(scores, float)])
     counts = metrics.proposals_and_found(scores, metrics.best_faces(boxes, faces), counted)
     return metrics.average_precision(*metrics.precision_recall(counts, counted.sum()))
 
@@ -44,10 +44,10 @@ def test_wider_counts_the_last_pixel_in():
     assert metrics.best_faces(half, face) == [0]
 
 
-def test_scores_are_normalised_over_all_photos():
-    low, high = metrics.normalise([np.array([2.0, 3.0]), np.array([4.0])])
+def test_scores_are_normalized_over_all_images():
+    low, high = metrics.normalize([np.array([2.0, 3.0]), np.array([4.0])])
     assert low.tolist() == [0, 0.5] and high.tolist() == [1]
-    assert [s.tolist() for s in metrics.normalise([np.zeros(0), np.array([3.0, 3.0])])] == [[], [1, 1]]
+    assert [s.tolist() for s in metrics.normalize([np.zeros(0), np.array([3.0, 3.0])])] == [[], [1, 1]]
 
 
 def test_counting_is_the_protocols_loop(rng):
@@ -110,7 +110,7 @@ def test_fddb_counts_a_loose_pair_in_the_continuous_measure_alone():
 
 
 def test_fddb_roc_worked_by_hand():
-    """Four faces in three photos: the rows of one photo as above, one false positive at 0.7, nothing found."""
+    """Four faces in three images: the rows of one image as above, one false positive at 0.7, nothing found."""
     first = np.array([[0.5, 2, 1.3, 0], [0.9, 1, 0.8, 0]])
     curve = metrics.roc([first, np.array([[0.7, 0, 0, 1]]), np.zeros((0, 4))], 4)
     assert curve == pytest.approx(np.array([[0.9, 1 / 4, 0.8 / 4, 0], [0.7, 1 / 4, 0.8 / 4, 1],

@@ -1,7 +1,8 @@
+"""The plot of trainings: which logs it finds, what a panel shows, what it refuses."""
 import cv2
 import pytest
-
 from conftest import ROOT
+
 from detection.errors import UserError
 from train import plot_log
 
@@ -15,7 +16,7 @@ def log(path, epochs, head=HEAD):
     return path
 
 
-def test_logs_below_a_folder_are_drawn_as_a_picture(tmp_path, script):
+def test_logs_below_a_folder_are_plotted(tmp_path, script):
     log(tmp_path / "12/train/log.csv", 3)
     log(tmp_path / "48/.train.parts/train/log.csv", 1)
     script("train/plot_log.py", "--work", tmp_path, "--out", tmp_path / "new/curves.png")
@@ -38,7 +39,7 @@ def test_a_panel_shows_training_and_where_there_is_validation_that_too(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "epoch,face\n1,2\n", HEAD, HEAD + "1,x\n", HEAD + "1,2\n"])
-def test_what_is_no_log_is_told_in_one_sentence(tmp_path, text):
+def test_a_file_that_is_no_log_is_a_user_error(tmp_path, text):
     (tmp_path / "log.csv").write_text(text)
     for path in (tmp_path / "log.csv", tmp_path / "absent.csv"):
         with pytest.raises(UserError, match="log.csv|cannot be read"):

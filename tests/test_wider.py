@@ -1,4 +1,4 @@
-"""evaluate/wider.py on a benchmark of three photos."""
+"""evaluate/wider.py on a benchmark of three images."""
 import json
 import shutil
 from pathlib import Path
@@ -6,41 +6,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT, WIDER_FACES, wider_benchmark
 
-from conftest import ROOT
-from detection import boxes as bx, images
+from detection import boxes as bx
+from detection import images
 from experiments import ablation_detector
 
 SCRIPT = "evaluate/wider.py"
 WIDER_DATA = ROOT.parent / "shared" / "data"
-ASTRONAUT = [170, 65, 98, 115]      # x y w h px of the face in picture/astronaut.jpg
-FACES = {"0--Sky/astronaut": [ASTRONAUT], "0--Sky/two": [[0, 0, 9, 9], [100, 0, 9, 9], [200, 0, 9, 9]],
-         "7--Sea/none": [[0, 0, 0, 0]]}
-COUNTED = {"easy": {"0--Sky/astronaut": [1], "0--Sky/two": [1, 2]},          # from 1
-           "medium": {"0--Sky/astronaut": [1], "0--Sky/two": [1, 2, 3]}, "hard": {"0--Sky/two": [3]}}
-
-
-def cell(values):
-    """MATLAB's cell array (N, 1)."""
-    array = np.empty((len(values), 1), object)
-    array[:, 0] = values
-    return array
+FACES = WIDER_FACES
 
 
 @pytest.fixture
 def data(tmp_path):
-    from scipy.io import savemat
-    folder = tmp_path / "eval_tools" / "ground_truth"
-    folder.mkdir(parents=True)
-    events = list(dict.fromkeys(name.split("/")[0] for name in FACES))
-    photos = [[name for name in FACES if name.startswith(event)] for event in events]
-    savemat(folder / "wider_face_val.mat", {
-        "event_list": cell(events), "file_list": cell([cell([n.split("/")[1] for n in names]) for names in photos]),
-        "face_bbx_list": cell([cell([np.array(FACES[n], np.int32) for n in names]) for names in photos])})
-    for name, counted in COUNTED.items():
-        savemat(folder / f"wider_{name}_val.mat", {"gt_list": cell([
-            cell([np.array(counted.get(n, []), np.uint8).reshape(-1, 1) for n in names]) for names in photos])})
-    return tmp_path
+    return wider_benchmark(tmp_path)
 
 
 def results(folder, detections):
@@ -62,7 +41,7 @@ def aps(path):
 def test_perfect_results_score_one(data, script):
     found = results(data / "found", PERFECT)
     out = script(SCRIPT, "--data", data, "--results", found, "--out", data / "out", "--json", data / "n.json").stdout
-    assert "3 of the 3 photos" in out and aps(data / "n.json") == {"easy": 1, "medium": 1, "hard": 1}
+    assert "3 of the 3 images" in out and aps(data / "n.json") == {"easy": 1, "medium": 1, "hard": 1}
     assert (data / "out" / "precision_recall.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -77,14 +56,14 @@ def test_scores_worked_by_hand(data, script):
 
 
 def test_the_detectors_files_are_what_is_scored(data, script):
-    """The photo there is is found by the shipped weights; its result file gives the same numbers."""
-    photo = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
-    photo.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "picture" / "astronaut.jpg", photo)
+    """The shipped weights find the face of the one image; its result file gives the same numbers."""
+    image = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
+    image.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "picture" / "astronaut.jpg", image)
     out, again = data / "out", data / "again.json"
     first = script(SCRIPT, "--data", data, "--out", out, "--json", data / "n.json", "--thresholds", 0.6, 0.7, 0.7,
                    "--min-face", 40, "--workers", 1)
-    assert "1 of the 3 photos" in first.stdout
+    assert "1 of the 3 images" in first.stdout
     assert aps(data / "n.json") == {"easy": 1, "medium": 1, "hard": None}
     name, count, row = (out / "0--Sky" / "astronaut.txt").read_text().splitlines()
     assert (name, count) == ("astronaut", "1") and len(row.split()) == 5
@@ -93,9 +72,9 @@ def test_the_detectors_files_are_what_is_scored(data, script):
 
 
 def test_the_detector_is_measured_with_each_of_its_parts_left_out(data, script):
-    photo = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
-    photo.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "picture" / "astronaut.jpg", photo)
+    image = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
+    image.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "picture" / "astronaut.jpg", image)
     rows = script("experiments/ablation_detector.py", "--data", data).stdout.splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == [f"| {change}" for change in ablation_detector.CHANGES]
     assert rows[0] == "| none | 1.000 | 1.000 | - |"
@@ -104,31 +83,31 @@ def test_the_detector_is_measured_with_each_of_its_parts_left_out(data, script):
 
 
 def test_one_part_of_the_detector_is_left_out():
-    """On faces of 10 to 60 px, one of them cut by the picture's right edge."""
+    """On faces of 10 to 60 px, one of them cut by the image's right edge."""
     image = images.read(ROOT / "picture" / "mosaic.jpg")
     image = cv2.resize(image[:, :560], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     plain, *changed = (change(min_face_size=12).detect(image) for change in ablation_detector.CHANGES.values())
-    no_voting, equal_trust, own_score, no_mirror, no_small, cut = changed
+    no_voting, equal_trust, own_score, no_flip, no_small, cut = changed
     for others in (no_voting, equal_trust):
         np.testing.assert_array_equal(others.scores, plain.scores)
         assert (others.boxes != plain.boxes).any() and (bx.iou(others.boxes, plain.boxes).diagonal() > 0.5).all()
     assert (equal_trust.boxes != no_voting.boxes).any()
     assert len(own_score) and not np.isin(own_score.scores, plain.scores[plain.scores < 1]).any()
-    best = bx.iou(plain.boxes, no_mirror.boxes).max(axis=1)
-    assert len(no_mirror) >= 0.9 * len(plain) and ((best < 1).all() and np.median(best) > 0.8)
+    best = bx.iou(plain.boxes, no_flip.boxes).max(axis=1)
+    assert len(no_flip) >= 0.9 * len(plain) and ((best < 1).all() and np.median(best) > 0.8)
     assert 0 < len(no_small) < len(plain) and bx.iou(plain.boxes, no_small.boxes).max(axis=0).min() > 0.5
     touched = plain.boxes[:, 2] + bx.longer_side(plain.boxes) > image.shape[1]
     assert touched.any() and np.isin(plain.boxes[~touched], cut.boxes).all()
     assert not np.isin(plain.boxes[touched], cut.boxes).all()
 
 
-def test_missing_photos_are_named_counted_and_too_many_stop(data, script):
+def test_missing_images_are_named_counted_and_too_many_stop(data, script):
     images = data / "WIDER_val" / "images" / "0--Sky"
     images.mkdir(parents=True)
     shutil.copy(ROOT / "picture" / "astronaut.jpg", images)
     done = script(SCRIPT, "--data", data, "--all", "--out", data / "out", "--workers", 1, "--min-face", 40, code=2)
     assert "two.jpg" in done.stdout and "its faces count as missed" in done.stdout
-    assert "2 of 3 photos cannot be used" in done.stderr
+    assert "2 of 3 images cannot be used" in done.stderr
 
 
 def broken_results(data):
@@ -140,16 +119,16 @@ def broken_results(data):
 def short_results(data):
     results(data / "found", PERFECT)
     (data / "found" / "0--Sky" / "two.txt").write_text("two\n2\n0 0 9 9 0.9\n")
-    return ["--results", data / "found"], "two.txt:3: 2 faces of two are announced, 1 are there"
+    return ["--results", data / "found"], "two.txt:3: two should have 2 faces, and the file ends after 1"
 
 
-def other_photos(data):
+def other_images(data):
     (data / "list.txt").write_text("0--Sky/two.jpg\nholidays/beach.jpg\n")
-    return ["--list", data / "list.txt"], "list.txt:2: holidays/beach.jpg is no photo of WIDER FACE val"
+    return ["--list", data / "list.txt"], "list.txt:2: holidays/beach.jpg is no image of WIDER FACE val"
 
 
-def no_photos(data):
-    return [], "images: not one photo of WIDER FACE val there"
+def no_images(data):
+    return [], "images: no image of WIDER FACE val is there"
 
 
 def missing_mat(data):
@@ -168,7 +147,7 @@ def another_mat(data):
     return [], "are not the four of WIDER FACE val"
 
 
-@pytest.mark.parametrize("breakage", [broken_results, short_results, other_photos, no_photos, missing_mat, not_a_mat,
+@pytest.mark.parametrize("breakage", [broken_results, short_results, other_images, no_images, missing_mat, not_a_mat,
                                       another_mat])
 def test_wrong_input_is_one_plain_sentence(breakage, data, script):
     options, message = breakage(data)

@@ -1,19 +1,23 @@
-"""TFRecords -> batches of one stage: the exact composition, mirrored and jittered anew every time.
+"""TFRecords -> batches of one stage: the exact composition, augmented anew every time.
 
-Everything random follows from (seed, epoch, position), so the batch at a given position is the same in a run that was
-stopped and went on as in one that was not.
+Everything random follows from (seed, epoch, position), so the batch at a given position is the same in a training that
+was stopped and resumed as in one that was not.
 """
-from config import SHUFFLE_BYTES, Stage
+import copy
+from collections.abc import Mapping
+
+from config import KINDS, SHUFFLE_BYTES, Stage
 from detection.errors import UserError
 from detection.images import normalize
-from preprocess import records
 from detection.quiet_tensorflow import tf
+from preprocess.records import Records
 from train.augment import augment
+from train.recipe import Recipe
 
 READ_CYCLE = 8     # shards read in turn
 
 
-def composition(stage: Stage, counts, batch_size=None):
+def composition(stage: Stage, counts: Mapping[str, int], batch_size: int | None = None) -> dict[str, int]:
     """List name -> samples of it in a batch: the stage's own, scaled to `batch_size`, without lists that are empty."""
     whole = sum(stage.batch.values())
     scaled = {name: round(n * (batch_size or whole) / whole) for name, n in stage.batch.items()}
@@ -24,18 +28,30 @@ def composition(stage: Stage, counts, batch_size=None):
     return present
 
 
-def steps_per_epoch(stage: Stage, counts, parts):
-    """Batches that hold as many samples as there are in the lists."""
+def steps_per_epoch(counts: Mapping[str, int], parts: Mapping[str, int]) -> int:
+    """Batches that hold as many samples as the lists."""
     return max(sum(counts[f"{name}-train"] for name in parts) // sum(parts.values()), 1)
 
 
-def training(stored: records.Records, parts, seed, epoch, skip=0, random_erasing=0.0, color_jitter=1.0):
+def part_of(stored: Records, share: float) -> Records:
+    """The records of that share of the images: whole shards, as all samples of an image are in one group of shards.
+    Landmark samples, whose images are others, and held-out samples stay."""
+    if share == 1:
+        return stored
+    part = copy.copy(stored)
+    part.counts, part.shards = dict(stored.counts), dict(stored.shards)
+    for name in {f"{kind}-train" for kind in ("imglist", *KINDS) if kind != "landmark"} & stored.counts.keys():
+        part.shards[name] = stored.shards[name][:max(round(share * len(stored.shards[name])), 1)]
+        part.counts[name] = round(share * stored.counts[name])      # to a few percent: it is the length of an epoch
+    return part
+
+
+def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0) -> tf.data.Dataset:
     """Endless batches of an epoch from position `skip` on: (images float32 (B, s, s, 3), labels, offsets, points).
 
-    stored: the stage's records. parts: list name -> samples in a batch. Each list is shuffled on its own and comes
-    round again, reshuffled, when it is through. random_erasing, color_jitter: as `augment` takes them.
+    parts: list name -> samples in a batch. Each list is shuffled on its own, and shuffled again when it is exhausted.
     """
-    epoch_seed = seed * 100_003 + epoch
+    epoch_seed = recipe.seed * 100_003 + (epoch if recipe.reshuffle else 0)
     room = SHUFFLE_BYTES // (stored.size ** 2 * 3)
     streams = []
     for index, (name, count) in enumerate(parts.items()):
@@ -46,20 +62,20 @@ def training(stored: records.Records, parts, seed, epoch, skip=0, random_erasing
         share = max(room * count // sum(parts.values()), 1024)
         streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
 
-    def finish(position, serialised):
-        images, *targets = records.decode(tf.concat(serialised, axis=0), stored.size)
+    def finish(position, serialized):
+        images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
         batch_seed = tf.stack([epoch_seed, tf.cast(position, tf.int64)])
-        return augment(images, *targets, batch_seed, random_erasing, color_jitter)
+        return augment(images, *targets, batch_seed, recipe.augmentation)
 
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
     return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def validation(stored: records.Records, parts):
-    """Batches of the held-out samples, as they are, composed like those of training, in a fixed order.
+def validation(stored: Records, parts: Mapping[str, int], recipe: Recipe) -> tf.data.Dataset:
+    """Batches of the held-out samples, not augmented, composed like those of training, in a fixed order.
 
-    The list with most samples for its share is shown once, the others come round again. Composed as they are, far more
-    negatives than in training would make the losses favour nets that find few faces.
+    The list with the most samples for its share is shown once, the others are repeated. In their natural numbers, far
+    more negatives than in training would make the losses favor nets that find few faces.
     """
     counts = {name: stored.counts[f"{name}-validation"] for name in parts}
     present = {name: n for name, n in parts.items() if counts[name]}
@@ -67,8 +83,8 @@ def validation(stored: records.Records, parts):
     streams = [tf.data.TFRecordDataset(stored.files(name, "validation")).repeat().batch(n)
                for name, n in present.items()]
 
-    def finish(*serialised):
-        images, *targets = records.decode(tf.concat(serialised, axis=0), stored.size)
+    def finish(*serialized):
+        images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
         return normalize(tf.cast(images, tf.float32)), *targets
 
     return tf.data.Dataset.zip(*streams).take(steps).map(finish).prefetch(2)

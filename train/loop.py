@@ -1,126 +1,140 @@
 """The training loop of one net: one explicit step, checkpoints, validation, logs.
 
 A checkpoint holds all that the next step depends on: weights, momentum, position, the sums of the epoch so far. Batches
-follow from their position (batches.py), so a run that was stopped ends in the same bits as one that was not.
+follow from their position (batches.py), so a training that was stopped and resumed ends in the same bits as one that
+was not.
 """
 import csv
 import io
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from config import CHECKPOINT_SECONDS, DECAY, LOSS_LIMIT, MOMENTUM, WARM_UP, Stage
+from config import CHECKPOINT_SECONDS, LOSS_LIMIT
 from detection import weights
 from detection.errors import UserError
 from detection.quiet_tensorflow import keras, tf
 from pipeline.step import write_text
+from preprocess.records import Records
 from train import batches, losses, nets, replicas
+from train.recipe import Recipe
 
 REPORTED = ("total", "face", "box", "landmark", "accuracy")
 
 
-def schedule(rate, steps, decay_at=()):
-    """Learning rate by step: from `rate` down to 0 along a half cosine, after a warm-up of WARM_UP of the `steps`.
+NOWHERE = -1       # value of Training.failed_at while no batch of the epoch has failed
 
-    With `decay_at`, as the ancestors have it: `rate`, times DECAY from each of these shares of all steps on.
-    """
-    if decay_at:
+
+def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate by step: from the recipe's down to 0 along a half cosine, after a warm-up over a share of the
+    `steps`. With decay_at, as in the baselines: no warm-up, times `decay` at each of these shares of all steps."""
+    rate = recipe.learning_rate
+    if recipe.decay_at:
         return keras.optimizers.schedules.PiecewiseConstantDecay(
-            [max(round(share * steps) - 1, 0) for share in decay_at],
-            [rate * DECAY ** i for i in range(len(decay_at) + 1)])
-    warm_up = max(round(WARM_UP * steps), 1)
+            [max(round(share * steps) - 1, 0) for share in recipe.decay_at],
+            [rate * recipe.decay ** i for i in range(len(recipe.decay_at) + 1)])
+    warm_up = max(round(recipe.warm_up * steps), 1)
     falling = max(steps - warm_up, 1)
     return keras.optimizers.schedules.CosineDecay(0.0, falling, warmup_target=rate, warmup_steps=warm_up)
 
 
+def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights."""
+    average = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
+    return keras.optimizers.SGD(schedule(recipe, steps), recipe.momentum, nesterov=True, **average)
+
+
 class Training:
-    """One net in training. folder: where its checkpoint, best weights and log.csv are kept.
+    """One net in training. folder: where its checkpoint, best weights and log.csv are kept. graph: folder of the
+    TensorBoard logs. strategy: of tf.distribute, where the training is not on one device."""
 
-    parts: list name -> samples of it in a batch; rate, decay_at: as `schedule` takes them; initial: arrays to start
-    from instead of random ones; strategy: of tf.distribute, where not on one device.
-    """
-
-    def __init__(self, stage: Stage, stored, parts, folder, epochs, rate, seed, graph, decay_at=(),
-                 initial=None, strategy=None):
-        self.stage, self.stored, self.parts, self.seed = stage, stored, parts, seed
-        self.epochs, self.rate = epochs, rate
+    def __init__(self, recipe: Recipe, stored: Records, folder: Path, graph: Path,
+                 strategy: tf.distribute.Strategy | None = None):
+        self.recipe, self.stage, self.stored = recipe, recipe.stage, batches.part_of(stored, recipe.image_share)
+        self.parts = batches.composition(recipe.stage, self.stored.counts, recipe.batch_size)
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
         self.graph, self.chief = graph, replicas.is_chief()     # the chief alone writes
         self.strategy = strategy or tf.distribute.get_strategy()
-        self.steps = batches.steps_per_epoch(stage, stored.counts, parts)
-        self.has_validation = any(stored.counts[f"{name}-validation"] for name in parts)
+        self.steps = batches.steps_per_epoch(self.stored.counts, self.parts)
+        self.has_validation = any(self.stored.counts[f"{name}-validation"] for name in self.parts)
+        initial = weights.read(recipe.init_from, recipe.stage) if recipe.init_from else None
         with self.strategy.scope():
-            self.model = nets.build(stage, seed)
-            self.optimizer = keras.optimizers.SGD(schedule(rate, epochs * self.steps, decay_at), MOMENTUM,
-                                                  nesterov=True)
+            self.model = nets.build(recipe.stage, recipe.seed, norm=recipe.norm)
+            self.optimizer = optimizer(recipe, recipe.epochs * self.steps)
             self.optimizer.build(self.model.trainable_variables)
         if initial is not None and not self.checkpoint.is_file():
-            nets.assign(self.model, stage, initial)
+            nets.assign(self.model, recipe.stage, initial)
             nets.settle(self.model, next(iter(self._batches(0, 0)))[0])
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
-        self.sound = tf.Variable(0)     # batches of the epoch so far; -1 - position of the first whose loss is no loss
+        self.reached = tf.Variable(0)                        # position in the epoch of the next batch
+        self.failed_at = tf.Variable(NOWHERE)                # position of the epoch's first batch whose loss is no loss
         self.epoch, self.position, self.history = 0, 0, []
         self._restore()
 
-    def run(self):
-        """Trains to the last epoch. Returns the log: a row an epoch."""
-        for epoch in range(self.epoch, self.epochs):
+    def run(self) -> list[dict[str, float]]:
+        """Trains to the last epoch. Returns the log: one row per epoch."""
+        for epoch in range(self.epoch, self.recipe.epochs):
             self._train_epoch(epoch)
             self._end_epoch(epoch)
         return self.history
 
     def _train_epoch(self, epoch):
-        self.sound.assign(self.position)
+        self.reached.assign(self.position)
+        self.failed_at.assign(NOWHERE)
         data = self._batches(epoch, self.position)
         saved = time.monotonic()
-        with tqdm(total=self.steps, initial=self.position, desc=f"{self.stage.name} epoch {epoch + 1}/{self.epochs}",
-                  unit=" batch", mininterval=1, disable=not self.chief) as bar:
+        title = f"{self.stage.name} epoch {epoch + 1}/{self.recipe.epochs}"
+        with tqdm(total=self.steps, initial=self.position, desc=title, unit=" batch", mininterval=1,
+                  disable=not self.chief) as bar:
             for batch in data.take(self.steps - self.position):
                 self._step(batch)
                 self.position += 1
                 bar.update()
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    self._require_sound(epoch)
+                    self._require_finite(epoch)
                     self._save()
                     saved = time.monotonic()
-        self._require_sound(epoch)
+        self._require_finite(epoch)
 
     @tf.function
     def _step(self, batch):
         """Batch -> one update of the weights; adds its losses to the sums."""
         values = self.strategy.experimental_local_results(self.strategy.run(self._update, (batch,)))[0]   # all the same
         self.sums.assign_add(values)
-        following = tf.where(values[0] < LOSS_LIMIT, self.sound + 1, -1 - self.sound)
-        self.sound.assign(tf.where(self.sound < 0, self.sound, following))
+        fails = (self.failed_at == NOWHERE) & ~(values[0] < LOSS_LIMIT)          # also where the loss is NaN
+        self.failed_at.assign(tf.where(fails, self.reached, self.failed_at))
+        self.reached.assign_add(1)
 
     def _update(self, batch):
         """One replica's part of a step: its rows of the batch -> one update of the weights; all the batch's losses."""
         with tf.GradientTape() as tape:
             outputs = nets.flat(self.model(replicas.share(batch[0]), training=True))
-            outputs = replicas.atomic_write(outputs, tf.size(batch[1]))
+            outputs = replicas.gather(outputs, tf.size(batch[1]))
             values = self._losses(outputs, batch)
-            objective = values["total"] + losses.weight_decay(self.kernels) / self.strategy.num_replicas_in_sync
+            decay = losses.weight_decay(self.kernels, self.recipe.losses.weight_decay)
+            objective = values["total"] + decay / self.strategy.num_replicas_in_sync
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(objective, variables), variables)     # adds up the replicas' gradients
         return tf.stack([values[name] for name in REPORTED])
 
     def _losses(self, outputs, batch):
-        return losses.all_losses(outputs, batch, self.stage.loss_weights, self.stage.negatives_per_positive,
-                                 self.stage.giou)
+        return losses.all_losses(outputs, batch, self.recipe.losses)
 
     @tf.function(reduce_retracing=True)
     def _predict(self, images):
         return nets.flat(self.model(images, training=False))
 
-    def validate(self):
-        """Losses and accuracy on the held-out samples, all at once: name -> value; {} where none are held out."""
+    def validate(self) -> dict[str, float]:
+        """Losses and accuracy on all held-out samples at once: name -> value; {} where none are held out."""
         if not self.has_validation:
             return {}
-        seen = [(self._predict(batch[0]), batch[1:]) for batch in batches.validation(self.stored, self.parts)]
+        seen = [(self._predict(batch[0]), batch[1:]) for batch in batches.validation(
+            self.stored, self.parts, self.recipe)]
         outputs = {head: tf.concat([out[head] for out, _ in seen], 0) for head in seen[0][0]}
         targets = [tf.concat(values, 0) for values in zip(*(target for _, target in seen))]
         values = self._losses(outputs, (None, *targets))
@@ -128,6 +142,8 @@ class Training:
 
     def _end_epoch(self, epoch):
         """Validates, keeps the best weights, logs and saves the position after the epoch."""
+        if self.recipe.average is not None and epoch + 1 == self.recipe.epochs:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
         held_out = self.validate()
         means = dict(zip(REPORTED, (float(v) for v in self.sums.numpy() / self.steps)))
         row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate), **means,
@@ -139,7 +155,7 @@ class Training:
         self.epoch, self.position = epoch + 1, 0
         self.sums.assign(tf.zeros_like(self.sums))
         if self.chief:
-            self._write_logs()     # before the checkpoint: a run stopped between the two writes them again
+            self._write_logs()     # before the checkpoint: a training stopped between the two writes them again
             print("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
         self._save()
 
@@ -160,21 +176,20 @@ class Training:
 
     def _batches(self, epoch, position):
         """Batches of training from a position on."""
-        return batches.training(self.stored, self.parts, self.seed, epoch, position, self.stage.random_erasing,
-                                self.stage.color_jitter)
+        return batches.training(self.stored, self.parts, self.recipe, epoch, position)
 
-    def _require_sound(self, epoch):
-        """UserError where a loss was NaN, infinite or above LOSS_LIMIT; the first such batch is kept beside the
-        checkpoint."""
-        sound = int(self.sound.numpy())
-        if sound >= 0:
+    def _require_finite(self, epoch):
+        """UserError where a loss of the epoch was NaN, infinite or above LOSS_LIMIT; the first such batch is kept
+        beside the checkpoint."""
+        position = int(self.failed_at.numpy())
+        if position == NOWHERE:
             return
-        position, path = -1 - sound, self.checkpoint.with_name("bad-batch.npz")
+        path = self.checkpoint.with_name("bad-batch.npz")
         batch = next(iter(self._batches(epoch, position)))
         weights.write_arrays(path, dict(zip(("images", "labels", "offsets", "points"), (t.numpy() for t in batch))))
         raise UserError(f"the loss of {self.stage.name} became NaN, infinite or more than {LOSS_LIMIT:g} in epoch "
                         f"{epoch + 1} at batch {position}, which is kept in {path}; run again with --force and a "
-                        f"smaller --learning-rate than {self.rate:g}, or mend its samples")
+                        f"smaller --learning-rate than {self.recipe.learning_rate:g}, or correct its samples")
 
     def _state(self):
         """Name -> variable: all that training changes."""
@@ -201,4 +216,4 @@ class Training:
         except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
             raise UserError(f"{self.checkpoint}: is not a checkpoint of this training ({str(error).splitlines()[0]}); "
                             "start anew with --force") from None
-        print(f"{self.checkpoint}: going on in epoch {self.epoch + 1} at batch {self.position}")
+        print(f"{self.checkpoint}: resumed in epoch {self.epoch + 1} at batch {self.position}")

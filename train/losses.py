@@ -3,42 +3,45 @@
 Which sample counts for which loss, by its label: face, positive 1 and negative 0; box, positive 1 and part -1;
 landmark, landmark -2. Source: [paper], section II-B and II-C.
 """
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
 from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
 from detection.quiet_tensorflow import tf
 
 
-def mask(labels, *kinds):
+def mask(labels: tf.Tensor, *kinds: int) -> tf.Tensor:
     """labels (B,) -> float32 (B,): 1 where the label is one of the kinds."""
     return tf.cast(tf.reduce_any(labels[:, None] == tf.constant(kinds, labels.dtype), axis=1), tf.float32)
 
 
-def masked_mean(values, weights):
+def masked_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Mean of values (B,) where weights (B,) are 1; 0 where none is."""
     return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
-def face(logits, labels):
-    """logits (B, 2), labels (B,) -> mean cross-entropy of the hardest HARD_SHARE of positives and negatives."""
-    counts = mask(labels, POSITIVE, NEGATIVE)
-    target = tf.cast(labels == POSITIVE, tf.int32)
-    return hardest(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), counts)
-
-
-def hardest(losses, weights):
-    """Mean of the highest HARD_SHARE of losses (B,), none negative, where weights (B,) are 1; 0 where none is."""
-    hard = tf.cast(tf.reduce_sum(weights) * HARD_SHARE, tf.int32)
+def hardest(losses: tf.Tensor, weights: tf.Tensor, hard_share: float) -> tf.Tensor:
+    """Mean of the highest `hard_share` of losses (B,), none negative, where weights (B,) are 1; 0 where none is."""
+    hard = tf.cast(tf.reduce_sum(weights) * hard_share, tf.int32)
     chosen = tf.cast(tf.range(tf.size(losses)) < hard, tf.float32)
     return masked_mean(tf.sort(losses * weights, direction="DESCENDING"), chosen)
 
 
-def box(offsets, labels, targets, giou_weight=0.0):
-    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum and giou_weight
-    times what the boxes lack of a GIoU of 1."""
+def face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
+    """logits (B, 2), labels (B,) -> mean cross-entropy of the hardest `hard_share` of positives and negatives."""
+    counts = mask(labels, POSITIVE, NEGATIVE)
+    target = tf.cast(labels == POSITIVE, tf.int32)
+    return hardest(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), counts, hard_share)
+
+
+def box(offsets: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, giou_weight: float) -> tf.Tensor:
+    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum plus
+    giou_weight times (1 - GIoU)."""
     error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + giou_weight * (1 - giou(offsets, targets))
     return masked_mean(error, mask(labels, POSITIVE, PART))
 
 
-def giou(a, b):
+def giou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Offsets of the same crops (B, 4), (B, 4) -> (B,): IoU of their boxes, less the share of the smallest box around
     both that neither covers, so that boxes that do not touch differ too; at least -1. Source: Rezatofighi et al.,
     "Generalized Intersection over Union", CVPR 2019.
@@ -54,34 +57,46 @@ def giou(a, b):
     return tf.math.divide_no_nan(common, union) - tf.math.divide_no_nan(around - union, around)
 
 
-def landmark(points, labels, targets):
+def landmark(points: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """points, targets (B, 2P), labels (B,) -> mean over landmark samples of the squared error's sum."""
     return masked_mean(tf.reduce_sum(tf.square(points - targets), axis=1), mask(labels, LANDMARK))
 
 
-def accuracy(logits, labels):
+def accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """logits (B, 2), labels (B,) -> share of positives and negatives on the right side of 0.5."""
     right = tf.cast((logits[:, 1] > logits[:, 0]) == (labels == POSITIVE), tf.float32)
     return masked_mean(right, mask(labels, POSITIVE, NEGATIVE))
 
 
-def weight_decay(kernels):
-    """Weights of convolutions and dense layers -> WEIGHT_DECAY / 2 times the sum of their squares, as slim's."""
-    return WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
+def weight_decay(kernels: Sequence[tf.Variable], strength: float) -> tf.Tensor:
+    """Weights of convolutions and dense layers -> strength / 2 times the sum of their squares."""
+    return strength * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
 
 
-def all_losses(outputs, batch, weights, negatives_per_positive=1.0, giou_weight=0.0):
-    """Flat outputs of a net, batch (images, labels, offsets, points) -> name -> loss, with "total", their sum with
-    `weights` (head -> weight), and the accuracy.
+@dataclass(frozen=True)
+class Losses:
+    """The settings of `all_losses` and of the weight decay."""
+    weights: Mapping[str, float]                     # head -> weight in the sum
+    giou: float                                      # times (1 - GIoU), in the box loss
+    negatives_per_positive: float                    # of the batches, for the logit adjustment
+    hard_share: float = HARD_SHARE                   # of the face losses, the highest, are averaged
+    weight_decay: float = WEIGHT_DECAY
+    face: Callable[..., tf.Tensor] = face            # (logits, labels, hard_share) -> loss
 
-    negatives_per_positive: of the batches. The face loss adds their logarithm to the logits, so that the net need not:
-    scores are those of as many faces as others. Source: Menon et al., "Long-tail learning via logit adjustment", 2021.
+
+def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses) -> dict[str, tf.Tensor]:
+    """Flat outputs of a net, batch (images, labels, offsets, points) -> name -> loss, with "total", their weighted
+    sum, and the accuracy.
+
+    Logit adjustment: the face loss adds the logarithm of negatives_per_positive to the logits, so that the net's own
+    scores are those of as many positives as negatives. Source: Menon et al., "Long-tail learning via logit
+    adjustment", 2021.
     """
     _, labels, offsets, points = batch
-    logits = outputs["face"] + tf.math.log([negatives_per_positive, 1.0])
-    losses = {"face": face(logits, labels),
-              "box": box(outputs["box"], labels, offsets, giou_weight),
+    logits = outputs["face"] + tf.math.log([settings.negatives_per_positive, 1.0])
+    losses = {"face": settings.face(logits, labels, settings.hard_share),
+              "box": box(outputs["box"], labels, offsets, settings.giou),
               "landmark": landmark(outputs["landmark"], labels, points)}
-    losses["total"] = tf.add_n([weights[name] * losses[name] for name in weights])
+    losses["total"] = tf.add_n([settings.weights[name] * losses[name] for name in settings.weights])
     losses["accuracy"] = accuracy(logits, labels)
     return losses

@@ -5,9 +5,9 @@ While a net trains, a batch normalisation stands between each layer and its PReL
 """
 import numpy as np
 
-from config import HEAD_INIT, HEADS, NORM_EPSILON, Stage
+from config import HEAD_INIT, HEADS, Stage
 from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU, is_fully_convolutional, operations
-from detection.quiet_tensorflow import keras
+from detection.quiet_tensorflow import keras, tf
 from detection.weights import shapes
 from train import layers
 
@@ -55,14 +55,14 @@ def build(stage: Stage, seed: int = 0, folded: bool = False, norm: type[layers.N
     return keras.Model(outputs[INPUT], {head: outputs[head] for head in HEADS}, name=stage.name)
 
 
-def flat(outputs):
+def flat(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Heads of crops of the net's own size -> float32 (B, c) each. Without it P-Net's (B, 1, 1, c) would broadcast
     silently against (B,) labels."""
     return {head: keras.ops.cast(keras.ops.reshape(value, (-1, HEADS[head])), "float32")
             for head, value in outputs.items()}
 
 
-def arrays(model, stage: Stage):
+def arrays(model: keras.Model, stage: Stage) -> dict[str, np.ndarray]:
     """Name -> array of the model's weights, as detection/weights.py stores them, the normalisations folded in."""
     result = {}
     for name, shape in shapes(stage).items():
@@ -90,11 +90,11 @@ def _norm(model, layer):
     norm = model.get_layer(f"{layer}_norm")
     mean, variance, gamma, beta = (v.numpy().astype(np.float64)
                                    for v in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta))
-    gain = gamma / np.sqrt(variance + NORM_EPSILON)
+    gain = gamma / np.sqrt(variance + norm.epsilon)
     return gain, beta - mean * gain
 
 
-def settle(model, images):
+def settle(model: keras.Model, images: tf.Tensor) -> None:
     """After `assign`: gives each normalisation the mean and deviation that the images (B, s, s, 3) have there.
 
     It predicts what it did, and now does the same while training, where a normalisation uses the batch's own mean and
@@ -104,13 +104,13 @@ def settle(model, images):
     for norm, values in zip(norms, keras.Model(model.inputs, [norm.input for norm in norms])(images)):
         values = np.asarray(keras.ops.cast(values, "float32"), np.float64).reshape(-1, values.shape[-1])     # (N, C)
         mean, variance = values.mean(axis=0), values.var(axis=0)
-        norm.gamma.assign(np.sqrt(variance + NORM_EPSILON))
+        norm.gamma.assign(np.sqrt(variance + norm.epsilon))
         norm.beta.assign(norm.beta.numpy() + mean)
         norm.moving_mean.assign(mean)
         norm.moving_variance.assign(variance)
 
 
-def assign(model, stage: Stage, values):
+def assign(model: keras.Model, stage: Stage, values: dict[str, np.ndarray]) -> None:
     """Puts arrays of that form into the model. Its normalisations then let all through as it is, but for the bias."""
     for name in shapes(stage):
         layer, part = name.split("/")
@@ -126,6 +126,6 @@ def assign(model, stage: Stage, values):
             norm = model.get_layer(f"{layer}_norm")
             norm.gamma.assign(np.ones(norm.gamma.shape))
             norm.moving_mean.assign(np.zeros(norm.gamma.shape))
-            norm.moving_variance.assign(np.full(norm.gamma.shape, 1 - NORM_EPSILON))
+            norm.moving_variance.assign(np.full(norm.gamma.shape, 1 - norm.epsilon))
             target = norm.beta
         target.assign(values[name].reshape(target.shape))

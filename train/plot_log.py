@@ -1,29 +1,29 @@
-"""Draws the losses and the accuracy of trainings over their epochs, a row of panels a net.
+"""Draws the losses and the accuracy of trainings over their epochs, one row of panels per net.
 
-reads    <work>/<size>/train/log.csv, that of a training that still runs where there is one; or any FILE of --logs
+reads    <work>/<size>/train/log.csv, or the log of the training that is running; or each FILE of --logs
 writes   <out>, a PNG (default: output/training.png)
 needs    pip install -r requirements-eval.txt
 
-Training rows are means over an epoch of mirrored and jittered samples, taken while the weights change; validation rows
-are of held-out photos as they are, with the weights at the end of the epoch. So validation may well lie below.
+Training curves are means over an epoch of augmented samples, taken while the weights change; validation curves are of
+held-out samples without augmentation, with the weights at the end of the epoch. So validation may well be lower.
 """
+import argparse
 import csv
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import OUTPUT, STAGES  # noqa: E402
-from detection import UserError  # noqa: E402
-from pipeline import step  # noqa: E402
-from pipeline import plots  # noqa: E402
+from config import OUTPUT, STAGES
+from detection import UserError
+from pipeline import plots, step
 
 PANELS = {"face": "face loss", "box": "box loss", "landmark": "landmark loss", "accuracy": "accuracy"}
 PLACES = (".train.parts/train/log.csv", "train/log.csv")      # of a running training, of a finished one
 
 
-def read(path):
-    """log.csv -> {column: [number an epoch]}; UserError where it is none."""
+def read(path: Path) -> dict[str, list[float]]:
+    """log.csv -> {column: [one number per epoch]}; UserError where it is not such a file."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             epochs = [{name: float(value) for name, value in line.items()} for line in csv.DictReader(file)]
@@ -37,7 +37,7 @@ def read(path):
     return {name: [epoch[name] for epoch in epochs] for name in epochs[0]}
 
 
-def row(name, columns):
+def row(name: str, columns: dict[str, list[float]]) -> list[tuple]:
     """Name of a net, columns of its log -> its row of panels for plots.grid."""
     def lines(quantity):
         shown = {"training": quantity, "validation": f"validation_{quantity}"}
@@ -48,16 +48,16 @@ def row(name, columns):
             for quantity, title in PANELS.items()]
 
 
-def find(work):
-    """Work folder -> {name of the net: its log.csv}, of those that there are; UserError where there is none."""
+def find(work: Path) -> dict[str, Path]:
+    """Work folder -> {name of the net: its log.csv}, where one exists; UserError where none does."""
     found = {stage.name: work / str(size) / place for size, stage in STAGES.items() for place in reversed(PLACES)
-             if (work / str(size) / place).is_file()}       # a running training's, the later one, wins
+             if (work / str(size) / place).is_file()}       # the log of a running training, the later one, wins
     if not found:
         raise UserError(f"{work}: no {PLACES[-1]} of any net below it; train one, or name the folder with --work")
     return found
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     step.require("matplotlib")
     logs = {str(path): path for path in args.logs} if args.logs else find(args.work)
     plots.grid(args.out, [row(name, read(path)) for name, path in logs.items()])
@@ -66,7 +66,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
     group = arguments.add_argument_group("drawing")
-    group.add_argument("--logs", type=Path, nargs="+", metavar="FILE", help="these logs, instead of those below <work>")
+    group.add_argument("--logs", type=Path, nargs="+", metavar="FILE", help="these logs instead of those below <work>")
     group.add_argument("--out", type=Path, default=OUTPUT / "training.png", metavar="FILE",
-                       help="the picture (default: output/training.png)")
+                       help="where the plot is written (default: output/training.png)")
     step.run(main, arguments)

