@@ -19,7 +19,6 @@ from pathlib import Path
 
 import measure
 import scaling
-
 from config import IMAGES_PER_PART
 from pipeline import step, tables
 from pipeline.problems import Problems

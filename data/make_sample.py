@@ -28,8 +28,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detection.errors import run_main  # noqa: E402
-from pipeline import workers  # noqa: E402
+from detection.errors import run_main
+from pipeline import workers
 
 VERSION = 1                                    # of the drawings; a change makes older samples stale
 KINDS = {"train": 0, "val": 1, "landmark": 2}  # of pictures -> the second number of their seeds

@@ -5,7 +5,7 @@ from config import MAX_PIXELS
 
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))     # read when OpenCV loads
 
-from detection.cascade import Detector, Faces  # noqa: E402
-from detection.errors import UserError  # noqa: E402
+from detection.cascade import Detector, Faces
+from detection.errors import UserError
 
 __all__ = ["Detector", "Faces", "UserError"]

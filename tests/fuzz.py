@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data")]
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(1 << 22)      # so that the bound of memory is a small one
 
-from detection.quiet import quiet  # noqa: E402
+from detection.quiet import quiet
 
 LIMIT_SECONDS = 10
 LIMIT_MB = 400

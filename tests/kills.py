@@ -84,6 +84,7 @@ def finished(folder):
 def position(checkpoint):
     """(epoch, batch) of a checkpoint."""
     import json
+
     import numpy as np
     place = json.loads(str(np.load(checkpoint)["place"]))
     return place["epoch"], place["position"]

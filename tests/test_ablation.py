@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, wider_benchmark
-from test_batches import make_records
 
 from config import LANDMARK, MODEL, NEGATIVE, PART, POSITIVE, RNET, STAGES
+from conftest import ROOT, wider_benchmark
 from detection import weights
 from experiments import ablation_functions
 from experiments.ablation_recipes import CHANGES
+from test_batches import make_records
 from train import batches, loop, losses, nets
 from train.recipe import standard
 

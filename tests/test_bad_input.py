@@ -13,14 +13,14 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
-from test_batches import make_records
 
 from config import CASCADE, MAX_PIXELS, PNET, RNET
+from conftest import ROOT
 from detection import Detector, UserError, images, weights
 from preprocess import labels, samples
 from preprocess.labels import sets
 from preprocess.labels import wider as wider_lists
+from test_batches import make_records
 
 FACE = ROOT / "picture" / "astronaut.jpg"
 

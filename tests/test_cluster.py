@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import P_STEPS, ROOT
 from test_batches import make_records
 from test_steps import contents, random_model

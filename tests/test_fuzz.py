@@ -1,12 +1,12 @@
 """Properties that hold for any boxes, lines and records; and the short form of tests/fuzz.py and tests/endurance.py."""
-import endurance
-import fuzz
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import endurance
+import fuzz
 from config import KINDS
 from detection import boxes as bx
 from preprocess import samples

@@ -4,13 +4,13 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
-from test_nets import lively
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from detection import UserError, weights
 from detection.engines import Net
 from export import import_weights, layouts
 from export.targets import mtcnn
+from test_nets import lively
 
 
 def checkpoint(path, stage, arrays, scope=""):

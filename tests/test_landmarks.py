@@ -3,6 +3,7 @@ import json
 import shutil
 
 import pytest
+
 from conftest import ROOT
 
 SCRIPT = "evaluate/landmarks.py"

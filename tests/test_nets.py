@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
+from conftest import ROOT
 from detection import engines, weights
 from detection.engines import Net, lite, opencv, tensorflow_gpu
 from detection.errors import UserError

@@ -1,8 +1,8 @@
 """The plot of trainings: which logs it finds, what a panel shows, what it refuses."""
 import cv2
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from detection.errors import UserError
 from train import plot_log
 

@@ -8,10 +8,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
 
 import config
 from config import ONET, RNET
+from conftest import ROOT
 from detection import weights
 from pipeline import step
 from preprocess import gen_landmark_aug

@@ -3,9 +3,9 @@ import dataclasses
 import json
 
 import pytest
-import reads
 
 import config
+import reads
 from pipeline import settings, step
 from preprocess import gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, gen_tfrecords
 from train import train

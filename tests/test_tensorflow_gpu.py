@@ -1,8 +1,8 @@
 """Mining on a GPU. None is needed: the same code runs on the processor, where TensorFlow then stands for it."""
 import numpy as np
-from conftest import ROOT
 
 from config import CASCADE, MODEL
+from conftest import ROOT
 from detection import Detector, images
 from detection.engines import tensorflow_gpu
 from preprocess import partial_cascade

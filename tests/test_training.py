@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_batches import make_records
 
 from config import PNET, RNET
 from detection import weights
 from detection.errors import UserError
+from test_batches import make_records
 from train import loop, nets
 from train.recipe import standard
 

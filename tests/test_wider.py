@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, WIDER_FACES, wider_benchmark
 
+from conftest import ROOT, WIDER_FACES, wider_benchmark
 from detection import boxes as bx
 from detection import images
 from experiments import ablation_detector
