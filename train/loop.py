@@ -106,8 +106,9 @@ class Training:
         """Batch -> one update of the weights; adds its losses to the sums."""
         values = self.strategy.experimental_local_results(self.strategy.run(self._update, (batch,)))[0]   # all the same
         self.sums.assign_add(values)
-        fails = (self.failed_at == NOWHERE) & ~(values[0] < LOSS_LIMIT)          # also where the loss is NaN
-        self.failed_at.assign(tf.where(fails, self.reached, self.failed_at))
+        # A NaN is not below the limit. `~(loss < limit)` would lose it: graphs turn that into `loss >= limit`.
+        failed_now = tf.where(values[0] < LOSS_LIMIT, NOWHERE, self.reached)
+        self.failed_at.assign(tf.where(self.failed_at == NOWHERE, failed_now, self.failed_at))
         self.reached.assign_add(1)
 
     def _update(self, batch):
