@@ -112,6 +112,8 @@ PIXEL_MEAN, PIXEL_SCALE = 127.5, 1 / 128     # input = (pixel - mean) * scale: [
 MAX_PIXELS = 1 << 28                # of a picture file, unless OPENCV_IO_MAX_IMAGE_PIXELS says so: [ours], 0.8 GB
 MIN_FACE_SIZE = 20                  # px: [paper]
 PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [paper]'s code
+PNET_BORDER = 6                     # px of a pyramid level, even, by which a window of P-Net may leave the image; half
+                                    # of its side: [ours]
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
 VOTE_TRUST = 8                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]

@@ -38,7 +38,7 @@ class Faces:
     right eye, nose, left and right mouth corner as seen in the image, or the POINTS of config.py if they are others.
     After P-Net and R-Net landmarks are (0, 5, 2). Scores after O-Net are the geometric mean of O-Net's and R-Net's,
     which ranks faces better than O-Net's alone; O-Net's is itself the geometric mean over the window and its mirror
-    image.
+    image. Every score is at or above the threshold of the last net that ran.
     """
     boxes: Floats = field(default_factory=lambda: bx.empty(0, 4))
     scores: Floats = field(default_factory=lambda: bx.empty(0))
@@ -131,10 +131,12 @@ class Detector:
         return found.take(self._nms(REFINE, found))
 
     def _output(self, scales: list[Image], proposals: Faces) -> Faces:
-        """O-Net on R-Net's boxes: boxes corrected, scores multiplied by R-Net's, NMS, box voting, landmarks."""
+        """O-Net on R-Net's boxes: boxes corrected, scores combined with R-Net's and compared with the threshold again, as
+        they are what is reported; NMS, box voting, landmarks."""
         found, windows, passed = self._classify(OUTPUT, scales, proposals)
         found = Faces(found.boxes, np.sqrt(found.scores * proposals.scores[passed]))
-        return self._find_landmarks(scales, self._merge(found, windows))
+        sure = found.scores >= self.thresholds[OUTPUT]
+        return self._find_landmarks(scales, self._merge(found.take(sure), windows[sure]))
 
     def _classify(self, net: int, scales: list[Image], proposals: Faces) -> tuple[Faces, Floats, Indices]:
         """R-Net or O-Net on the windows of proposals (N) -> Faces (K) from its threshold on, boxes corrected; their

@@ -2,14 +2,15 @@
 
 P-Net slides a 12 px window in steps of 2 px, and a cell of its map depends on its own window alone. So levels may lie
 side by side: cells whose windows lie within one level are what P-Net gives on that level alone; cells whose windows
-cross two levels are dropped. A level of odd width or height is followed by black, as crops are outside of the image.
+cross two levels are dropped. Around each level lie PNET_BORDER px of black, as crops are outside of the image, so that
+a window may leave the image by that much: P-Net then finds faces that the image border cuts.
 """
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from config import PNET, PNET_STRIDE, PYRAMID_STRIP
+from config import PNET, PNET_BORDER, PNET_STRIDE, PYRAMID_STRIP
 from detection import images
 from detection.types import Floats, Image, Indices
 
@@ -30,8 +31,8 @@ class Layout:
 
     def levels_of(self, rows: Indices, columns: Indices) -> Indices:
         """Cells of P-Net's map of the packed pyramid, rows, columns (N,) -> their level (N,); -1 across levels."""
-        first = self.corners // PNET_STRIDE
-        last = first + (self.sizes + self.sizes % PNET_STRIDE - PNET.size) // PNET_STRIDE
+        first = (self.corners - PNET_BORDER) // PNET_STRIDE
+        last = first + (self.sizes + self.sizes % PNET_STRIDE + 2 * PNET_BORDER - PNET.size) // PNET_STRIDE
         levels = np.full(len(rows), -1)
         for i, ((left, top), (right, bottom)) in enumerate(zip(first, last)):
             levels[(rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)] = i
@@ -49,7 +50,7 @@ def layout(height: int, width: int, min_face_size: float, factor: float) -> Layo
     sizes = images.level_sizes(height, width, min_face_size, PNET.size, factor)
     if not sizes:
         return None
-    spaces = [(w + w % 2, h + h % 2) for w, h in sizes]
+    spaces = [(w + w % 2 + 2 * PNET_BORDER, h + h % 2 + 2 * PNET_BORDER) for w, h in sizes]
     tried = [_place(spaces, w) for w in _widths(spaces)]
     corners, packed_width, bottom = min(tried, key=lambda placed: placed[1] * placed[2])
     overlap = PNET.size - PNET_STRIDE
@@ -58,7 +59,7 @@ def layout(height: int, width: int, min_face_size: float, factor: float) -> Layo
     step = -(-(bottom - overlap) // count)
     strip = step + step % PNET_STRIDE + overlap
     sizes = np.array(sizes)
-    return Layout((count * (strip - overlap) + overlap, packed_width), strip, np.array(corners), sizes,
+    return Layout((count * (strip - overlap) + overlap, packed_width), strip, np.array(corners) + PNET_BORDER, sizes,
                   (sizes / (width, height)).astype(np.float32))
 
 

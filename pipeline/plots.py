@@ -1,4 +1,4 @@
-"""Draws curves: those of the benchmarks, and those of a training."""
+"""Draws curves and bars: those of the benchmarks, and those of a training."""
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,3 +31,20 @@ def grid(path: Path, rows: Sequence[Sequence[Panel]], panel: tuple[float, float]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     print(f"curves: {path}")
+
+
+def bars(path: Path, title: str, rows: Mapping[str, tuple[float, float, float]]) -> None:
+    """Writes a PNG with one bar per row, label -> (value, lowest, highest) of 0..1, the first row on top; a line shows
+    the range. Makes the folder."""
+    from matplotlib.figure import Figure
+
+    values, low, high = np.array(list(rows.values())).T
+    figure = Figure(figsize=(7, 0.8 + 0.3 * len(rows)), dpi=120, layout="constrained")
+    axes = figure.add_subplot(title=title, xlim=(0, 1))
+    labels = [f"{label}  {value:.2f}" for label, (value, *_) in rows.items()]
+    axes.barh(labels, values, xerr=(values - low, high - values), color="#4c78a8", ecolor="#333333", capsize=3)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    print(f"plot: {path}")

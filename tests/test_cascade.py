@@ -101,18 +101,29 @@ def test_points_come_from_a_second_look_as_it_is_and_mirrored():
     np.testing.assert_allclose(one_sided, plain, atol=1e-3)
 
 
+class Sided(Finder):
+    """A net without symmetry: its boxes lie to the right by 0.1 of the window, and it is sure of the image as it is
+    alone."""
+    def look(self, crop):
+        (_, score), box, points = super().look(crop)
+        as_it_is = crop[:, :24, 1].mean() < crop[:, 24:, 1].mean()          # green grows to the right
+        score *= 1 if as_it_is else 0.25
+        return (1 - score, score), box + np.array([0.1, 0, 0.1, 0]), points
+
+
 def test_boxes_and_scores_are_the_mean_of_a_window_and_its_mirror_image():
-    """A net without symmetry, as above, for boxes; and one that is sure of the picture as it is alone."""
-    class OneSided(Finder):
-        def look(self, crop):
-            (_, score), box, points = super().look(crop)
-            as_it_is = crop[:, :24, 1].mean() < crop[:, 24:, 1].mean()          # green grows to the right
-            score *= 1 if as_it_is else 0.25
-            return (1 - score, score), box + np.array([0.1, 0, 0.1, 0]), points
     plain, one_sided = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
-        planted(200, 310, (100, 60, 40))) for net in (Finder, OneSided))
+        planted(200, 310, (100, 60, 40))) for net in (Finder, Sided))
     np.testing.assert_allclose(one_sided.boxes, plain.boxes, atol=0.1)
     np.testing.assert_allclose(one_sided.scores, plain.scores * 0.25 ** 0.25, rtol=1e-3)     # as it is: over 0.4
+
+
+@pytest.mark.parametrize("threshold, count", [(0.6, 1), (0.65, 0)])
+def test_the_reported_score_is_the_one_that_the_last_threshold_is_compared_with(threshold, count):
+    """O-Net gives 0.9 to the window and 0.225 to its mirror image; with R-Net's 0.9 the face has 0.636."""
+    nets = [Proposer(), Finder(0.1, False), Sided(0, True)]
+    found = Detector(nets, thresholds=(0.5, 0.4, threshold)).detect(planted(200, 310, (100, 60, 40)))
+    assert len(found) == count and (found.scores >= threshold).all()
 
 
 def test_the_less_a_window_had_to_be_corrected_the_more_its_vote_counts():

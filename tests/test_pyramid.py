@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from config import CASCADE, LEVEL_NMS, PNET
+from config import CASCADE, LEVEL_NMS, PNET, PNET_BORDER
 from detection import Detector, images, pyramid, weights
 from detection import boxes as bx
 
@@ -13,8 +13,9 @@ SIZES = [(90, 120), (61, 47), (20, 20), (25, 211), (480, 640), (1000, 30)]      
 @pytest.mark.parametrize("factor", [0.5, 0.709, 0.9])
 def test_levels_lie_apart_on_even_pixels_within_the_packed_pyramid(height, width, factor):
     layout = pyramid.layout(height, width, 20, factor)
-    spaces = np.hstack([layout.corners, layout.corners + layout.sizes + layout.sizes % 2]).astype(float)
-    assert (layout.corners % 2 == 0).all() and (layout.corners >= 0).all()
+    ends = layout.corners + layout.sizes + layout.sizes % 2
+    spaces = np.hstack([layout.corners - PNET_BORDER, ends + PNET_BORDER]).astype(float)
+    assert (layout.corners % 2 == 0).all() and (spaces >= 0).all()
     assert (spaces[:, 2:].max(axis=0) <= layout.shape[::-1]).all()
     common = bx.intersection(spaces, spaces)
     assert (common[~np.eye(len(spaces), dtype=bool)] == 0).all()
@@ -42,11 +43,12 @@ def level_by_level(detector, image):
     scales = images.half_scales(image)
     height, width = scales[0].shape[:2]
     for w, h in images.level_sizes(height, width, detector.min_face_size, 12, detector.factor):
-        level = np.zeros((h + h % 2, w + w % 2, 3), np.uint8)
-        level[:h, :w] = images.shrink(scales, w, h)
+        level = np.zeros((h + h % 2 + 2 * PNET_BORDER, w + w % 2 + 2 * PNET_BORDER, 3), np.uint8)
+        level[PNET_BORDER:PNET_BORDER + h, PNET_BORDER:PNET_BORDER + w] = images.shrink(scales, w, h)
         face, offsets = detector.nets[0].maps(level)
         rows, columns = np.nonzero(face[..., 1] >= detector.thresholds[0])
         windows = np.stack([2 * columns, 2 * rows, 2 * columns + 12, 2 * rows + 12], axis=1).astype(np.float32)
+        windows -= PNET_BORDER
         keep = bx.nms(windows, face[rows, columns, 1], LEVEL_NMS)
         rows, columns = rows[keep], columns[keep]
         found.append((windows[keep] / np.float32([w / width, h / height] * 2), face[rows, columns, 1],
