@@ -127,33 +127,34 @@ class Detector:
 
     def _refine(self, scales: list[Image], proposals: Faces) -> Faces:
         """R-Net on the proposals: boxes corrected, NMS."""
-        found, _, _ = self._classify(REFINE, scales, proposals)
+        found, _ = self._classify(REFINE, scales, proposals)
         return found.take(self._nms(REFINE, found))
 
     def _output(self, scales: list[Image], proposals: Faces) -> Faces:
-        """O-Net on R-Net's boxes: boxes corrected, scores combined with R-Net's and compared with the threshold again, as
-        they are what is reported; NMS, box voting, landmarks."""
-        found, windows, passed = self._classify(OUTPUT, scales, proposals)
-        found = Faces(found.boxes, np.sqrt(found.scores * proposals.scores[passed]))
-        sure = found.scores >= self.thresholds[OUTPUT]
-        return self._find_landmarks(scales, self._merge(found.take(sure), windows[sure]))
+        """O-Net on R-Net's boxes: boxes corrected, NMS, box voting, landmarks."""
+        return self._find_landmarks(scales, self._merge(*self._classify(OUTPUT, scales, proposals)))
 
-    def _classify(self, net: int, scales: list[Image], proposals: Faces) -> tuple[Faces, Floats, Indices]:
-        """R-Net or O-Net on the windows of proposals (N) -> Faces (K) from its threshold on, boxes corrected; their
-        windows (K, 4); the indices (K,) of their proposals.
+    def _classify(self, net: int, scales: list[Image], proposals: Faces) -> tuple[Faces, Floats]:
+        """R-Net or O-Net on the windows of proposals (N) -> Faces (K) with a score at or above the net's threshold,
+        boxes corrected, and their windows (K, 4).
 
-        With a flip pass, the net sees the remaining windows once more, flipped: scores become the geometric mean of
-        both passes, offsets the mean. There are few by then, so it costs little.
+        O-Net's scores are combined with those of the proposals. With a flip pass, the net also sees flipped
+        the windows that can still reach the threshold, as no flipped score is above 1: its scores become the geometric
+        mean of both passes, offsets the mean.
         """
-        windows = bx.windows(proposals.boxes)
-        scores, offsets = self._predict(net, scales, windows)
-        passed = np.nonzero(scores >= self.thresholds[net])[0]
-        windows, scores, offsets = windows[passed], scores[passed], offsets[passed]
-        if CASCADE[net].flip_pass:
-            flipped_scores, flipped_offsets = self._predict(net, scales, windows, flip=True)
-            scores = np.sqrt(scores * flipped_scores)
-            offsets = (offsets + flipped_offsets) / 2
-        return Faces(bx.decode(offsets, windows), scores), windows, passed
+        def combine(own: Floats) -> Floats:
+            return np.sqrt(own * before) if net == OUTPUT else own
+
+        windows, before, flip_pass = bx.windows(proposals.boxes), proposals.scores, CASCADE[net].flip_pass
+        own, offsets = self._predict(net, scales, windows)
+        if flip_pass:
+            able = combine(np.sqrt(own)) >= self.thresholds[net]
+            windows, before, own, offsets = windows[able], before[able], own[able], offsets[able]
+            flipped_own, flipped_offsets = self._predict(net, scales, windows, flip=True)
+            own, offsets = np.sqrt(own * flipped_own), (offsets + flipped_offsets) / 2
+        scores = combine(own)
+        passed = scores >= self.thresholds[net]
+        return Faces(bx.decode(offsets[passed], windows[passed]), scores[passed]), windows[passed]
 
     def _predict(self, net: int, scales: list[Image], windows: Floats, flip: bool = False) -> tuple[Floats, Floats]:
         """R-Net or O-Net on windows (N, 4) of an image -> face scores (N,), offsets (N, 4). flip: the net sees the

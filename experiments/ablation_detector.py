@@ -60,10 +60,10 @@ class CutWindows(Detector):
     """Defect of both baselines: padding cuts the window in place, so boxes at the border are decoded from the rest of
     it."""
     def _classify(self, net, scales, proposals):
-        found, windows, passed = super()._classify(net, scales, proposals)
+        found, windows = super()._classify(net, scales, proposals)
         height, width = scales[0].shape[:2]
         boxes = bx.decode(bx.encode(found.boxes, windows), bx.clip(windows, width, height))
-        return dataclasses.replace(found, boxes=boxes), windows, passed
+        return dataclasses.replace(found, boxes=boxes), windows
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
