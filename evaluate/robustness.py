@@ -26,7 +26,8 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
 from config import MIN_FACE_SIZE, ONET, OUTPUT  # noqa: E402
-from detection import UserError, boxes as bx, images  # noqa: E402
+from detection import UserError, images  # noqa: E402
+from detection import boxes as bx
 from pipeline import plots, step, tables, workers  # noqa: E402
 from pipeline.problems import Problems  # noqa: E402
 from preprocess import labels, partial_cascade, samples  # noqa: E402

@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from detection import UserError, boxes as bx
+from detection import UserError
+from detection import boxes as bx
 from evaluate import robustness
 
 SCRIPT = "evaluate/robustness.py"
