@@ -11,7 +11,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent
 DATA = ROOT / "data"         # images and annotations go in; lists and TFRecords are written below it
 MODEL = ROOT / "model"       # trained weights
-PICTURE = ROOT / "picture"   # what test.py looks at when nothing is named
+PICTURE = ROOT / "picture"   # the images test.py reads by default
 OUTPUT = ROOT / "output"     # what test.py draws
 GRAPH = ROOT / "graph"       # TensorBoard logs
 

@@ -3,15 +3,15 @@ from typing import NamedTuple
 
 WIDER_TERMS = ("""WIDER FACE. S. Yang, P. Luo, C. C. Loy, X. Tang, "WIDER FACE: A Face Detection Benchmark", CVPR 2016.
 Terms, as its authors' copy at huggingface.co/datasets/CUHK-CSE/wider_face states them: CC BY-NC-ND 4.0, that is with
-attribution, not for commercial use, not passed on in changed form. The photographs belong to those who took them.""")
+attribution, not for commercial use, not passed on in changed form. The images belong to those who took them.""")
 LANDMARK_TERMS = ("""Landmark set. Y. Sun, X. Wang, X. Tang, "Deep Convolutional Network Cascade for Facial Point
-Detection", CVPR 2013: 5,590 photographs of LFW and 7,876 from the web, mmlab.ie.cuhk.edu.hk/archive/CNN_FacePoint.htm
-No licence is known to us; take it as for non-commercial research. The photographs belong to those who took them.""")
+Detection", CVPR 2013: 5,590 images of LFW and 7,876 from the web, mmlab.ie.cuhk.edu.hk/archive/CNN_FacePoint.htm
+No licence is known to us; take it as for non-commercial research. The images belong to those who took them.""")
 
 
 class Archive(NamedTuple):
     """One file to load. size, sha256: None where no public source tells them. holds: folder or file in it -> how many
-    photographs are known to be there, None where that is no number of photographs."""
+    images are known to be there, None where that is no number of images."""
     name: str
     terms: str
     homes: tuple
@@ -25,9 +25,9 @@ HUB = "https://huggingface.co/datasets/CUHK-CSE/wider_face/resolve/main/data/"
 DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
 
 # Sources. Sizes, SHA-256 and the split's Drive id: tensorflow/datasets, url_checksums/wider_face.txt. Drive ids of the
-# photographs and the split's address: pytorch/vision, torchvision/datasets/widerface.py. HUB: the authors' copy at
+# images and the split's address: pytorch/vision, torchvision/datasets/widerface.py. HUB: the authors' copy at
 # Hugging Face, the same files. The landmark set's address: its page; no size and no checksum is published. Numbers of
-# photographs: the data sets' pages.
+# images: the data sets' pages.
 ARCHIVES = {
     "wider_train": Archive(
         "WIDER_train.zip", WIDER_TERMS, (HUB + "WIDER_train.zip", DRIVE + "15hGDLhsx8bLgLcIRD5DhYt5iBxnjNF1M"),

@@ -1,4 +1,4 @@
-"""Loads the photographs and annotations that training needs, and puts them where the steps look for them.
+"""Loads the images and annotations that training needs, and puts them where the steps look for them.
 
     python data/download.py                             # everything: 1.8 GB and the landmark set
     python data/download.py --only wider_val wider_split
@@ -25,13 +25,13 @@ DATA = Path(__file__).resolve().parent
 
 
 def holdings(archive, out):
-    """Folder or file -> the number of photographs in it, 1 for what is there and holds none, 0 for what is not."""
+    """Folder or file -> the number of images in it, 1 if it exists without any, 0 if it does not exist."""
     return {name: sum(1 for p in (out / name).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
             or int((out / name).exists()) for name in archive.holds}
 
 
 def there(archive, out, record):
-    """Whether what the archive holds lies in `out`: as many photographs as are known, or as were unpacked."""
+    """Whether what the archive holds lies in `out`: as many images as are known, or as were unpacked."""
     known = {name: 1 if count is None else count for name, count in archive.holds.items()}
     return holdings(archive, out) in (known, record.get("holds"))
 
@@ -99,7 +99,7 @@ def fetch(archive, out, keep, journal):
         if not holds[name]:
             raise Problem(f"{path}: holds no {name}; is it the right file? Remove it and run this again")
         if count not in (None, holds[name]):
-            print(f"note: {name} holds {holds[name]:,} photographs, {count:,} are known")
+            print(f"note: {name} holds {holds[name]:,} images, {count:,} were expected")
     received = {key: journal.record(archive)[key] for key in ("from", "size", "sha256")}
     journal.note(archive, {**received, "kept": keep, "files": unpacked, "holds": holds})
 
@@ -141,7 +141,7 @@ def main(args, archives=ARCHIVES):
                 (args.out / archive.name).unlink(missing_ok=True)
     need = sum(2 * (archive.size or 0) for archive in missing)
     if shutil.disk_usage(args.out).free < need:
-        raise Problem(f"{args.out}: {need / 1e9:.1f} GB are needed there, archives and photographs; make room or name "
+        raise Problem(f"{args.out}: {need / 1e9:.1f} GB are needed there, archives and images; make room or name "
                       "another folder with --out")
     for terms in dict.fromkeys(archive.terms for archive in missing):
         print(f"\n{terms}\n")

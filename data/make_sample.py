@@ -670,8 +670,8 @@ def main(args):
     write_landmark_list(out / "testImageList.txt", portraits[9::10])
     faces = {f"{kind}_faces": sum(len(lines) for _, lines in drawn[kind]) for kind in ("train", "val")}
     write(note, json.dumps({**numbers, **faces, "complete": True}, indent=1).encode())
-    print(f"{out}: {args.photos} training photos with {faces['train_faces']} faces, "
-          f"{args.val_photos} validation photos with {faces['val_faces']}, {args.landmark_photos} landmark pictures, "
+    print(f"{out}: {args.photos} training images with {faces['train_faces']} faces, "
+          f"{args.val_photos} validation images with {faces['val_faces']}, {args.landmark_photos} landmark images, "
           f"{time.perf_counter() - start:.0f} s")
 
 
@@ -707,7 +707,7 @@ if __name__ == "__main__":
     parser.add_argument("--photos", type=positive, default=300, metavar="N", help="training scenes (default: 300)")
     parser.add_argument("--val-photos", type=positive, default=60, metavar="N", help="validation scenes (default: 60)")
     parser.add_argument("--landmark-photos", type=positive, default=600, metavar="N",
-                        help="landmark pictures, every tenth of them for testing (default: 600)")
+                        help="landmark images, every tenth of them for testing (default: 600)")
     parser.add_argument("--seed", type=partial(whole, least=0), default=0, metavar="N",
                         help="of every random draw (default: 0)")
     parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N",

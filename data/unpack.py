@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transfer import CHUNK, Problem
 
-MAX_GROWTH = 20          # unpacked bytes a packed byte: photographs hardly shrink, lists of numbers to about a fourth
+MAX_GROWTH = 20          # unpacked bytes a packed byte: images hardly shrink, lists of numbers to about a fourth
 MAX_FILES = 200_000      # in one archive
 
 
@@ -21,7 +21,7 @@ def unpack(archive, out, wanted):
     """Unpacks what lies in the folders or is one of the files `wanted`, wherever in the zip, to `out`/<wanted>/...
 
     Returns (files there, files of the archive left out). Problem, before anything is written, for an archive with
-    a name that leads elsewhere, a link, or far more bytes than a set of photographs unpacks to.
+    a name that leads elsewhere, a link, or far more bytes than a set of images unpacks to.
     """
     out = Path(out).resolve()
     try:
@@ -49,7 +49,7 @@ def _entries(archive, zipped, wanted):
     size = sum(info.file_size for info in entries)
     if len(entries) > MAX_FILES or size > MAX_GROWTH * os.path.getsize(archive) + CHUNK:
         raise Problem(f"{archive}: would unpack to {len(entries):,} files of {size:,} bytes, which is no set of "
-                      "photographs; nothing was unpacked, remove it")
+                      "images; nothing was unpacked, remove it")
     found = []
     for info in entries:
         parts = info.filename.replace("\\", "/").split("/")

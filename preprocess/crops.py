@@ -17,17 +17,17 @@ def squares(corner: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 
 def pushed_in(crops: np.ndarray, width: int, height: int) -> np.ndarray:
-    """crops (N, 4) -> (M, 4): each moved by as little as puts it into the image; larger ones are left out."""
+    """crops (N, 4) -> (M, 4): each moved into the image by the shortest way; larger ones are left out."""
     crops = crops[((crops[:, 2:] - crops[:, :2]) <= (width, height)).all(axis=1)]
     beyond = np.maximum(crops[:, 2:] - (width, height), 0) + np.minimum(crops[:, :2], 0)     # (M, 2)
     return (crops - np.tile(beyond, 2)).astype(np.float32)
 
 
 def sample_sides(rng: np.random.Generator, width: int, height: int, count: int) -> np.ndarray:
-    """Sides of negatives, px, int (count,): 12 to half the image's shorter side, each octave as often as the others.
+    """Sides of negatives, px, int (count,): 12 to half the image's shorter side, every octave equally often.
 
-    All are 12 in an image under 24 px. The baselines sample all sides alike, so mostly large ones, while P-Net mostly
-    meets small windows.
+    All are 12 in an image under 24 px. The baselines sample sides uniformly, which gives mostly large negatives,
+    while most windows of P-Net are small.
     """
     largest = max(min(width, height) // 2, PNET.size)
     return np.floor(np.exp(rng.uniform(np.log(PNET.size), np.log(largest + 1), count))).astype(int)

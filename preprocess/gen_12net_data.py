@@ -39,7 +39,8 @@ KINDS = ("positive", "part", "negative")
 
 @dataclass(frozen=True)
 class Sampler:
-    """Samples one image: image -> (lines, counts). UserError where it cannot be read or its faces lie outside."""
+    """Called with one image: -> its samples as lines, counts of its faces. UserError where the image cannot be read or
+    a face lies outside of it."""
     data: Path
     seed: int
 

@@ -1,11 +1,11 @@
 """One sample = one line of text: which part of which image, and what a net should say of it.
 
-    path <TAB> x1 y1 x2 y2 mirror rotation <TAB> label <TAB> dx1 dy1 dx2 dy2 <TAB> x1 y1 ... xP yP
+    path <TAB> x1 y1 x2 y2 mirror rotation <TAB> label <TAB> dx1 dy1 dx2 dy2 <TAB> px1 py1 ... pxP pyP
 
-path: of the image, below the data folder. x1..y2: the crop in whole px, which may leave the image (black there).
+path: of the image, below the data folder. x1 y1 x2 y2: the crop in whole px, which may leave the image (black there).
 mirror: 0 or 1. rotation: degrees counter-clockwise around the crop's center, before the mirror. label: 1 positive,
--1 part, 0 negative, -2 landmark. Offsets and points are relative to the crop (detection/boxes.py), as seen in the
-finished sample, at full float32 precision.
+-1 part, 0 negative, -2 landmark. Offsets dx1..dy2 and points px1..pyP are relative to the
+crop (detection/boxes.py), as seen in the finished sample, at full float32 precision.
 """
 import hashlib
 import unicodedata
@@ -32,8 +32,8 @@ from config import (
 )
 from detection import boxes as bx
 
-# What `label` says of a crop that no net learns from: it lies over a face that does not count, or its IoU lies between
-# a negative's and a part's. No list holds it.
+# The label of a crop that is no sample: it overlaps an ignored face, or its IoU is too high for a negative and too low
+# for a part. It is written to no list.
 AMBIGUOUS = max(KINDS.values()) + 1
 
 
@@ -74,12 +74,13 @@ def held_out(path: str) -> bool:
 
 def label(crops: np.ndarray, truth: np.ndarray, ignored: np.ndarray, part_iou: float
           ) -> tuple[np.ndarray, np.ndarray]:
-    """Crops (N, 4), true faces (M, 4), faces that do not count (K, 4) -> labels int (N,), best faces (N, 4).
+    """Crops (N, 4), true faces (M, 4), ignored faces (K, 4) -> labels int (N,), best faces (N, 4).
 
-    Positive from POSITIVE_IOU with the square of the best face, part from part_iou, negative below NEGATIVE_IOU if
-    ignored faces cover less than that of the crop too; else AMBIGUOUS. The best face is zeros where there is none.
-    The square, because the nets meet squares of the longer side: one of a face 1.6 times as high as wide has an IoU
-    of 0.62 with the face itself, so a window on a profile would be no positive, as in [paper].
+    The best face is the one whose square (boxes.square) has the highest IoU with the crop. Positive: that IoU is at
+    least POSITIVE_IOU. Part: at least part_iou. Negative: below NEGATIVE_IOU, and no ignored face covers as large a
+    share of the crop as NEGATIVE_IOU. Else AMBIGUOUS. The best face is zeros where there is no true face.
+    Why the square: windows are squares of the longer side. If a face is 1.6 times as high as wide, its own square has
+    an IoU of only 0.62 with it, so with the face itself, as in [paper], a perfect window would not be positive.
     """
     truth = np.concatenate([truth, bx.empty(1, 4)])     # a face without area, so that there always is a best one
     overlap = bx.iou(crops, bx.square(truth))           # (N, M + 1)

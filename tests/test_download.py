@@ -276,7 +276,7 @@ def test_an_archive_that_unpacks_to_far_more_than_it_is_writes_nothing(home, tmp
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("SET/images/0.jpg", bytes(30_000_000))
     home.content = buffer.getvalue()
-    with pytest.raises(transfer.Problem, match="no set of photographs; nothing was unpacked"):
+    with pytest.raises(transfer.Problem, match="no set of images; nothing was unpacked"):
         get(tmp_path, home.url, known=False)
     assert set(files(tmp_path)) == {"set.zip"}
 
@@ -299,7 +299,7 @@ def test_only_the_set_comes_out_of_an_archive_wherever_it_lies_in_it(home, tmp_p
 
 def test_an_archive_that_lacks_what_is_known_to_be_in_it_is_told(home, tmp_path, capsys):
     get(tmp_path, home.url, holds={"SET": 6})
-    assert "SET holds 5 photographs, 6 are known" in capsys.readouterr().out
+    assert "SET holds 5 images, 6 were expected" in capsys.readouterr().out
     with pytest.raises(transfer.Problem, match="holds no OTHER"):
         get(tmp_path / "b", home.url, holds={"OTHER": 5})
 

@@ -72,8 +72,8 @@ def augment(images: tf.Tensor, labels: tf.Tensor, offsets: tf.Tensor, points: tf
 
 
 def change_some(images: tf.Tensor, seed: tf.Tensor, share: float, change: Callable) -> tf.Tensor:
-    """Images (B, s, s, 3) -> the same with `change` (images, seed) made to that share of them, at that share of its
-    cost."""
+    """Images (B, s, s, 3) -> the same, with `change` (images, seed) applied to a random share of them only, so that it
+    costs that share."""
     if not share:
         return images
     seeds = tf.random.experimental.stateless_split(seed, 3)

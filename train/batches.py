@@ -18,7 +18,7 @@ READ_CYCLE = 8     # shards read in turn
 
 
 def composition(stage: Stage, counts: Mapping[str, int], batch_size: int | None = None) -> dict[str, int]:
-    """List name -> samples of it in a batch: the stage's own, scaled to `batch_size`, without lists that are empty."""
+    """The stage's batch, scaled to `batch_size`: list name -> samples of it in a batch; empty lists are left out."""
     whole = sum(stage.batch.values())
     scaled = {name: round(n * (batch_size or whole) / whole) for name, n in stage.batch.items()}
     present = {name: n for name, n in scaled.items() if counts[f"{name}-train"] and n}
@@ -29,7 +29,7 @@ def composition(stage: Stage, counts: Mapping[str, int], batch_size: int | None 
 
 
 def steps_per_epoch(counts: Mapping[str, int], parts: Mapping[str, int]) -> int:
-    """Batches that hold as many samples as the lists."""
+    """Batches in an epoch: together they hold as many samples as the lists. parts: list name -> samples in a batch."""
     return max(sum(counts[f"{name}-train"] for name in parts) // sum(parts.values()), 1)
 
 

@@ -72,7 +72,7 @@ class Training:
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
         self.reached = tf.Variable(0)                        # position in the epoch of the next batch
-        self.failed_at = tf.Variable(NOWHERE)                # position of the epoch's first batch whose loss is no loss
+        self.failed_at = tf.Variable(NOWHERE)                # position of the epoch's first batch that failed
         self.epoch, self.position, self.history = 0, 0, []
         self._restore()
 

@@ -1,7 +1,7 @@
 """The three losses of MTCNN, on one batch. A loss whose kind of sample is absent is 0, not NaN.
 
-Which sample counts for which loss, by its label: face, positive 1 and negative 0; box, positive 1 and part -1;
-landmark, landmark -2. Source: [paper], section II-B and II-C.
+The label of a sample decides which loss it counts for. Face: positive (1) and negative (0). Box: positive (1) and
+part (-1). Landmark: landmark (-2). Source: [paper], section II-B and II-C.
 """
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
 
 
 def box(offsets: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, giou_weight: float) -> tf.Tensor:
-    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of the squared error's sum plus
-    giou_weight times (1 - GIoU)."""
+    """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of: the sum of the four squared
+    errors, plus giou_weight times (1 - GIoU)."""
     error = tf.reduce_sum(tf.square(offsets - targets), axis=1) + giou_weight * (1 - giou(offsets, targets))
     return masked_mean(error, mask(labels, POSITIVE, PART))
 
@@ -58,7 +58,7 @@ def giou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def landmark(points: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """points, targets (B, 2P), labels (B,) -> mean over landmark samples of the squared error's sum."""
+    """points, targets (B, 2P), labels (B,) -> mean over landmark samples of the sum of the squared errors."""
     return masked_mean(tf.reduce_sum(tf.square(points - targets), axis=1), mask(labels, LANDMARK))
 
 
