@@ -5,6 +5,8 @@
                       /labels/*.txt           or YOLO: `class x y w h` a line, center and size as shares of the image
                       /annotations.json       or COCO
                       /annotations.txt        or WIDER FACE's official or one-line form
+                      /label.txt              or RetinaFace's list, with points
+                      /labelv2.txt            or SCRFD's and YuNet's list, with points
                       /set.json               optional: {"complete": false, "classes": ["face", ...]}
 
 complete: whether every face is labeled (else no background is cut from these images; default true). classes: names,
@@ -17,11 +19,12 @@ from pathlib import Path
 from config import MIN_TRUTH_SIZE
 from detection.errors import UserError
 from preprocess import labels
-from preprocess.labels import AnnotatedImage, coco, voc, wider, yolo
+from preprocess.labels import AnnotatedImage, coco, labelv2, retinaface, voc, wider, yolo
 from preprocess.labels.reading import SetImages
 
 SETS = "sets"
-FORMS = {"annotations.json": coco, "annotations": voc, "labels": yolo}      # file or folder in a set -> its reader
+FORMS = {"annotations.json": coco, "annotations": voc, "labels": yolo,      # file or folder in a set -> its reader
+         "label.txt": retinaface, "labelv2.txt": labelv2}
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
     else:
         name = next((name for name in FORMS if (folder / name).exists()), None)
         if name is None:
-            raise UserError(f"{folder}: has no annotations.txt, annotations.json, annotations/ or labels/; "
+            raise UserError(f"{folder}: has no annotations.txt, {', '.join(FORMS)}; "
                             "data/README.md says how a set is laid out")
         source = folder / name
         found = labels.collect(source, FORMS[name].entries(source, SetImages(data, folder), about.classes))

@@ -1,0 +1,97 @@
+"""Label forms with boxes and points -> the same images, boxes and points."""
+import cv2
+import numpy as np
+import pytest
+
+from detection.errors import UserError
+from preprocess import labels
+from preprocess.labels import sets
+
+WIDTH, HEIGHT = 120, 90
+NAN = np.nan
+BOXES = {"a": [[10, 20, 40, 60]], "day 1/b": [[0, 0, 30, 30], [50, 40, 80, 90]], "none": []}
+FACE = [[20, 32], [32, 31], [26, 40], [21, 50], [31, 51]]
+POINTS = {"a": [FACE], "day 1/b": [[[NAN, NAN]] * 5, [[60, 52], [NAN, NAN], [65, 60], [61, 75], [70, 76]]], "none": []}
+
+
+def make(data, **files):
+    """A set with three images; files: name with dots -> text."""
+    folder = data / "sets" / "one"
+    for image in BOXES:
+        path = folder / "images" / f"{image}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def triples(points, missing="-1 -1 -1", flag="0.0"):
+    return " ".join(missing if np.isnan(x) else f"{x} {y} {flag}" for x, y in points)
+
+
+def retinaface():
+    return {"label.txt": "".join(f"# {name}.png\n" + "".join(
+        f"{x1} {y1} {x2 - x1} {y2 - y1} {triples(points)} 0.82\n"
+        for (x1, y1, x2, y2), points in zip(BOXES[name], POINTS[name])) for name in BOXES)}
+
+
+def labelv2():
+    return {"labelv2.txt": "".join(f"# {name}.png {WIDTH} {HEIGHT}\n" + "".join(
+        f"{x1} {y1} {x2} {y2} {triples(points)}\n"
+        for (x1, y1, x2, y2), points in zip(BOXES[name], POINTS[name])) for name in BOXES)}
+
+
+FORMS = {"retinaface": retinaface, "labelv2": labelv2}
+
+
+def read(data):
+    return {image.path.removeprefix("sets/one/images/").removesuffix(".png"): image
+            for image in sets.read_set(data, data / "sets" / "one")}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_boxes_and_points(tmp_path, form):
+    make(tmp_path, **FORMS[form]())
+    found = read(tmp_path)
+    assert found.keys() == BOXES.keys()
+    for name, image in found.items():
+        np.testing.assert_allclose(image.boxes, np.reshape(BOXES[name], (-1, 4)), atol=1e-3)
+        np.testing.assert_allclose(image.points, np.reshape(POINTS[name], (-1, 5, 2)), atol=1e-3)
+        assert not image.invalid.any() and image.complete
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_five_points_is_refused_where_others_are_trained(tmp_path, form, monkeypatch):
+    make(tmp_path, **FORMS[form]())
+    monkeypatch.setattr("detection.align.POINTS", ("nose", "chin"))
+    with pytest.raises(UserError, match="five points of a face"):
+        read(tmp_path)
+
+
+def test_the_summary_counts_faces_with_landmarks(tmp_path):
+    make(tmp_path, **retinaface())
+    assert labels.summary(read(tmp_path).values(), 12).endswith("; 2 with landmarks, 1 of them with all")
+
+
+@pytest.mark.parametrize("name, text, invalid", [
+    ("label.txt", "# a.png\n10 20 30 40\n", [False]),
+    ("label.txt", "# a.png\n10 20 30 40 2 0 0 0 2 0\n10 20 30 40 2 0 0 1 2 0\n", [False, True]),
+    ("labelv2.txt", "# a.png 120 90\n10 20 40 60\n10 20 40 60 1\n", [False, True])])
+def test_lists_for_measuring_have_boxes_alone(tmp_path, name, text, invalid):
+    make(tmp_path, **{name: text})
+    image = read(tmp_path)["a"]
+    assert image.boxes.tolist() == [[10, 20, 40, 60]] * len(invalid) and image.invalid.tolist() == invalid
+    assert np.isnan(image.points).all()
+
+
+@pytest.mark.parametrize("name, text, sentence", [
+    ("label.txt", "10 20 30 40\n# a.png\n10 20 30 40\n", "label.txt:1: a line `# name` of the image is expected"),
+    ("label.txt", "# none.png\n1 2 3\n# a.png\n10 20 30 40\n", "has 3 numbers, where a face has 4 or 10"),
+    ("labelv2.txt", "# none.png\n# a.png 120 90\n10 20 40 60\n", "labelv2.txt:1: a line `# name width height`")])
+def test_a_broken_block_is_named(tmp_path, capsys, monkeypatch, name, text, sentence):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
+    make(tmp_path, **{name: text})
+    assert read(tmp_path).keys() == {"a"}
+    assert sentence in capsys.readouterr().out
