@@ -3,9 +3,11 @@ import cv2
 import numpy as np
 import pytest
 
+from config import POINTS_BOX
+from detection import boxes as bx
 from detection.errors import UserError
 from preprocess import labels
-from preprocess.labels import sets
+from preprocess.labels import from_points, sets
 
 WIDTH, HEIGHT = 120, 90
 NAN = np.nan
@@ -43,6 +45,10 @@ def labelv2():
         for (x1, y1, x2, y2), points in zip(BOXES[name], POINTS[name])) for name in BOXES)}
 
 
+def celeba_points():
+    return "1\nlefteye_x ...\na.png  " + " ".join(f"{x} {y}" for x, y in FACE) + "\n"
+
+
 FORMS = {"retinaface": retinaface, "labelv2": labelv2}
 
 
@@ -77,7 +83,6 @@ def test_the_summary_counts_faces_with_landmarks(tmp_path):
 
 @pytest.mark.parametrize("name, text, invalid", [
     ("label.txt", "# a.png\n10 20 30 40\n", [False]),
-    ("label.txt", "# a.png\n10 20 30 40 2 0 0 0 2 0\n10 20 30 40 2 0 0 1 2 0\n", [False, True]),
     ("labelv2.txt", "# a.png 120 90\n10 20 40 60\n10 20 40 60 1\n", [False, True])])
 def test_lists_for_measuring_have_boxes_alone(tmp_path, name, text, invalid):
     make(tmp_path, **{name: text})
@@ -88,10 +93,63 @@ def test_lists_for_measuring_have_boxes_alone(tmp_path, name, text, invalid):
 
 @pytest.mark.parametrize("name, text, sentence", [
     ("label.txt", "10 20 30 40\n# a.png\n10 20 30 40\n", "label.txt:1: a line `# name` of the image is expected"),
-    ("label.txt", "# none.png\n1 2 3\n# a.png\n10 20 30 40\n", "has 3 numbers, where a face has 4 or 10"),
+    ("label.txt", "# none.png\n1 2 3\n# a.png\n10 20 30 40\n", "has 3 numbers, where a face has 4 or 20"),
     ("labelv2.txt", "# none.png\n# a.png 120 90\n10 20 40 60\n", "labelv2.txt:1: a line `# name width height`")])
 def test_a_broken_block_is_named(tmp_path, capsys, monkeypatch, name, text, sentence):
     monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
     make(tmp_path, **{name: text})
     assert read(tmp_path).keys() == {"a"}
     assert sentence in capsys.readouterr().out
+
+
+def test_celeba_gives_one_face_an_image_with_and_without_points(tmp_path):
+    folder = make(tmp_path, **{"list_bbox_celeba.txt": "1\nimage_id x_1 y_1 width height\na.png   10  20  30  40\n"})
+    image = read(tmp_path)["a"]
+    assert image.boxes.tolist() == [[10, 20, 40, 60]] and np.isnan(image.points).all() and not image.complete
+    (folder / "list_landmarks_celeba.txt").write_text(celeba_points())
+    assert read(tmp_path)["a"].points.tolist() == [FACE]
+    (folder / "set.json").write_text('{"complete": true}')
+    assert read(tmp_path)["a"].complete
+
+
+def test_a_celeba_list_without_its_head_is_refused(tmp_path):
+    make(tmp_path, **{"list_bbox_celeba.txt": "a.png   10  20  30  40\n"})
+    with pytest.raises(UserError, match="does not begin like CelebA's list"):
+        read(tmp_path)
+
+
+def test_a_face_missing_in_celebas_points_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
+    make(tmp_path, **{"list_bbox_celeba.txt": "2\nimage_id x_1 y_1 width height\na.png 10 20 30 40\n"
+                                              "none.png 10 20 30 40\n", "list_landmarks_celeba.txt": celeba_points()})
+    assert read(tmp_path).keys() == {"a"}
+    assert "list_bbox_celeba.txt:4: none.png is not in list_landmarks_celeba.txt" in capsys.readouterr().out
+
+
+def test_mtfl_gives_points_and_the_box_that_they_imply(tmp_path):
+    x, y = (np.transpose(FACE) + 1).tolist()
+    make(tmp_path, **{"training.txt": f" day 1\\b.png {' '.join(map(str, x + y))} 1 2 2 3\r\n"})
+    image = read(tmp_path)["day 1/b"]
+    assert image.points.tolist() == [FACE] and not image.complete
+    side = image.boxes[0, 2:] - image.boxes[0, :2]
+    np.testing.assert_allclose(bx.inner(image.boxes, *POINTS_BOX), from_points.landmark_box(image.points), atol=1e-3)
+    assert side[0] == pytest.approx(side[1]) and 2.8 < side[0] / 12 < 5     # of the distance of the eyes, 12 px
+
+
+@pytest.mark.parametrize("head, tail", [("version: 1\nn_points:  68\n{\n", "}\n"), ("", "")])
+def test_ibug_gives_five_of_68_points(tmp_path, head, tail):
+    points = np.zeros((68, 2))
+    points[36:42], points[42:48], points[30], points[48], points[54] = FACE
+    points[36:42, 0] += [-3, -1, 1, 3, 1, -1]
+    rows = "".join(f"{x + 1} {y + 1}\n" for x, y in points)
+    make(tmp_path, **{"images/a.pts": head + rows + tail})
+    image = read(tmp_path)["a"]
+    np.testing.assert_allclose(image.points, [FACE], atol=1e-4)
+    np.testing.assert_allclose(image.boxes, from_points.face_box(image.points), atol=1e-3)
+    assert not image.complete
+
+
+def test_ibug_files_with_other_points_are_named(tmp_path):
+    make(tmp_path, **{"images/a.pts": "version: 1\nn_points: 29\n{\n" + "1 2\n" * 29 + "}\n"})
+    with pytest.raises(UserError, match="29 points, where this form has 68"):
+        read(tmp_path)

@@ -3,7 +3,7 @@
     x y w h  x y flag  x y flag  x y flag  x y flag  x y flag  score
 
 The five points follow the upper left corner and the size of the box; three -1 stand for a point without a label. The
-lists for measuring have only the box, or the ten columns of WIDER FACE.
+list for measuring has only the box.
 """
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +13,8 @@ import numpy as np
 from detection.align import require_facial_points
 from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
 from preprocess.labels.reading import SetImages, numbers, text_lines
-from preprocess.labels.wider import INVALID
 
-COLUMNS = (4, 10, 19, 20, 21)       # of a face: the box alone, WIDER FACE's columns, with points and further numbers
+COLUMNS = (4, 20, 21)       # of a face: the box alone, with points, with points and a further number
 
 
 def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
@@ -67,5 +66,4 @@ def _image(images: SetImages, name: str, rows: list[str]) -> AnnotatedImage:
         raise BadLabel("a line `# name` of the image is expected here")
     path = images.find(name)
     boxes, points = faces(rows, COLUMNS)
-    invalid = [len(row.split()) == 10 and float(row.split()[INVALID]) != 0 for row in rows]
-    return annotate(path, np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]), invalid, points)
+    return annotate(path, np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]), points=points)
