@@ -1,4 +1,6 @@
 """Label forms with boxes and points -> the same images, boxes and points."""
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -45,11 +47,31 @@ def labelv2():
         for (x1, y1, x2, y2), points in zip(BOXES[name], POINTS[name])) for name in BOXES)}
 
 
+def yolo(missing, flag):
+    def row(box, points):
+        x1, y1, x2, y2 = np.array(box) / np.tile((WIDTH, HEIGHT), 2)
+        return (f"0 {(x1 + x2) / 2} {(y1 + y2) / 2} {x2 - x1} {y2 - y1} "
+                f"{triples(np.array(points) / (WIDTH, HEIGHT), missing, flag)}\n")
+    return {f"labels/{name}.txt": "".join(map(row, BOXES[name], POINTS[name])) for name in BOXES}
+
+
+def coco():
+    names = list(BOXES)
+    things = [{"image_id": n, "category_id": 0, "bbox": [x1, y1, x2 - x1, y2 - y1],
+               "keypoints": [v for x, y in points for v in ([0, 0, 0] if np.isnan(x) else [x, y, 2])]}
+              for n, name in enumerate(names) for (x1, y1, x2, y2), points in zip(BOXES[name], POINTS[name])]
+    return {"annotations.json": json.dumps({
+        "images": [{"id": n, "file_name": f"{name}.png"} for n, name in enumerate(names)],
+        "categories": [{"id": 0, "name": "face"}], "annotations": things})}
+
+
 def celeba_points():
     return "1\nlefteye_x ...\na.png  " + " ".join(f"{x} {y}" for x, y in FACE) + "\n"
 
 
-FORMS = {"retinaface": retinaface, "labelv2": labelv2}
+FIVE = {"retinaface": retinaface, "labelv2": labelv2}       # forms whose points are always those of a face
+FORMS = {**FIVE, "yolov5-face": lambda: yolo("-1 -1", ""), "pose of 15 columns": lambda: yolo("0 0", ""),
+         "pose of 20 columns": lambda: yolo("0 0 0", "2"), "coco": coco}
 
 
 def read(data):
@@ -68,7 +90,7 @@ def test_every_form_gives_the_same_boxes_and_points(tmp_path, form):
         assert not image.invalid.any() and image.complete
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FIVE)
 def test_a_form_of_five_points_is_refused_where_others_are_trained(tmp_path, form, monkeypatch):
     make(tmp_path, **FORMS[form]())
     monkeypatch.setattr("detection.align.POINTS", ("nose", "chin"))
@@ -153,3 +175,12 @@ def test_ibug_files_with_other_points_are_named(tmp_path):
     make(tmp_path, **{"images/a.pts": "version: 1\nn_points: 29\n{\n" + "1 2\n" * 29 + "}\n"})
     with pytest.raises(UserError, match="29 points, where this form has 68"):
         read(tmp_path)
+
+
+def test_coco_points_of_another_number_are_left_out_and_counted(tmp_path, capsys):
+    folder = make(tmp_path, **coco())
+    content = json.loads((folder / "annotations.json").read_text())
+    content["annotations"][0]["keypoints"] *= 3
+    (folder / "annotations.json").write_text(json.dumps(content))
+    assert np.isnan(read(tmp_path)["a"].points).all()
+    assert "1 boxes have another number of points than the 5" in capsys.readouterr().out
