@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from config import POINTS_BOX
+from config import FACIAL_POINTS, POINTS_BOX
 from detection import boxes as bx
 from detection.errors import UserError
 from preprocess import labels
@@ -65,13 +65,57 @@ def coco():
         "categories": [{"id": 0, "name": "face"}], "annotations": things})}
 
 
+def labelme():
+    files = {}
+    for name in BOXES:
+        shapes = [{"shape_type": "rectangle", "label": "face", "group_id": i, "points": [[x2, y1], [x1, y2]]}
+                  for i, (x1, y1, x2, y2) in enumerate(BOXES[name])]
+        shapes += [{"shape_type": "point", "label": which, "group_id": i, "points": [place]}
+                   for i, points in enumerate(POINTS[name]) for which, place in zip(FACIAL_POINTS, points)
+                   if not np.isnan(place).any()]
+        files[f"images/{name}.json"] = json.dumps({"shapes": shapes, "imagePath": f"{name}.png"})
+    return files
+
+
+def cvat(points=POINTS):
+    def shapes(name):
+        for i, (x1, y1, x2, y2) in enumerate(BOXES[name]):
+            yield f'<box label="face" xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}" group_id="{i + 1}"/>'
+            if not np.isnan(points[name][i]).any():
+                places = ";".join(f"{x},{y}" for x, y in points[name][i])
+                yield f'<points label="landmarks" points="{places}" group_id="{i + 1}"/>'
+    rows = "".join(f'<image id="0" name="{name}.png" width="120" height="90">{"".join(shapes(name))}</image>'
+                   for name in BOXES)
+    return {"annotations.xml": f"<annotations>{rows}</annotations>"}
+
+
+def regions(name):
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    for i, (x1, y1, x2, y2) in enumerate(BOXES[name]):
+        yield {"id": f"r{i}", **size, "value": {
+            "x": x1 / WIDTH * 100, "y": y1 / HEIGHT * 100, "width": (x2 - x1) / WIDTH * 100,
+            "height": (y2 - y1) / HEIGHT * 100, "rotation": 0, "rectanglelabels": ["face"]}}
+        for which, (x, y) in zip(FACIAL_POINTS, POINTS[name][i]):
+            if not np.isnan(x):
+                yield {"parentID": f"r{i}", **size, "value": {
+                    "x": x / WIDTH * 100, "y": y / HEIGHT * 100, "width": 0.5, "keypointlabels": [which]}}
+
+
+def label_studio():
+    cancelled = {"was_cancelled": True, "result": []}
+    return {"label_studio.json": json.dumps([
+        {"id": n, "data": {"image": f"/data/upload/3/{name.rsplit('/')[-1]}.png"},
+         "annotations": [cancelled, {"result": list(regions(name))}]} for n, name in enumerate(BOXES)])}
+
+
 def celeba_points():
     return "1\nlefteye_x ...\na.png  " + " ".join(f"{x} {y}" for x, y in FACE) + "\n"
 
 
 FIVE = {"retinaface": retinaface, "labelv2": labelv2}       # forms whose points are always those of a face
 FORMS = {**FIVE, "yolov5-face": lambda: yolo("-1 -1", ""), "pose of 15 columns": lambda: yolo("0 0", ""),
-         "pose of 20 columns": lambda: yolo("0 0 0", "2"), "coco": coco}
+         "pose of 20 columns": lambda: yolo("0 0 0", "2"), "coco": coco,
+         "labelme": labelme}
 
 
 def read(data):
@@ -184,3 +228,49 @@ def test_coco_points_of_another_number_are_left_out_and_counted(tmp_path, capsys
     (folder / "annotations.json").write_text(json.dumps(content))
     assert np.isnan(read(tmp_path)["a"].points).all()
     assert "1 boxes have another number of points than the 5" in capsys.readouterr().out
+
+
+def test_cvat_gives_boxes_and_the_points_grouped_with_them(tmp_path):
+    make(tmp_path, **cvat())
+    found = read(tmp_path)
+    for name, boxes in BOXES.items():
+        np.testing.assert_array_equal(found[name].boxes, np.reshape(boxes, (-1, 4)))
+    assert found["a"].points.tolist() == [FACE] and np.isnan(found["day 1/b"].points).all()
+
+
+def test_a_rotated_box_of_cvat_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
+    text = cvat()["annotations.xml"].replace('xtl="10"', 'rotation="30" xtl="10"')
+    make(tmp_path, **{"annotations.xml": text})
+    assert "a" not in read(tmp_path)
+    assert "holds a rotated box" in capsys.readouterr().out
+
+
+def test_label_studio_gives_boxes_and_points_of_both_exports(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)     # no address names a folder, as day 1/b needs
+    folder = make(tmp_path, **label_studio())
+    image = read(tmp_path)["a"]
+    np.testing.assert_allclose(image.boxes, BOXES["a"], atol=1e-3)
+    np.testing.assert_allclose(image.points, [FACE], atol=1e-3)
+    flat = [{**region, **region.pop("value")} for region in regions("a")]
+    small = [{"id": 7, "image": "/data/upload/3/1a2b3c4d-a.png", "label": flat[:1], "points": [
+        {key: value for key, value in each.items() if key != "parentID"} for each in flat[1:]]}]
+    (folder / "label_studio.json").write_text(json.dumps(small))
+    np.testing.assert_allclose(read(tmp_path)["a"].boxes, BOXES["a"], atol=1e-3)
+    np.testing.assert_allclose(read(tmp_path)["a"].points, [FACE], atol=1e-3)
+
+
+def test_a_rotated_rectangle_of_label_studio_gives_the_box_around_it(tmp_path):
+    region = next(regions("a"))
+    region["value"]["rotation"] = 90        # clockwise around the upper left corner (10, 20): 30 x 40 px lie left of it
+    region["value"]["x"] = 50 / WIDTH * 100
+    make(tmp_path, **{"label_studio.json": json.dumps(
+        [{"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": [region]}]}])})
+    np.testing.assert_allclose(read(tmp_path)["a"].boxes, [[10, 20, 50, 50]], atol=1e-3)
+
+
+def test_a_point_of_labelme_without_its_rectangle_is_named(tmp_path):
+    shapes = [{"shape_type": "point", "label": "nose", "group_id": 3, "points": [[1, 2]]}]
+    make(tmp_path, **{"images/a.json": json.dumps({"shapes": shapes})})
+    with pytest.raises(UserError, match="the point nose of group 3 fits 0 rectangles"):
+        read(tmp_path)

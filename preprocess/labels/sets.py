@@ -9,6 +9,9 @@
                       /labelv2.txt            or SCRFD's and YuNet's list, with points
                       /list_bbox_celeba.txt   or CelebA's list, and list_landmarks_celeba.txt with points beside it
                       /training.txt           or MTFL's list: points, of which boxes are made
+                      /annotations.xml        or CVAT's export `CVAT for images`
+                      /label_studio.json      or Label Studio's export JSON or JSON-MIN
+                      /images/*.json          or Labelme's files, one beside each image
                       /images/*.pts           or iBUG's 68 points, a file beside each image
                       /set.json               optional: {"complete": false, "classes": ["face", ...]}
 
@@ -23,13 +26,28 @@ from pathlib import Path
 from config import MIN_TRUTH_SIZE
 from detection.errors import UserError
 from preprocess import labels
-from preprocess.labels import AnnotatedImage, celeba, coco, ibug, labelv2, mtfl, retinaface, voc, wider, yolo
+from preprocess.labels import (
+    AnnotatedImage,
+    celeba,
+    coco,
+    cvat,
+    ibug,
+    label_studio,
+    labelme,
+    labelv2,
+    mtfl,
+    retinaface,
+    voc,
+    wider,
+    yolo,
+)
 from preprocess.labels.reading import SetImages
 
 SETS = "sets"
 FORMS = {"annotations.json": coco, "annotations": voc, "labels": yolo,      # file or folder in a set -> its reader
-         "label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl}
-BESIDE = {"*.pts": ibug}                # files beside the images of a set -> their reader
+         "label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl,
+         "annotations.xml": cvat, "label_studio.json": label_studio}
+BESIDE = {"*.json": labelme, "*.pts": ibug}  # files beside the images of a set -> their reader
 ONE_FACE = celeba, mtfl, ibug           # readers of forms that label one face an image, whatever others it shows
 
 
