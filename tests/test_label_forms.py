@@ -238,6 +238,15 @@ def test_cvat_gives_boxes_and_the_points_grouped_with_them(tmp_path):
     assert found["a"].points.tolist() == [FACE] and np.isnan(found["day 1/b"].points).all()
 
 
+def test_cvat_keeps_images_of_one_name_in_two_subsets_apart(tmp_path):
+    text = ('<annotations><image name="a.png" subset="day 2"/><image name="a.png"><box label="face" xtl="10" ytl="20" '
+            'xbr="40" ybr="60"/></image></annotations>')
+    folder = make(tmp_path, **{"annotations.xml": text})
+    (folder / "images" / "day 2").mkdir()
+    (folder / "images" / "day 2" / "a.png").write_bytes((folder / "images" / "a.png").read_bytes())
+    assert {name: len(image.boxes) for name, image in read(tmp_path).items()} == {"a": 1, "day 2/a": 0}
+
+
 def test_a_rotated_box_of_cvat_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
     text = cvat()["annotations.xml"].replace('xtl="10"', 'rotation="30" xtl="10"')

@@ -45,4 +45,13 @@ def _image(image: ElementTree.Element, images: SetImages, classes: set[str] | No
         places = [numbers(place.replace(",", " "), 2) for place in shape.get("points", "").split(";")]
         if len(owners) == 1 and len(places) == len(POINTS):
             points[owners[0]] = places
-    return annotate(images.find(image.get("name", "")), boxes, points=points)
+    return annotate(_find(images, image), boxes, points=points)
+
+
+def _find(images: SetImages, image: ElementTree.Element) -> str:
+    """An export of a project puts the images of each subset into a folder of its name."""
+    name, subset = image.get("name", ""), image.get("subset")
+    try:
+        return images.find(f"{subset}/{name}" if subset else name)
+    except BadLabel:
+        return images.find(name)
