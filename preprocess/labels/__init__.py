@@ -134,9 +134,14 @@ def summary(images: Iterable[AnnotatedImage], min_size: float) -> str:
     counts = Counter()
     for image in images:
         counts.update(images=1, faces=len(image.boxes), invalid=int(image.invalid.sum()),
-                      usable=len(split(image, min_size)[0]), empty=int(len(image.boxes) == 0))
+                      usable=len(split(image, min_size)[0]), empty=int(len(image.boxes) == 0),
+                      landmarks=int(np.isfinite(image.points).any(axis=(1, 2)).sum()),
+                      all_landmarks=int(np.isfinite(image.points).all(axis=(1, 2)).sum()))
+    landmarks = (f"; {counts['landmarks']} with landmarks, {counts['all_landmarks']} of them with all"
+                 if counts["landmarks"] else "")
     return (f"{counts['images']} images ({counts['empty']} without a face), {counts['faces']} faces: "
-            f"{counts['usable']} usable, {counts['invalid']} marked invalid, the others under {min_size} px")
+            f"{counts['usable']} usable, {counts['invalid']} marked invalid, the others under {min_size} px"
+            f"{landmarks}")
 
 
 def fingerprint(images: Iterable[AnnotatedImage]) -> str:

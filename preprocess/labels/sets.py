@@ -5,9 +5,18 @@
                       /labels/*.txt           or YOLO: `class x y w h` a line, center and size as shares of the image
                       /annotations.json       or COCO
                       /annotations.txt        or WIDER FACE's official or one-line form
+                      /label.txt              or RetinaFace's list, with points
+                      /labelv2.txt            or SCRFD's and YuNet's list, with points
+                      /list_bbox_celeba.txt   or CelebA's list, and list_landmarks_celeba.txt with points beside it
+                      /training.txt           or MTFL's list: points, of which boxes are made
+                      /annotations.xml        or CVAT's export `CVAT for images`
+                      /label_studio.json      or Label Studio's export JSON or JSON-MIN
+                      /images/*.json          or Labelme's files, one beside each image
+                      /images/*.pts           or iBUG's 68 points, a file beside each image
                       /set.json               optional: {"complete": false, "classes": ["face", ...]}
 
-complete: whether every face is labeled (else no background is cut from these images; default true). classes: names,
+complete: whether every face is labeled (else no background is cut from these images; default true, but false for the
+forms that label one face an image: CelebA, MTFL and iBUG). classes: names,
 for YOLO numbers, of what counts as a face; boxes of other classes are left out (default: all count).
 """
 import json
@@ -17,17 +26,35 @@ from pathlib import Path
 from config import MIN_TRUTH_SIZE
 from detection.errors import UserError
 from preprocess import labels
-from preprocess.labels import AnnotatedImage, coco, voc, wider, yolo
+from preprocess.labels import (
+    AnnotatedImage,
+    celeba,
+    coco,
+    cvat,
+    ibug,
+    label_studio,
+    labelme,
+    labelv2,
+    mtfl,
+    retinaface,
+    voc,
+    wider,
+    yolo,
+)
 from preprocess.labels.reading import SetImages
 
 SETS = "sets"
-FORMS = {"annotations.json": coco, "annotations": voc, "labels": yolo}      # file or folder in a set -> its reader
+FORMS = {"annotations.json": coco, "annotations": voc, "labels": yolo,      # file or folder in a set -> its reader
+         "label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl,
+         "annotations.xml": cvat, "label_studio.json": label_studio}
+BESIDE = {"*.json": labelme, "*.pts": ibug}  # files beside the images of a set -> their reader
+ONE_FACE = celeba, mtfl, ibug           # readers of forms that label one face an image, whatever others it shows
 
 
 @dataclass(frozen=True)
 class About:
     """What set.json says of a set."""
-    complete: bool = True
+    complete: bool | None = None        # None: as the form has it
     classes: set[str] | None = None
 
 
@@ -50,16 +77,20 @@ def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
 def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
     """The images of the set in `folder`, below `data`, in any of the forms. UserError where it is unusable."""
     about = _about(folder / "set.json")
+    complete = True
     if (folder / "annotations.txt").is_file():
         found = wider.read(folder / "annotations.txt", (folder / "images").relative_to(data).as_posix())
     else:
-        name = next((name for name in FORMS if (folder / name).exists()), None)
-        if name is None:
-            raise UserError(f"{folder}: has no annotations.txt, annotations.json, annotations/ or labels/; "
+        places = [(folder / name, reader) for name, reader in FORMS.items() if (folder / name).exists()]
+        places += [(folder / "images", reader) for pattern, reader in BESIDE.items()
+                   if not places and next((folder / "images").rglob(pattern), None)]
+        if not places:
+            raise UserError(f"{folder}: has no annotations.txt, {', '.join(FORMS)}; "
                             "data/README.md says how a set is laid out")
-        source = folder / name
-        found = labels.collect(source, FORMS[name].entries(source, SetImages(data, folder), about.classes))
-    return [replace(image, complete=about.complete) for image in found]
+        source, reader = places[0]
+        found = labels.collect(source, reader.entries(source, SetImages(data, folder), about.classes))
+        complete = reader not in ONE_FACE
+    return [replace(image, complete=complete if about.complete is None else about.complete) for image in found]
 
 
 def _about(path: Path) -> About:
@@ -74,4 +105,4 @@ def _about(path: Path) -> About:
             isinstance(content.get("complete", True), bool) and isinstance(content.get("classes", []), list)):
         raise UserError(f'{path}: must look like {{"complete": false, "classes": ["face"]}}, both optional')
     classes = {str(name) for name in content["classes"]} if "classes" in content else None
-    return About(content.get("complete", True), classes)
+    return About(content.get("complete"), classes)

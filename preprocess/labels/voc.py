@@ -18,7 +18,7 @@ def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterat
 
 def _file(path: Path, images: SetImages, name: str, classes: set[str] | None) -> AnnotatedImage:
     image, boxes, invalid = images.find(name), [], []
-    for thing in _xml(path).iter("object"):
+    for thing in read_xml(path).iter("object"):
         if classes is None or thing.findtext("name", "").strip() in classes:
             corners = " ".join(thing.findtext(f"bndbox/{corner}", "") for corner in CORNERS)
             x1, y1, x2, y2 = numbers(corners, 4)
@@ -27,7 +27,7 @@ def _file(path: Path, images: SetImages, name: str, classes: set[str] | None) ->
     return annotate(image, boxes, invalid)
 
 
-def _xml(path: Path) -> ElementTree.Element:
+def read_xml(path: Path) -> ElementTree.Element:
     """The root of an XML file. BadLabel where it defines entities, of which a few lines can grow to gigabytes."""
     text = path.read_bytes()
     if b"<!DOCTYPE" in text.replace(b"\0", b""):       # in UTF-16 with zeros between

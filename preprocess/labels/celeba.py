@@ -1,0 +1,47 @@
+"""CelebA: list_bbox_celeba.txt, and beside it list_landmarks_celeba.txt, which may lack. One face an image, px from 0.
+
+Both begin with the number of images and a line of names of columns. Then `name x y w h`, the upper left corner and the
+size, and `name x y` of the five points, left and right as seen. The points of an aligned copy of the images are in
+another file, list_landmarks_align_celeba.txt, which does not fit the boxes.
+"""
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from detection.align import require_facial_points
+from detection.errors import UserError
+from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
+from preprocess.labels.reading import SetImages, numbers, text_lines
+
+LANDMARKS = "list_landmarks_celeba.txt"
+HEADER = "image_id"     # begins the line of names of columns of the boxes
+
+
+def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
+    """The images in the list of boxes. The form has no classes. UserError where the list has another head."""
+    lines = text_lines(path)
+    if len(lines) < 2 or not lines[0][1].isdigit() or not lines[1][1].startswith(HEADER):
+        raise UserError(f"{path}: does not begin like CelebA's list, with the number of images and a line "
+                        f"`{HEADER} x_1 y_1 width height`")
+    points = _points(path.with_name(LANDMARKS))
+    for number, line in lines[2:]:
+        yield number, attempt(_image, images, line, points)
+
+
+def _points(path: Path) -> dict[str, str] | None:
+    """Name of an image -> the numbers of its points, as text; None where there is no such list."""
+    if not path.is_file():
+        return None
+    require_facial_points(path)
+    rows = (line.split(maxsplit=1) for _, line in text_lines(path)[2:])
+    return {name: "".join(values) for name, *values in rows}
+
+
+def _image(images: SetImages, line: str, points: dict[str, str] | None) -> AnnotatedImage:
+    name, *values = line.rsplit(maxsplit=4)
+    x, y, width, height = numbers(" ".join(values), 4)
+    if points is not None and name not in points:
+        raise BadLabel(f"{name} is not in {LANDMARKS}")
+    found = None if points is None else np.reshape(numbers(points[name], 10), (1, 5, 2))
+    return annotate(images.find(name), [[x, y, x + width, y + height]], points=found)
