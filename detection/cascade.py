@@ -60,6 +60,10 @@ class Detector:
     the smallest face that is searched for. thresholds: of the face score after P-, R- and O-Net, 0..1. factor: from
     one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. ValueError for a number out
     of its range, UserError where weights are missing or config.py contradicts itself.
+
+    Any number of threads may share one Detector; each gets the faces that it would get alone. A net has at most one
+    interpreter per processor, and further threads wait. Detectors can be pickled, for processes that start afresh, and
+    copied. `close`, or the end of a `with`, gives the nets back; no thread may be detecting then.
     """
 
     def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
@@ -76,6 +80,16 @@ class Detector:
         self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads) for stage in CASCADE[:stages]] \
             if isinstance(model, (str, Path)) else list(model)
 
+    def close(self) -> None:
+        """Gives the memory of the nets back. Detecting is a ValueError from then on; closing again does nothing."""
+        self.nets = []
+
+    def __enter__(self) -> "Detector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def detect(self, image: Image) -> Faces:
         """uint8 (H, W, 3) BGR -> Faces. ValueError for any other array."""
         return self.trace(image)[-1]
@@ -86,7 +100,7 @@ class Detector:
 
     def trace(self, image: Image) -> list[Faces]:
         """uint8 (H, W, 3) BGR -> the Faces after each net that runs: P-Net, R-Net, O-Net."""
-        im.check(image)
+        self._check(image)
         scales = im.half_scales(image)
         found = [self._propose(scales)]
         for step in (self._refine, self._output)[:self.stages - 1]:
@@ -95,8 +109,14 @@ class Detector:
 
     def propose(self, image: Image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels; boxes corrected by their offsets."""
-        im.check(image)
+        self._check(image)
         return self._propose(im.half_scales(image))
+
+    def _check(self, image: Image) -> None:
+        """ValueError unless this is an image and the detector is open."""
+        im.check(image)
+        if not self.nets:
+            raise ValueError("this Detector is closed; make another one")
 
     def _propose(self, scales: list[Image]) -> Faces:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
