@@ -7,8 +7,8 @@ usage    python test.py                     the images in picture/
 reads    the images and videos; model/pnet.npz, rnet.npz, onet.npz
 writes   <output>/<name>, a copy of each image or video (MPEG-4, without sound) with the faces drawn; files of a folder
          keep their relative paths. --camera and --video show a window if there is a display, else they write a video
-exits    with 0; with 2 if a file could not be read or written (all others are done); with 130 when stopped (results so
-         far are kept)
+exits    with 0; with 2 if a file could not be read or written (all others are done); with 130 when stopped by
+         Ctrl-C, 143 by SIGTERM (results so far are kept)
 """
 import argparse
 import sys

@@ -12,7 +12,8 @@ _LOCK = threading.RLock()       # two threads that exchange stderr at once could
 def quiet() -> Iterator[None]:
     """Within it, nothing is written to stderr; exceptions are raised as usual."""
     with _LOCK:
-        sys.stderr.flush()
+        if sys.stderr is not None:              # programs with windows have none
+            sys.stderr.flush()
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         try:
