@@ -75,10 +75,10 @@ def work(todo: list[sources.Source], detector: Detector, results: Results, windo
                 failed += 1
                 tqdm.write(f"error: {error}", file=sys.stderr)
     finally:
-        results.write_tables()
+        results.close()
         places = [results.writes_images and not window and results.output, results.crops, results.json_file,
                   results.csv_file]
-        written = [str(place) for place in places if place and results.rows]
+        written = [str(place) for place in places if place and results.count]
         print(f"{results.face_count} faces in {done} of {len(todo)} files" +
               (f"; written: {', '.join(written)}" if written else ""))
         if results.blurred:

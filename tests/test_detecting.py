@@ -210,7 +210,8 @@ def test_a_video_that_breaks_off_keeps_what_could_be_read(frames, tmp_path):
 def test_ctrl_c_and_sigterm_keep_what_is_done(frames, tmp_path, number, code):
     long = write_video(tmp_path / "long.mp4", [cv2.resize(frames[i % 20], (640, 360)) for i in range(400)])
     process = subprocess.Popen([sys.executable, ROOT / "test.py", long, "--output", tmp_path / "out", "--json",
-                                tmp_path / "f.json", "--csv", tmp_path / "f.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                tmp_path / "f.json", "--csv", tmp_path / "f.csv"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     made, end = tmp_path / "out/long.mp4", time.monotonic() + 60
     while not (made.exists() and made.stat().st_size > 0):
         assert process.poll() is None and time.monotonic() < end
