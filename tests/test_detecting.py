@@ -270,3 +270,12 @@ def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="no mp4v encoder"), VideoFile(tmp_path / "clip.mp4", 25) as file:
         file.write(np.zeros((20, 20, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+def test_largest_and_the_size_of_crops(tmp_path):
+    detect(PICTURES / "brothers.jpg", *FAST, "--no-draw", "--largest", "--json", tmp_path / "f.json", "--crops",
+           tmp_path / "crops", "--crop-size", 64, "--margin", 0.25)
+    assert [len(faces) for faces in json.loads((tmp_path / "f.json").read_text()).values()] == [1]
+    assert [cv2.imread(str(path)).shape for path in (tmp_path / "crops").iterdir()] == [(64, 64, 3)]
+    for wrong in (["--blur", "--largest"], ["--margin", 0.2], ["--crops", tmp_path, "--crop-size", 0]):
+        assert "error: --" in detect(PICTURES / "tesla.jpg", *wrong, code=2)[1]

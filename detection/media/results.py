@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 
 from config import POINTS
-from detection.align import align, require_facial_points
+from detection.align import SIZE, align, require_facial_points
 from detection.cascade import Faces
 from detection.errors import UserError
 from detection.files import write_bytes
@@ -23,18 +23,20 @@ class Results:
     """Takes the faces of all images and frames in order, and writes the results that are asked for.
 
     output: folder of the images; drawn, blurred: what happens to the faces in them; explained: also a sheet of the
-    three nets for each image; crops: folder of aligned faces; json_file, csv_file: written with each image and frame,
-    so that no result is kept in memory and the files are whole whenever the program ends. None: not written. count,
-    face_count: images and frames, and faces in them, so far.
+    three nets for each image; crops: folder of aligned faces, of crop_size px with this margin (`align`); json_file,
+    csv_file: written with each image and frame, so that no result is kept in memory and the files are whole whenever
+    the program ends. None: not written. count, face_count: images and frames, and faces in them, so far.
 
     JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first; the key
     of a frame of a video is "<relative path>#<frame>". CSV: one line per face, columns CSV_HEADER, px.
     """
 
     def __init__(self, output: Path | str, drawn: bool = True, blurred: bool = False, explained: bool = False,
-                 crops: Path | None = None, json_file: Path | None = None, csv_file: Path | None = None):
+                 crops: Path | None = None, json_file: Path | None = None, csv_file: Path | None = None,
+                 crop_size: int = SIZE, margin: float = 0):
         self.output, self.drawn, self.blurred, self.explained = Path(output), drawn, blurred, explained
         self.crops, self.json_file, self.csv_file = crops, json_file, csv_file
+        self._crop_size, self._margin = crop_size, margin
         self._json = JsonFile(json_file) if json_file else None
         self._csv = CsvFile(csv_file, CSV_HEADER) if csv_file else None
         self.count = self.face_count = 0
@@ -100,7 +102,7 @@ class Results:
             self._csv.add([name, "" if frame is None else frame, row["score"], *row["box"],
                            *(v for point in row["landmarks"] for v in point)] for row in rows)
         if self.crops:
-            for number, face in enumerate(align(image, faces.landmarks), 1):
+            for number, face in enumerate(align(image, faces.landmarks, self._crop_size, self._margin), 1):
                 save(Path(self.crops) / label.with_name(f"{label.name}-{number}.png"), face)
 
     def close(self) -> None:
