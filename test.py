@@ -7,8 +7,8 @@ usage    python test.py                     the images in picture/
 reads    the images and videos; model/pnet.npz, rnet.npz, onet.npz
 writes   <output>/<name>, a copy of each image or video (MPEG-4, without sound) with the faces drawn; files of a folder
          keep their relative paths. --camera and --video show a window if there is a display, else they write a video
-exits    with 0; with 2 if a file could not be read or written (all others are done); with 130 when stopped (results so
-         far are kept)
+exits    with 0; with 2 if a file could not be read or written (all others are done); with 130 when stopped by
+         Ctrl-C, 143 by SIGTERM (results so far are kept)
 """
 import argparse
 import sys
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
 from detection import Detector, UserError
+from detection.align import SIZE
 from detection.errors import run_main
 from detection.images import read
 from detection.media import sources
@@ -75,10 +76,10 @@ def work(todo: list[sources.Source], detector: Detector, results: Results, windo
                 failed += 1
                 tqdm.write(f"error: {error}", file=sys.stderr)
     finally:
-        results.write_tables()
+        results.close()
         places = [results.writes_images and not window and results.output, results.crops, results.json_file,
                   results.csv_file]
-        written = [str(place) for place in places if place and results.rows]
+        written = [str(place) for place in places if place and results.count]
         print(f"{results.face_count} faces in {done} of {len(todo)} files" +
               (f"; written: {', '.join(written)}" if written else ""))
         if results.blurred:
@@ -97,10 +98,11 @@ def main(args: argparse.Namespace) -> int:
             print(f"left out, as results of earlier runs: {left_out} in {args.output}")
     if args.explain and any(source.kind == "video" for source in todo):
         raise UserError("--explain is for images; leave out the videos or the option")
-    results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv)
+    results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv,
+                      args.crop_size, args.margin)
     results.check(todo)
     try:
-        detector = Detector(args.model, args.min_face, args.thresholds, args.factor)
+        detector = Detector(args.model, args.min_face, args.thresholds, args.factor, largest=args.largest)
     except ValueError as error:
         raise UserError(str(error)) from None
     window = live and not args.no_window and available()
@@ -126,13 +128,17 @@ def parse() -> argparse.Namespace:
     group.add_argument("--factor", type=float, default=PYRAMID_FACTOR,
                        help=f"from one pyramid level to the next (default: {PYRAMID_FACTOR})")
     group.add_argument("--model", "--models", type=Path, default=MODEL, metavar="DIR", help="weights (default: model/)")
+    group.add_argument("--largest", action="store_true", help="only the largest face of each image or frame")
     group = parser.add_argument_group("output")
     group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR",
                        help="folder of images and videos (default: output/)")
     group.add_argument("--no-draw", action="store_true", help="draw nothing; without --blur, write no images")
     group.add_argument("--blur", action="store_true", help="make the faces that are found unrecognizable")
     group.add_argument("--explain", action="store_true", help="<name>-explain.png: what each net keeps and drops")
-    group.add_argument("--crops", type=Path, metavar="DIR", help="faces, aligned by their landmarks, 112 x 112 px")
+    group.add_argument("--crops", type=Path, metavar="DIR", help="faces, aligned by their landmarks")
+    group.add_argument("--crop-size", type=int, default=SIZE, metavar="PX", help=f"side of --crops (default: {SIZE})")
+    group.add_argument("--margin", type=float, default=0, metavar="SHARE",
+                       help="of the side, shown in addition on each side of --crops (default: 0)")
     group.add_argument("--json", type=Path, metavar="FILE", help="boxes, scores and landmarks, px")
     group.add_argument("--csv", type=Path, metavar="FILE", help="the same, one line per face")
     group.add_argument("--no-window", action="store_true", help="--camera, --video: write a video instead")
@@ -141,6 +147,12 @@ def parse() -> argparse.Namespace:
         parser.error("give paths, --camera or --video, only one of the three")
     if args.blur and args.crops:
         parser.error("--blur hides the faces that --crops would save; leave out one of them")
+    if args.blur and args.largest:
+        parser.error("--largest would leave all other faces without --blur; leave out one of them")
+    if args.crop_size < 1 or not 0 <= args.margin < 10:
+        parser.error("--crop-size must be at least 1 px, and --margin from 0 to 10")
+    if not args.crops and (args.crop_size, args.margin) != (SIZE, 0):
+        parser.error("--crop-size and --margin say how --crops are made; add --crops DIR")
     return args
 
 

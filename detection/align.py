@@ -40,14 +40,16 @@ def similarity(source: Floats, target: Floats) -> Floats:
     return np.hstack([rotation, (to_center - rotation @ from_center)[:, None]])
 
 
-def align(image: Image, landmarks: Floats) -> Image:
-    """uint8 (H, W, 3), landmarks (N, 5, 2) px -> uint8 (N, 112, 112, 3), black outside the image.
+def align(image: Image, landmarks: Floats, size: int = SIZE, margin: float = 0) -> Image:
+    """uint8 (H, W, 3), landmarks (N, 5, 2) px -> uint8 (N, size, size, 3), black outside the image.
 
-    UserError if POINTS of config.py are not the five facial landmarks.
+    margin: how much more is shown on each side, as a share of the side of what recognition nets expect. UserError
+    if POINTS of config.py are not the five facial landmarks.
     """
     require_facial_points("aligning faces")
-    faces = np.empty((len(landmarks), SIZE, SIZE, 3), np.uint8)
+    # Landmarks and crops count from the image's corner, OpenCV and the template from the center of the first pixel.
+    target = (TEMPLATE.astype(np.float64) + 0.5 + margin * SIZE) * (size / SIZE / (1 + 2 * margin)) - 0.5
+    faces = np.empty((len(landmarks), size, size, 3), np.uint8)
     for face, points in zip(faces, landmarks):
-        # Landmarks count from the image's corner, OpenCV and the template from the center of the first pixel.
-        face[:] = cv2.warpAffine(image, similarity(points - 0.5, TEMPLATE), (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+        face[:] = cv2.warpAffine(image, similarity(points - 0.5, target), (size, size), flags=cv2.INTER_LINEAR)
     return faces

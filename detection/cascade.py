@@ -52,18 +52,34 @@ class Faces:
         return Faces(self.boxes[index], self.scores[index], self.landmarks[index] if len(self.landmarks) else
                      self.landmarks)
 
+    def clipped(self, shape: Sequence[int]) -> "Faces":
+        """The same faces with their boxes (N, 4) inside an image of this shape (H, W, ...), for `image[y1:y2, x1:x2]`;
+        the landmarks stay."""
+        return Faces(bx.clip(self.boxes, shape[1], shape[0]), self.scores, self.landmarks)
+
+    def largest(self) -> "Faces":
+        """The face whose box has the largest area, alone; no face of none."""
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        return self.take(np.argsort(-sides.prod(axis=1), kind="stable")[:1])
+
 
 class Detector:
     """Finds faces in uint8 BGR images.
 
     model: the folder with pnet.npz, rnet.npz, onet.npz, or up to three nets (`engines.CascadeNet`). min_face_size: px,
     the smallest face that is searched for. thresholds: of the face score after P-, R- and O-Net, 0..1. factor: from
-    one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. ValueError for a number out
+    one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. largest: the last net's
+    largest face only. ValueError for a number out
     of its range, UserError where weights are missing or config.py contradicts itself.
+
+    Any number of threads may share one Detector; each gets the faces that it would get alone. A net has at most one
+    interpreter per processor, and further threads wait. Detectors can be pickled, for processes that start afresh, and
+    copied. `close`, or the end of a `with`, gives the nets back; no thread may be detecting then.
     """
 
     def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
-                 thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE)):
+                 thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE),
+                 largest: bool = False):
         thresholds = [stage.threshold for stage in CASCADE] if thresholds is None else list(thresholds)
         if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
             raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
@@ -73,8 +89,19 @@ class Detector:
             raise ValueError(f"min_face_size must be at least 1 px, not {min_face_size}")
         bx.check_mirror_order()
         self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
+        self.largest = largest
         self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads) for stage in CASCADE[:stages]] \
             if isinstance(model, (str, Path)) else list(model)
+
+    def close(self) -> None:
+        """Gives the memory of the nets back. Detecting is a ValueError from then on; closing again does nothing."""
+        self.nets = []
+
+    def __enter__(self) -> "Detector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def detect(self, image: Image) -> Faces:
         """uint8 (H, W, 3) BGR -> Faces. ValueError for any other array."""
@@ -86,17 +113,23 @@ class Detector:
 
     def trace(self, image: Image) -> list[Faces]:
         """uint8 (H, W, 3) BGR -> the Faces after each net that runs: P-Net, R-Net, O-Net."""
-        im.check(image)
+        self._check(image)
         scales = im.half_scales(image)
         found = [self._propose(scales)]
         for step in (self._refine, self._output)[:self.stages - 1]:
             found.append(step(scales, found[-1]))
-        return found
+        return [*found[:-1], found[-1].largest()] if self.largest else found
 
     def propose(self, image: Image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels; boxes corrected by their offsets."""
-        im.check(image)
+        self._check(image)
         return self._propose(im.half_scales(image))
+
+    def _check(self, image: Image) -> None:
+        """ValueError unless this is an image and the detector is open."""
+        im.check(image)
+        if not self.nets:
+            raise ValueError("this Detector is closed; make another one")
 
     def _propose(self, scales: list[Image]) -> Faces:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)

@@ -1,5 +1,8 @@
 """The one kind of error that a user can correct, and how a script reports it."""
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from io import TextIOWrapper
 from typing import NoReturn, TypeVar
@@ -14,13 +17,18 @@ class UserError(Exception):
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as from `kill`, `docker stop`, systemd and Slurm."""
+
+
 def run_main(main: Callable[..., Result], *args: object,
              stopped: str = "stopped; the same command continues from here") -> Result:
     """Runs main(*args) and returns its result. A UserError or an OSError becomes one line and exit code 2, Ctrl-C the
-    line `stopped` and exit code 130."""
+    line `stopped` and exit code 130; SIGTERM does the same with 143."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")       # names of files need not be valid in any encoding
+    before = _raise_on_sigterm()
     try:
         return main(*args)
     except UserError as error:
@@ -28,8 +36,30 @@ def run_main(main: Callable[..., Result], *args: object,
     except OSError as error:
         place = error.filename or "the disk"
         _exit(2, f"error: {place}: {error.strerror or error}; make room or change the permissions, then run this again")
-    except KeyboardInterrupt:
-        _exit(130, f"\n{stopped}")
+    except KeyboardInterrupt as error:
+        _exit(143 if isinstance(error, Terminated) else 130, f"\n{stopped}")
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _raise_on_sigterm():
+    """Makes SIGTERM raise Terminated in this process; returns the handler before it, None where nothing was changed.
+
+    Where the program has a handler of its own, or runs this outside its main thread, it is left alone. Workers that are
+    forked from here end at once, as pools of processes expect it.
+    """
+    if threading.current_thread() is not threading.main_thread() or \
+            signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return None
+    own = os.getpid()
+
+    def terminate(number, _):
+        if os.getpid() == own:
+            raise Terminated
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    return signal.signal(signal.SIGTERM, terminate)
 
 
 def _exit(code: int, message: str) -> NoReturn:

@@ -7,11 +7,25 @@ import numpy as np
 
 from config import CASCADE, HEADS, NET_PIXELS
 from detection import images
+from detection.engines.pool import InterpreterPool
 from detection.errors import UserError
 from export import layouts
 from export.packages import optional
 
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]     # normalized float32 (N, H, W, 3) -> {head: (N, ..., c)}
+
+
+class Runner:
+    """A Run of an exported file, pickled and copied as its path; for any number of threads if the Run of `opens` is."""
+
+    def __init__(self, opens: Callable[[Path], Run], path: Path):
+        self._made_from, self._run = (opens, path), opens(path)
+
+    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return self._run(x)
+
+    def __reduce__(self):
+        return type(self), self._made_from
 
 
 class ExportedNet:
@@ -54,11 +68,17 @@ def savedmodel(path: Path) -> Run:
 def tflite(path: Path) -> Run:
     """Runs a .tflite file; its input takes the size of each batch."""
     from detection.quiet_tensorflow import tf
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
-        interpreter = tf.lite.Interpreter(model_path=str(path))
-    runner = interpreter.get_signature_runner()
-    return lambda x: runner(input=x)
+
+    def make():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
+            return tf.lite.Interpreter(model_path=str(path)).get_signature_runner()
+    runners = InterpreterPool(make)
+
+    def run(x):
+        with runners.borrow() as runner:
+            return runner(input=x)
+    return run
 
 
 def onnx(path: Path) -> Run:
@@ -80,7 +100,7 @@ def load(folder: Path) -> list[ExportedNet]:
         for suffix, run in (("", savedmodel), (".tflite", tflite), (".onnx", onnx)):
             path = Path(folder) / (stage.name + suffix)
             if path.exists():
-                found.append(ExportedNet(run(path), layouts.USED[stage.name], path))
+                found.append(ExportedNet(Runner(run, path), layouts.USED[stage.name], path))
                 break
         else:
             raise UserError(f"{folder}: holds no {stage.name} as SavedModel, .tflite or .onnx; "

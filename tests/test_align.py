@@ -58,3 +58,14 @@ def test_aligned_faces_have_their_points_where_the_template_says():
 
 def test_no_faces():
     assert align.align(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 5, 2))).shape == (0, 112, 112, 3)
+
+
+def test_size_and_margin_shrink_what_is_seen_around_the_same_middle():
+    image = np.zeros((400, 400, 3), np.uint8)
+    image[100:212, 150:262] = 200                                   # what an aligned face shows, on whole pixels
+    points = (align.TEMPLATE + 0.5 + (150, 100))[None]
+    assert align.align(image, points).min() > 190
+    wide = align.align(image, points, 64, 0.5)[0]                  # twice as wide: the bright part is the middle half
+    assert wide.shape == (64, 64, 3)
+    np.testing.assert_array_less(190, wide[17:47, 17:47])
+    assert wide[:15].max() == wide[49:].max() == wide[:, :15].max() == wide[:, 49:].max() == 0

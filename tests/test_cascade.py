@@ -212,3 +212,18 @@ def test_real_nets_with_random_weights_run_through(tmp_path, rng, photograph):
             name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in weights.shapes(stage).items()})
     found = Detector(tmp_path, thresholds=(0.0, 0.0, 0.0)).detect(photograph)
     assert len(found) > 0 and found.landmarks.shape == (len(found), 5, 2) and np.isfinite(found.boxes).all()
+
+
+def test_clipped_boxes_lie_in_the_image_and_landmarks_stay():
+    faces = Faces(np.float32([[-2.5, 3, 10, 90], [5, -1, 70, 20]]), np.float32([0.9, 0.8]),
+                  np.full((2, 5, 2), -7, np.float32))
+    found = faces.clipped((40, 60, 3))
+    assert found.boxes.tolist() == [[0, 3, 10, 40], [5, 0, 60, 20]]
+    assert found.scores is faces.scores and (found.landmarks == -7).all()
+    assert faces.boxes[0, 0] == -2.5 and len(Faces().clipped((4, 4))) == 0
+
+
+def test_the_largest_face_is_that_of_the_largest_box():
+    faces = Faces(np.float32([[0, 0, 10, 10], [0, 0, 30, 20], [5, 5, 9, 9]]), np.float32([0.9, 0.8, 0.7]))
+    assert faces.largest().scores.tolist() == [np.float32(0.8)]
+    assert len(Faces().largest()) == 0

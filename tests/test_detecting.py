@@ -206,20 +206,33 @@ def test_a_video_that_breaks_off_keeps_what_could_be_read(frames, tmp_path):
     assert len(json.loads((tmp_path / "f.json").read_text())) == kept
 
 
-def test_ctrl_c_keeps_what_is_done(frames, tmp_path):
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_keep_what_is_done(frames, tmp_path, number, code):
     long = write_video(tmp_path / "long.mp4", [cv2.resize(frames[i % 20], (640, 360)) for i in range(400)])
     process = subprocess.Popen([sys.executable, ROOT / "test.py", long, "--output", tmp_path / "out", "--json",
-                                tmp_path / "f.json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                tmp_path / "f.json", "--csv", tmp_path / "f.csv"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     made, end = tmp_path / "out/long.mp4", time.monotonic() + 60
     while not (made.exists() and made.stat().st_size > 0):
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in err and "the results so far are kept" in err
+    assert process.returncode == code and "Traceback" not in err and "the results so far are kept" in err
     count = len(read_video(made)[0])
     assert 0 < count < 400 and f"{count} of 400 frames" in out
-    assert len(json.loads((tmp_path / "f.json").read_text())) in (count, count + 1)   # one may be between the two
+    kept = json.loads((tmp_path / "f.json").read_text())
+    assert len(kept) in (count, count + 1)                                           # one may be between the two
+    assert len((tmp_path / "f.csv").read_text().splitlines()) == 1 + sum(map(len, kept.values()))
+
+
+@pytest.mark.parametrize("streams", ["io.StringIO(), io.StringIO()", "None, None"], ids=["a notebook", "a window"])
+def test_a_stdout_that_is_no_file(tmp_path, streams):
+    run = (f"import io, runpy, sys; sys.stdout, sys.stderr = {streams}; "
+           f"sys.argv = ['test.py', {str(PICTURES / 'tesla.jpg')!r}, '--output', {str(tmp_path)!r}]; "
+           f"runpy.run_path({str(ROOT / 'test.py')!r}, run_name='__main__')")
+    done = subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "tesla.jpg").exists()
 
 
 def test_one_bad_picture_stops_no_other(tmp_path):
@@ -257,3 +270,12 @@ def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="no mp4v encoder"), VideoFile(tmp_path / "clip.mp4", 25) as file:
         file.write(np.zeros((20, 20, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+def test_largest_and_the_size_of_crops(tmp_path):
+    detect(PICTURES / "brothers.jpg", *FAST, "--no-draw", "--largest", "--json", tmp_path / "f.json", "--crops",
+           tmp_path / "crops", "--crop-size", 64, "--margin", 0.25)
+    assert [len(faces) for faces in json.loads((tmp_path / "f.json").read_text()).values()] == [1]
+    assert [cv2.imread(str(path)).shape for path in (tmp_path / "crops").iterdir()] == [(64, 64, 3)]
+    for wrong in (["--blur", "--largest"], ["--margin", 0.2], ["--crops", tmp_path, "--crop-size", 0]):
+        assert "error: --" in detect(PICTURES / "tesla.jpg", *wrong, code=2)[1]

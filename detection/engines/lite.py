@@ -16,6 +16,7 @@ import numpy as np
 
 from config import HEADS, Stage
 from detection import network
+from detection.engines.pool import InterpreterPool
 from detection.quiet import quiet
 from detection.types import Arrays, Floats, Image
 
@@ -61,23 +62,18 @@ def _load() -> ModuleType | None:
     return None
 
 
-class Engine:
-    """One net in TensorFlow Lite. ImportError where TensorFlow Lite is not installed."""
+class _Interpreter:
+    """An interpreter of a model and the shape of the batches that it is prepared for; for one thread at a time."""
 
-    def __init__(self, stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)):
-        if library() is None:
-            raise ImportError("there is no TensorFlow Lite")
-        from detection.engines import lite_graph
-        self.batch = network.crops_per_call(stage)
-        self._model = lite_graph.build(stage, arrays, heads)  # the interpreter does not keep it
+    def __init__(self, model: bytes):
         with quiet():                                         # it reports that it has loaded
-            self._run = _interpreter(library(), self._model)
+            self._run = _interpreter(library(), model)
             self._run.AllocateTensors()
         self._input, self._output = self._run.InputIndices()[0], self._run.OutputIndices()[0]
         self._shape = None
 
     def __call__(self, batch: Image) -> Floats:
-        """uint8 (N, H, W, 3) -> float32 (N, c), or maps (N, h, w, c) of a fully convolutional net."""
+        """As Engine's."""
         if batch.shape != self._shape:
             self._run.ResizeInputTensor(self._input, np.array(batch.shape, np.int32), False)
             self._run.AllocateTensors()
@@ -85,3 +81,20 @@ class Engine:
         self._run.SetTensor(self._input, np.ascontiguousarray(batch, np.float32))
         self._run.Invoke()
         return self._run.GetTensor(self._output)
+
+
+class Engine:
+    """One net in TensorFlow Lite, for any number of threads. ImportError where TensorFlow Lite is not installed."""
+
+    def __init__(self, stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)):
+        if library() is None:
+            raise ImportError("there is no TensorFlow Lite")
+        from detection.engines import lite_graph
+        self.batch = network.crops_per_call(stage)
+        self._model = lite_graph.build(stage, arrays, heads)  # the interpreters do not keep it
+        self._interpreters = InterpreterPool(lambda: _Interpreter(self._model))
+
+    def __call__(self, batch: Image) -> Floats:
+        """uint8 (N, H, W, 3) -> float32 (N, c), or maps (N, h, w, c) of a fully convolutional net."""
+        with self._interpreters.borrow() as run:
+            return run(batch)

@@ -12,7 +12,7 @@ from detection.types import Arrays, Floats, Image
 
 
 class Engine(Protocol):
-    """Runs one net, folded as by folded.py. Made from (stage, arrays, names of heads)."""
+    """Runs one net, folded as by folded.py, in any number of threads. Made from (stage, arrays, names of heads)."""
     batch: int      # crops in one call at which it is fastest
 
     def __call__(self, batch: Image) -> Floats:
@@ -45,8 +45,13 @@ class Net:
 
     def __init__(self, stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS),
                  engine: MakeEngine | None = None):
+        self._made_from = stage, arrays, heads, engine
         self._columns = folded.columns_of(heads)
         self._engine = (engine or fastest())(stage, arrays, heads)
+
+    def __reduce__(self):
+        """Copied and pickled as what it was made from: interpreters cannot be, and the other side may have others."""
+        return type(self), self._made_from
 
     @classmethod
     def load(cls, folder: Path | str, stage: Stage, heads: Sequence[str] = tuple(HEADS),

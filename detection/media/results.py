@@ -1,7 +1,4 @@
 """Writes the results: images with faces drawn or blurred, --explain sheets, aligned faces, JSON and CSV."""
-import csv
-import io
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +6,13 @@ from pathlib import Path
 import cv2
 
 from config import POINTS
-from detection.align import align, require_facial_points
+from detection.align import SIZE, align, require_facial_points
 from detection.cascade import Faces
 from detection.errors import UserError
 from detection.files import write_bytes
 from detection.media.draw import blur, draw, explain
 from detection.media.sources import Source
+from detection.media.tables import CsvFile, JsonFile
 from detection.types import Image
 
 CSV_HEADER = ("file", "frame", "score", "x1", "y1", "x2", "y2",
@@ -25,25 +23,28 @@ class Results:
     """Takes the faces of all images and frames in order, and writes the results that are asked for.
 
     output: folder of the images; drawn, blurred: what happens to the faces in them; explained: also a sheet of the
-    three nets for each image; crops: folder of aligned faces; json_file, csv_file: written by `write_tables`. None: not
-    written.
+    three nets for each image; crops: folder of aligned faces, of crop_size px with this margin (`align`); json_file,
+    csv_file: written with each image and frame, so that no result is kept in memory and the files are whole whenever
+    the program ends. None: not written. count, face_count: images and frames, and faces in them, so far.
+
+    JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first; the key
+    of a frame of a video is "<relative path>#<frame>". CSV: one line per face, columns CSV_HEADER, px.
     """
 
     def __init__(self, output: Path | str, drawn: bool = True, blurred: bool = False, explained: bool = False,
-                 crops: Path | None = None, json_file: Path | None = None, csv_file: Path | None = None):
+                 crops: Path | None = None, json_file: Path | None = None, csv_file: Path | None = None,
+                 crop_size: int = SIZE, margin: float = 0):
         self.output, self.drawn, self.blurred, self.explained = Path(output), drawn, blurred, explained
         self.crops, self.json_file, self.csv_file = crops, json_file, csv_file
-        self.rows: list[tuple[str, int | None, list[dict]]] = []     # (relative path, frame or None, faces)
+        self._crop_size, self._margin = crop_size, margin
+        self._json = JsonFile(json_file) if json_file else None
+        self._csv = CsvFile(csv_file, CSV_HEADER) if csv_file else None
+        self.count = self.face_count = 0
 
     @property
     def writes_images(self) -> bool:
         """Whether drawn or blurred copies are written."""
         return self.drawn or self.blurred
-
-    @property
-    def face_count(self) -> int:
-        """Faces in all images and frames so far."""
-        return sum(len(faces) for _, _, faces in self.rows)
 
     def check(self, sources: Sequence[Source]) -> None:
         """Before any detection: UserError where results cannot be written, or would replace a source or each other."""
@@ -90,31 +91,25 @@ class Results:
         return Faces(faces.boxes, faces.scores) if self.blurred else faces
 
     def _keep(self, relative: Path, frame: int | None, label: Path, image: Image, faces: Faces) -> None:
-        self.rows.append((relative.as_posix(), frame, [
-            {"box": [round(float(v), 2) for v in box], "score": round(float(score), 5),
-             "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points]}
-            for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks)]))
+        self.count, self.face_count = self.count + 1, self.face_count + len(faces)
+        name = relative.as_posix()
+        rows = [{"box": [round(float(v), 2) for v in box], "score": round(float(score), 5),
+                 "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points]}
+                for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks)]
+        if self._json:
+            self._json.add(name if frame is None else f"{name}#{frame}", rows)
+        if self._csv:
+            self._csv.add([name, "" if frame is None else frame, row["score"], *row["box"],
+                           *(v for point in row["landmarks"] for v in point)] for row in rows)
         if self.crops:
-            for number, face in enumerate(align(image, faces.landmarks), 1):
+            for number, face in enumerate(align(image, faces.landmarks, self._crop_size, self._margin), 1):
                 save(Path(self.crops) / label.with_name(f"{label.name}-{number}.png"), face)
 
-    def write_tables(self) -> None:
-        """Writes JSON and CSV; UserError where that fails.
-
-        JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first;
-        the key of a frame of a video is "<relative path>#<frame>". CSV: one line per face, columns CSV_HEADER, px.
-        """
-        if self.json_file:
-            keys = {name if frame is None else f"{name}#{frame}": faces for name, frame, faces in self.rows}
-            write_bytes(self.json_file, (json.dumps(keys, indent=1) + "\n").encode())
-        if self.csv_file:
-            text = io.StringIO()
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(CSV_HEADER)
-            for name, frame, faces in self.rows:
-                writer.writerows([name, "" if frame is None else frame, face["score"], *face["box"],
-                                  *(v for point in face["landmarks"] for v in point)] for face in faces)
-            write_bytes(self.csv_file, text.getvalue().encode())
+    def close(self) -> None:
+        """Ends JSON and CSV; UserError where that fails."""
+        for table in (self._json, self._csv):
+            if table:
+                table.close()
 
 
 def frame_label(source: Source, number: int) -> Path:
