@@ -99,8 +99,8 @@ def settings(nets: Sequence[Stage], following: Stage) -> dict[str, Any]:
     result = st.of_config(
         "CROP_SIDE", "CROP_SHIFT", "MIN_TRUTH_SIZE", "NEGATIVE_IOU", "POSITIVE_IOU", "RANDOM_CROPS",
         "RANDOM_CROPS_PER_FACE", "RANDOM_ROTATION", "MINED_NEGATIVES", "MINED_NEGATIVES_PER_IMAGE", "KINDS", "HEADS",
-        "PYRAMID_FACTOR", "PNET_BORDER", "PNET_STRIDE", "LEVEL_NMS", "PIXEL_MEAN", "PIXEL_SCALE", "PYRAMID_STRIP", "NET_PIXELS",
-        "CROPS")
+        "PYRAMID_FACTOR", "PNET_BORDER", "PNET_STRIDE", "LEVEL_NMS", "PIXEL_MEAN", "PIXEL_SCALE", "PYRAMID_STRIP",
+        "NET_PIXELS", "CROPS")
     for net in nets:
         result.update(st.of_stage(net, "size", "layers", "heads", "nms", "overlap", "flip_pass"))
     return {**result, **st.of_stage(following, "size", "part_iou")}
