@@ -33,7 +33,7 @@ def _points(path: Path) -> dict[str, str] | None:
     """Name of an image -> the numbers of its points, as text; None where there is no such list."""
     if not path.is_file():
         return None
-    require_facial_points(path)
+    require_facial_points(str(path))
     rows = (line.split(maxsplit=1) for _, line in text_lines(path)[2:])
     return {name: "".join(values) for name, *values in rows}
 

@@ -21,7 +21,7 @@ FIVE = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55
 
 def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
     """The .pts files below a folder. The form has no classes. UserError where POINTS are not the five of a face."""
-    require_facial_points(folder)
+    require_facial_points(str(folder))
     for path in sorted(folder.rglob("*.pts")):
         name = path.relative_to(folder)
         yield name.as_posix(), attempt(_file, path, images, name.with_suffix("").as_posix())

@@ -1,7 +1,6 @@
 """MTFL's training.txt: `name x1 x2 x3 x4 x5 y1 y2 y3 y4 y5 gender smile glasses pose`, px from 1, without a box.
 
-One face an image, whose box follows from its points (from_points.py). The images are those of LFW/Net's list, with the
-same points: a data folder that has both trains on these faces twice.
+One face an image, whose box follows from its points (from_points.py).
 """
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from preprocess.labels.reading import SetImages, numbers, text_lines
 
 def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
     """The images in the list. The form has no classes. UserError where POINTS are not the five of a face."""
-    require_facial_points(path)
+    require_facial_points(str(path))
     for number, line in text_lines(path):
         yield number, attempt(_image, images, line)
 

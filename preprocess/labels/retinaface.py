@@ -26,7 +26,7 @@ def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator
 def blocks(path: Path) -> Iterator[tuple[int, str, list[str]]]:
     """Lines of a list -> (line number, what follows the #, lines of its faces) of each image. A line of a face before
     the first # comes as an image without a name. UserError where POINTS are not the five of a face."""
-    require_facial_points(path)
+    require_facial_points(str(path))
     block = None
     for number, line in text_lines(path):
         if line.startswith("#"):

@@ -47,5 +47,5 @@ def _row(text: str) -> tuple[list[float], np.ndarray]:
         return numbers(text, 4), np.full((len(POINTS), 2), np.nan)
     values = numbers(text, count)
     points = np.reshape(values[4:], (len(POINTS), -1))
-    unlabeled = np.isin(points[:, :2], (0, -1)).all(axis=1) | (points[:, 2:] <= 0).any(axis=1)
+    unlabeled = ((points[:, :2] == 0) | (points[:, :2] == -1)).all(axis=1) | (points[:, 2:] <= 0).any(axis=1)
     return values[:4], np.where(unlabeled[:, None], np.nan, points[:, :2])
