@@ -102,7 +102,8 @@ def main(args: argparse.Namespace) -> int:
                       args.crop_size, args.margin)
     results.check(todo)
     try:
-        detector = Detector(args.model, args.min_face, args.thresholds, args.factor, largest=args.largest)
+        detector = Detector(args.model, args.min_face, args.thresholds, args.factor, largest=args.largest,
+                            rotate=args.rotate)
     except ValueError as error:
         raise UserError(str(error)) from None
     window = live and not args.no_window and available()
@@ -129,6 +130,8 @@ def parse() -> argparse.Namespace:
                        help=f"from one pyramid level to the next (default: {PYRAMID_FACTOR})")
     group.add_argument("--model", "--models", type=Path, default=MODEL, metavar="DIR", help="weights (default: model/)")
     group.add_argument("--largest", action="store_true", help="only the largest face of each image or frame")
+    group.add_argument("--rotate", action="store_true",
+                       help="find faces turned by 90, 180 or 270 degrees too; takes four times as long")
     group = parser.add_argument_group("output")
     group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR",
                        help="folder of images and videos (default: output/)")

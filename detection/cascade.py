@@ -57,6 +57,14 @@ class Faces:
         the landmarks stay."""
         return Faces(bx.clip(self.boxes, shape[1], shape[0]), self.scores, self.landmarks)
 
+    def turned_back(self, quarters: int, shape: Sequence[int]) -> "Faces":
+        """Faces of np.rot90(image, quarters) -> the same in the image of this shape (H, W, ...)."""
+        def points(p: Floats) -> Floats:        # (..., 2) px
+            x, y = p[..., 0], p[..., 1]
+            return np.stack([(x, y), (shape[1] - y, x), (shape[1] - x, shape[0] - y), (y, shape[0] - x)][quarters], -1)
+        corners = points(self.boxes.reshape(-1, 2, 2))
+        return Faces(np.hstack([corners.min(axis=1), corners.max(axis=1)]), self.scores, points(self.landmarks))
+
     def largest(self) -> "Faces":
         """The face whose box has the largest area, alone; no face of none."""
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
@@ -69,7 +77,9 @@ class Detector:
     model: the folder with pnet.npz, rnet.npz, onet.npz, or up to three nets (`engines.CascadeNet`). min_face_size: px,
     the smallest face that is searched for. thresholds: of the face score after P-, R- and O-Net, 0..1. factor: from
     one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. largest: the last net's
-    largest face only. ValueError for a number out
+    largest face only. rotate: the image is also turned by 90, 180 and 270 degrees, for four times the time, and the
+    faces are those of the turn whose scores have the largest sum, in the image's own px; landmarks keep the order of
+    the upright face. ValueError for a number out
     of its range, UserError where weights are missing or config.py contradicts itself.
 
     Any number of threads may share one Detector; each gets the faces that it would get alone. A net has at most one
@@ -79,7 +89,7 @@ class Detector:
 
     def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
                  thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE),
-                 largest: bool = False):
+                 largest: bool = False, rotate: bool = False):
         thresholds = [stage.threshold for stage in CASCADE] if thresholds is None else list(thresholds)
         if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
             raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
@@ -89,7 +99,7 @@ class Detector:
             raise ValueError(f"min_face_size must be at least 1 px, not {min_face_size}")
         bx.check_mirror_order()
         self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
-        self.largest = largest
+        self.largest, self.rotate = largest, rotate
         self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads) for stage in CASCADE[:stages]] \
             if isinstance(model, (str, Path)) else list(model)
 
@@ -114,11 +124,20 @@ class Detector:
     def trace(self, image: Image) -> list[Faces]:
         """uint8 (H, W, 3) BGR -> the Faces after each net that runs: P-Net, R-Net, O-Net."""
         self._check(image)
+        turns = [self._trace(image)]
+        for quarters in (1, 2, 3) if self.rotate else ():
+            turned = np.ascontiguousarray(np.rot90(image, quarters))
+            turns.append([faces.turned_back(quarters, image.shape) for faces in self._trace(turned)])
+        found = max(turns, key=lambda stages: stages[-1].scores.sum())         # the first, upright, of equal ones
+        return [*found[:-1], found[-1].largest()] if self.largest else found
+
+    def _trace(self, image: Image) -> list[Faces]:
+        """As `trace`, of the image as it stands."""
         scales = im.half_scales(image)
         found = [self._propose(scales)]
         for step in (self._refine, self._output)[:self.stages - 1]:
             found.append(step(scales, found[-1]))
-        return [*found[:-1], found[-1].largest()] if self.largest else found
+        return found
 
     def propose(self, image: Image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels; boxes corrected by their offsets."""

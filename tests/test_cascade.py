@@ -1,8 +1,9 @@
 """The cascade with nets that are no nets: what they say is computed from the pixels, so the right answer is known."""
+import cv2
 import numpy as np
 import pytest
 
-from config import CASCADE, MIRROR_ORDER, VOTE_TRUST
+from config import CASCADE, MIRROR_ORDER, PICTURE, VOTE_TRUST
 from detection import Detector, UserError, weights
 from detection import boxes as bx
 from detection.cascade import Faces
@@ -227,3 +228,20 @@ def test_the_largest_face_is_that_of_the_largest_box():
     faces = Faces(np.float32([[0, 0, 10, 10], [0, 0, 30, 20], [5, 5, 9, 9]]), np.float32([0.9, 0.8, 0.7]))
     assert faces.largest().scores.tolist() == [np.float32(0.8)]
     assert len(Faces().largest()) == 0
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_turned_faces_are_found_in_the_coordinates_of_the_image(quarters):
+    upright = cv2.imread(str(PICTURE / "tesla.jpg"))
+    image = np.ascontiguousarray(np.rot90(upright, quarters))
+    wanted = Detector().detect(upright).turned_back(-quarters % 4, image.shape)
+    found = Detector(rotate=True).detect(image)
+    assert len(found) == 1
+    for name in ("boxes", "scores", "landmarks"):
+        np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), atol=1e-3)
+    if quarters:
+        assert len(Detector().detect(image)) == 0
+        eyes = found.landmarks[0, :2].mean(axis=0)
+        mouth = found.landmarks[0, 3:].mean(axis=0)
+        down = [(0, 1), (1, 0), (0, -1), (-1, 0)][quarters]      # of the face, in the image
+        assert (mouth - eyes) @ down > 20
