@@ -46,7 +46,7 @@ def do_video(source: sources.Source, detector: Detector, results: Results, windo
                 image = results.render(frame, faces)
                 if live:
                     image = status(image, f"{count / (time.monotonic() - start):.1f} frames/s, {len(faces)} faces")
-                key = sink.write(image)
+                key = sink.write(image, video.time)
                 if key == SAVE:
                     print(f"saved {save(results.output / f'{frame_label(source, count - 1)}.png', image)}")
                 if key == QUIT:
