@@ -79,7 +79,7 @@ class Results:
             save(self.output / source.relative, self.render(image, stages[-1]))
 
     def add_frame(self, source: Source, number: int, image: Image, faces: Faces, time: float) -> None:
-        """Frame `number` of a video, counted from 0, uint8 (H, W, 3), shown at `time`, s; VideoFile writes the video."""
+        """Frame `number` of a video, counted from 0, uint8 (H, W, 3), shown at `time`, s. VideoFile writes it."""
         self._keep(source.relative, number, frame_label(source, number), image, faces, time)
 
     def render(self, image: Image, faces: Faces) -> Image:
