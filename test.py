@@ -29,24 +29,28 @@ from detection.media.video_file import VideoFile
 from detection.media.window import QUIT, SAVE, Window, available
 
 
-def do_video(source: sources.Source, detector: Detector, results: Results, window: bool, live: bool) -> None:
-    """Detects in each frame; shows it in a window or writes a video; live frames show the frame rate."""
+def do_video(source: sources.Source, detector: Detector, results: Results, window: bool, live: bool,
+             every: int) -> None:
+    """Detects in each frame, or in one of `every`, which then stands for the following ones; shows it in a window or
+    writes a video; live frames show the frame rate."""
     video = sources.Video(source)
     sink = Window(video.rate) if window else VideoFile(results.output / source.relative, video.rate)
     start, count, before = time.monotonic(), 0, results.face_count
     try:
         with sink, tqdm(total=video.announced or None, unit=" frames", desc=video.name, disable=window) as bar:
             for frame in video.frames():
-                faces = detector.detect(frame)
-                results.add_frame(source, count, frame, faces)
+                if count % every == 0:
+                    faces = detector.detect(frame)
+                    results.add_frame(source, count, frame, faces, video.time)
+                    image = results.render(frame, faces)
+                    if live:
+                        rate = (count + 1) / (time.monotonic() - start)
+                        image = status(image, f"{rate:.1f} frames/s, {len(faces)} faces")
                 count += 1
                 bar.update()
                 if not window and not results.writes_images:
                     continue
-                image = results.render(frame, faces)
-                if live:
-                    image = status(image, f"{count / (time.monotonic() - start):.1f} frames/s, {len(faces)} faces")
-                key = sink.write(image)
+                key = sink.write(image, video.time)
                 if key == SAVE:
                     print(f"saved {save(results.output / f'{frame_label(source, count - 1)}.png', image)}")
                 if key == QUIT:
@@ -57,14 +61,15 @@ def do_video(source: sources.Source, detector: Detector, results: Results, windo
               (f"; written to {sink.path} ({sink.codec}, {sink.count} frames)" if getattr(sink, "codec", 0) else ""))
 
 
-def work(todo: list[sources.Source], detector: Detector, results: Results, window: bool, live: bool) -> int:
+def work(todo: list[sources.Source], detector: Detector, results: Results, window: bool, live: bool,
+         every: int) -> int:
     """Detects in all sources; one that fails is reported and the next is done. Returns how many failed."""
     done, failed, few = 0, 0, len(todo) < 10
     try:
         for source in tqdm(todo, unit=" files", disable=few):
             try:
                 if source.kind == "video":
-                    do_video(source, detector, results, window, live)
+                    do_video(source, detector, results, window, live, every)
                 else:
                     image = read(source.where)
                     stages = detector.trace(image)
@@ -111,7 +116,7 @@ def main(args: argparse.Namespace) -> int:
         print("in a window: q or Esc quits, s saves a frame; --no-window writes a video instead" if window else
               f"no window{'' if args.no_window else ', as there is no display'}: writing to {args.output}; "
               "Ctrl-C ends it")
-    return work(todo, detector, results, window, live)
+    return work(todo, detector, results, window, live, args.every)
 
 
 def parse() -> argparse.Namespace:
@@ -132,6 +137,8 @@ def parse() -> argparse.Namespace:
     group.add_argument("--largest", action="store_true", help="only the largest face of each image or frame")
     group.add_argument("--rotate", action="store_true",
                        help="find faces turned by 90, 180 or 270 degrees too; takes four times as long")
+    group.add_argument("--every", type=int, default=1, metavar="N",
+                       help="of videos: detect in one of N frames, which stands for the following ones (default: 1)")
     group = parser.add_argument_group("output")
     group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR",
                        help="folder of images and videos (default: output/)")
@@ -148,6 +155,8 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if bool(args.paths) + (args.camera is not None) + (args.video is not None) > 1:
         parser.error("give paths, --camera or --video, only one of the three")
+    if args.every < 1:
+        parser.error("--every must be at least 1")
     if args.blur and args.crops:
         parser.error("--blur hides the faces that --crops would save; leave out one of them")
     if args.blur and args.largest:

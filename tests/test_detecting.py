@@ -164,6 +164,18 @@ def test_video_keeps_size_rate_and_order(video, frames, tmp_path):
     assert "20 faces in 20 of 20 frames" in out and "mp4v" in out
 
 
+def test_json_and_csv_carry_times_and_one_of_n_frames_stands_for_the_others(video, frames, tmp_path):
+    detect(video, *FAST, "--every", 4, "--output", tmp_path, "--json", tmp_path / "f.json", "--csv", tmp_path / "f.csv")
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert list(found) == [f"clip.mp4#{i}" for i in range(0, len(frames), 4)]
+    times = [(key.split("#")[1], face["time"]) for key, faces in found.items() for face in faces]
+    assert times and all(time == pytest.approx(int(frame) / 12.5, abs=0.001) for frame, time in times)
+    rows = list(csv.DictReader((tmp_path / "f.csv").open()))
+    assert [(row["frame"], float(row["time"])) for row in rows] == times
+    assert len(read_video(tmp_path / "clip.mp4")[0]) == len(frames)
+    assert "at least 1" in detect(video, "--every", 0, code=2)[1]
+
+
 @pytest.mark.parametrize("size", [(161, 120), (160, 121)])
 def test_video_of_an_odd_size_keeps_it(frames, tmp_path, size):
     writer = cv2.VideoWriter(str(tmp_path / "odd.avi"), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter_fourcc(*"MJPG"), 10, size)

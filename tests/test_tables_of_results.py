@@ -90,7 +90,7 @@ def test_memory_is_flat_over_many_frames(tmp_path, tables):
 
     def add(start, stop):
         for i in range(start, stop):
-            results.add_frame(SOURCE, i, image, faces)
+            results.add_frame(SOURCE, i, image, faces, i / 25)
         return tracemalloc.get_traced_memory()[0]
     tracemalloc.start()
     try:

@@ -16,7 +16,7 @@ from detection.media.tables import CsvFile, JsonFile
 from detection.types import Image
 
 CSV_HEADER = ("file", "frame", "score", "x1", "y1", "x2", "y2",
-              *(f"{name.replace(' ', '_')}_{axis}" for name in POINTS for axis in "xy"))
+              *(f"{name.replace(' ', '_')}_{axis}" for name in POINTS for axis in "xy"), "time")
 
 
 class Results:
@@ -28,7 +28,8 @@ class Results:
     the program ends. None: not written. count, face_count: images and frames, and faces in them, so far.
 
     JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first; the key
-    of a frame of a video is "<relative path>#<frame>". CSV: one line per face, columns CSV_HEADER, px.
+    of a frame of a video is "<relative path>#<frame>", and its faces have a "time", s from the first frame. CSV: one
+    line per face, columns CSV_HEADER, px; frame and time are empty for images.
     """
 
     def __init__(self, output: Path | str, drawn: bool = True, blurred: bool = False, explained: bool = False,
@@ -77,9 +78,9 @@ class Results:
         if self.writes_images:
             save(self.output / source.relative, self.render(image, stages[-1]))
 
-    def add_frame(self, source: Source, number: int, image: Image, faces: Faces) -> None:
-        """Frame `number` of a video, counted from 0, uint8 (H, W, 3). VideoFile writes the video itself."""
-        self._keep(source.relative, number, frame_label(source, number), image, faces)
+    def add_frame(self, source: Source, number: int, image: Image, faces: Faces, time: float) -> None:
+        """Frame `number` of a video, counted from 0, uint8 (H, W, 3), shown at `time`, s. VideoFile writes it."""
+        self._keep(source.relative, number, frame_label(source, number), image, faces, time)
 
     def render(self, image: Image, faces: Faces) -> Image:
         """uint8 (H, W, 3), Faces -> the image that is written or shown."""
@@ -90,17 +91,19 @@ class Results:
         """Without landmarks where faces are blurred: they show the proportions of a face."""
         return Faces(faces.boxes, faces.scores) if self.blurred else faces
 
-    def _keep(self, relative: Path, frame: int | None, label: Path, image: Image, faces: Faces) -> None:
+    def _keep(self, relative: Path, frame: int | None, label: Path, image: Image, faces: Faces,
+              time: float | None = None) -> None:
         self.count, self.face_count = self.count + 1, self.face_count + len(faces)
         name = relative.as_posix()
         rows = [{"box": [round(float(v), 2) for v in box], "score": round(float(score), 5),
-                 "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points]}
+                 "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points],
+                 **({} if time is None else {"time": round(time, 3)})}
                 for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks)]
         if self._json:
             self._json.add(name if frame is None else f"{name}#{frame}", rows)
         if self._csv:
             self._csv.add([name, "" if frame is None else frame, row["score"], *row["box"],
-                           *(v for point in row["landmarks"] for v in point)] for row in rows)
+                           *(v for point in row["landmarks"] for v in point), row.get("time", "")] for row in rows)
         if self.crops:
             for number, face in enumerate(align(image, faces.landmarks, self._crop_size, self._margin), 1):
                 save(Path(self.crops) / label.with_name(f"{label.name}-{number}.png"), face)

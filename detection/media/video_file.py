@@ -13,6 +13,10 @@ class VideoFile:
     """Writes frames to a video of their size; rate: frames/s. Use it in a `with`, so that the file is always complete,
     with the frames so far.
 
+    The rate of the file is constant, the times of the frames need not be: a frame is repeated until the next one is
+    due, and left out where the next one is due at the same place: the video lasts as long as its source, within a frame
+    count: the frames in the file.
+
     MPEG-4 (mp4v) in an .mp4. It stores colors at half the resolution and so takes no odd sizes: frames with an odd side
     go into a Motion JPEG .avi instead, whose rate is a whole number. This extension is appended to a name with another
     one. UserError where the file cannot be written or no encoder is installed.
@@ -21,14 +25,22 @@ class VideoFile:
     def __init__(self, path: Path | str, rate: float):
         self.path, self.rate, self.count, self.codec = Path(path), rate, 0, ""
         self._writer: cv2.VideoWriter | None = None
+        self._pending: Image | None = None
 
     def __enter__(self) -> "VideoFile":
         return self
 
-    def write(self, image: Image) -> None:
-        """uint8 (H, W, 3), all of one size."""
+    def write(self, image: Image, time: float | None = None) -> None:
+        """uint8 (H, W, 3), all of one size; time: s since the first frame, None: right after the last frame."""
         if self._writer is None:
             self._writer = self._open(image.shape[1], image.shape[0])
+        place = self.count + (self._pending is not None) if time is None else round(time * self.rate)
+        while self._pending is not None and self.count < place:
+            self._flush(self._pending)
+        self._pending = image
+
+    def _flush(self, image: Image) -> None:
+        assert self._writer is not None
         self._writer.write(image)
         self.count += 1
 
@@ -51,6 +63,8 @@ class VideoFile:
                  trace: TracebackType | None) -> None:
         if self._writer is None:
             return
+        if self._pending is not None:
+            self._flush(self._pending)
         self._writer.release()
         check = cv2.VideoCapture(str(self.path))
         arrived = int(check.get(cv2.CAP_PROP_FRAME_COUNT))

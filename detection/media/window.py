@@ -37,7 +37,7 @@ class Window:
     def __exit__(self, *_: object) -> None:
         cv2.destroyAllWindows()
 
-    def write(self, image: Image) -> str | None:
+    def write(self, image: Image, _time: float | None = None) -> str | None:
         """uint8 (H, W, 3) -> QUIT after q, Esc or a closed window, SAVE after s, else None."""
         cv2.imshow(TITLE, image)
         wait = self._due - time.monotonic()

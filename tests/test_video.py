@@ -1,0 +1,122 @@
+"""The times of videos: what is read, and how long the written video lasts."""
+import shutil
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+
+from detection import UserError
+from detection.media import sources
+from detection.media.video_file import VideoFile
+
+needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="makes its videos with ffmpeg")
+
+
+def image(level):
+    return np.full((48, 64, 3), level, np.uint8)
+
+
+def copy(where, out):
+    """Writes a video anew as test.py does -> (times of the frames read, frames written, their rate)."""
+    video, times = sources.Video(sources.video(where)), []
+    with VideoFile(out, video.rate) as sink:
+        for frame in video.frames():
+            sink.write(frame, video.time)
+            times.append(video.time)
+    return times, sink.count, video.rate
+
+
+def made(path, *options):
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=4", *options,
+                    str(path)], check=True)
+    return path
+
+
+def test_a_frame_is_repeated_until_the_next_is_due_and_left_out_where_two_meet(tmp_path):
+    with VideoFile(tmp_path / "a.mp4", 10) as sink:
+        for level, at in ((0, 0), (100, 0.5), (150, 0.51), (200, 1.0)):
+            sink.write(image(level), at)
+    capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    levels = [round(float(capture.read()[1].mean()) / 50) * 50 for _ in range(sink.count)]
+    assert levels == [0] * 5 + [150] * 5 + [200]
+
+
+class Played:
+    """A capture with these times, ms, in place of a file."""
+    def __init__(self, times):
+        self.times, self.at = times, -1
+
+    def read(self):
+        self.at += 1
+        return self.at < len(self.times), image(0)
+
+    def get(self, _):
+        return self.times[self.at]
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize("times, expected", [
+    ([0, 0, 0, 0], [0, .1, .2, .3]),                                # none
+    ([500, 600, 0, 800, 900], [0, .1, .2, .3, .4]),                 # one is missing
+    ([0, 100, 9e7, 9e7 + 100, 9e7 + 200], [0, .1, .2, .3, .4]),     # a jump
+    ([0, 700, 750, 2000], [0, .7, .75, 2]),                         # variable
+    ([0, float("nan"), 200], [0, .1, .2])])
+def test_times_that_do_not_follow_are_replaced(tmp_path, times, expected):
+    with VideoFile(tmp_path / "a.mp4", 10) as sink:
+        sink.write(image(0))
+    video = sources.Video(sources.video(tmp_path / "a.mp4"))
+    video._capture, video.announced = Played(times), 0
+    assert [video.time for _ in video.frames()] == pytest.approx(expected)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name, options", [
+    ("a.mp4", ()), ("a.mkv", ("-vf", "select='not(mod(n,5))+lt(n,25)'", "-fps_mode", "vfr")),
+    ("f.mp4", ("-movflags", "frag_keyframe+empty_moov")), ("a.mts", ("-c:v", "libx264", "-f", "mpegts")),
+    ("a.wmv", ()), ("a.3gp", ("-c:v", "mpeg4")), ("a.webm", ("-c:v", "libvpx"))])
+def test_a_copy_lasts_as_long_as_its_source(tmp_path, name, options):
+    times, count, rate = copy(made(tmp_path / name, *options), tmp_path / "out.mp4")
+    last = 3.8 if "vfr" in options else 3.96
+    assert times == sorted(set(times)) and times[-1] == pytest.approx(last, abs=0.002)
+    assert (count - 1) / rate == pytest.approx(last, abs=1 / rate)
+
+
+@needs_ffmpeg
+def test_a_file_that_is_cut_is_still_reported(tmp_path):
+    whole = made(tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(UserError, match="breaks off"):
+        copy(tmp_path / "cut.mkv", tmp_path / "out.mp4")
+
+
+def test_a_live_recording_lasts_as_long_as_it_was_received(tmp_path):
+    class Camera(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            for level in range(0, 240, 20):
+                data = cv2.imencode(".jpg", image(level))[1].tobytes()
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data) +
+                                 data + b"\r\n")
+                time.sleep(0.2)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        times, count, rate = copy(f"http://127.0.0.1:{server.server_port}/live.mjpg", tmp_path / "out.mp4")
+    finally:
+        server.shutdown()
+        server.server_close()
+    # opening the stream reads the first frames ahead: they arrive together
+    assert len(times) >= 11 and times[-1] <= 2.6 and (count - 1) / rate == pytest.approx(times[-1], abs=1 / rate)
+    assert times[-1] > 1
