@@ -47,8 +47,9 @@ def annotate(path: str, boxes: Sequence | np.ndarray, invalid: Sequence[bool] | 
     """What a label file says of one image -> AnnotatedImage. Here every path, box and point is checked.
 
     boxes: N rows x1 y1 x2 y2, px. invalid: N marks, none by default. points: N rows of P points x y, px, NaN where one
-    is missing; all are missing by default. A box without area counts as invalid. BadLabel where the path leaves the
-    data folder, a number cannot be a position, there are other points than POINTS, or a face with points has no area.
+    is missing; all are missing by default. A box of no width or height counts as invalid. BadLabel where the path
+    leaves the data folder, a box that is not marked ends before it begins, a number cannot be a position, there are
+    other points than POINTS, or a face with points has no area.
     """
     try:
         require_below(path)
@@ -65,6 +66,10 @@ def annotate(path: str, boxes: Sequence | np.ndarray, invalid: Sequence[bool] | 
     if len(marked) != len(boxes) or points.shape != (len(boxes), len(POINTS), 2):
         raise BadLabel(f"{len(boxes)} boxes, {len(marked)} marks and points of shape {points.shape} do not fit "
                        f"together; config.py names {len(POINTS)} points")
+    swapped = (boxes[:, 2:] < boxes[:, :2]).any(axis=1) & ~marked
+    if swapped.any():
+        raise BadLabel(f"the box x1 y1 x2 y2 = {_text(boxes[swapped][0])} ends before it begins; check whether these "
+                       "are corners, or a corner with width and height")
     bad = empty & np.isfinite(points).any(axis=(1, 2))
     if bad.any():
         raise BadLabel(f"the box x1 y1 x2 y2 = {_text(boxes[bad][0])} has no area")

@@ -1,38 +1,60 @@
 """COCO: one JSON file with all images, boxes x y w h in px, and `keypoints`, x y visibility of each of POINTS."""
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from config import POINTS
+from config import BAD_SHARE, POINTS
 from detection.errors import UserError
 from preprocess.labels import AnnotatedImage, Entry, annotate, attempt
 from preprocess.labels.reading import SetImages, numbers
 
 
 def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The images that a COCO file names. Boxes of crowds are invalid. UserError where the file is of another form."""
+    """The images that a COCO file names. Boxes of crowds, and those to ignore, are invalid.
+
+    UserError where the file is of another form, or contradicts itself.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        others = 0      # annotations with another number of points
-        names = {kind["id"]: kind["name"] for kind in content.get("categories", [])}
-        of_image = {image["id"]: (str(image["file_name"]), [], [], []) for image in content["images"]}
+        skipped, others = Counter(), 0      # others: annotations with another number of points
+        names = {str(kind["id"]): kind["name"] for kind in content.get("categories", [])}
+        of_image = {}
+        for image in content["images"]:
+            identity, size = str(image["id"]), (image.get("width"), image.get("height"))
+            found = of_image.setdefault(identity, (str(image["file_name"]), size, [], [], []))
+            if found[0] != str(image["file_name"]):
+                raise UserError(f"{path}: the image id {identity} stands for {found[0]} and for {image['file_name']}, "
+                                "so nobody can say whose its boxes are; merge the files again with new ids")
+        if classes is not None and not classes & {*names.values()}:
+            raise UserError(f"{path}: has none of the classes {', '.join(sorted(classes))} that set.json names; it has "
+                            f"{', '.join(sorted(map(str, names.values()))) or 'no names of classes'}")
         for thing in content["annotations"]:
-            if classes is None or names.get(thing["category_id"]) in classes:
-                _, boxes, invalid, points = of_image[thing["image_id"]]
-                boxes.append(" ".join(map(str, thing["bbox"])))
-                invalid.append(bool(thing.get("iscrowd", 0)))
-                keypoints = thing.get("keypoints") or []
-                points.append(_points(keypoints))
-                others += len(keypoints) not in (0, 3 * len(POINTS))
+            if classes is not None and names.get(str(thing["category_id"])) not in classes:
+                continue
+            if str(thing["image_id"]) not in of_image:
+                skipped["boxes of images that it does not list"] += 1
+                continue
+            _, _, boxes, invalid, points = of_image[str(thing["image_id"])]
+            boxes.append(" ".join(map(str, thing.get("bbox") or [])))      # without a box the image is a BadLabel
+            invalid.append(bool(thing.get("iscrowd", 0) or thing.get("ignore", 0)))
+            keypoints = thing.get("keypoints") or []
+            points.append(_points(keypoints))
+            others += len(keypoints) not in (0, 3 * len(POINTS))
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not a COCO annotation file ({type(error).__name__}: {error})") from None
     if others:
         print(f"{path}: {others} boxes have another number of points than the {len(POINTS)} that config.py names; "
               "these points are left out")
-    for name, boxes, invalid, points in of_image.values():
-        yield name, attempt(_image, images, name, boxes, invalid, points)
+    for what, count in skipped.items():
+        if count > BAD_SHARE * len(content["annotations"]):
+            raise UserError(f"{path}: {count} of {len(content['annotations'])} boxes are {what}; that is more than "
+                            f"{BAD_SHARE:.0%}, so the file is incomplete: export it again")
+        print(f"{path}: {count} {what}; they are left out")
+    for name, size, boxes, invalid, points in of_image.values():
+        yield name, attempt(_image, images, name, size, boxes, invalid, points)
 
 
 def _points(keypoints: list[float]) -> np.ndarray:
@@ -43,9 +65,10 @@ def _points(keypoints: list[float]) -> np.ndarray:
     return np.where(points[:, 2:] > 0, points[:, :2], np.nan)
 
 
-def _image(images: SetImages, name: str, boxes: list[str], invalid: list[bool],
+def _image(images: SetImages, name: str, size: tuple, boxes: list[str], invalid: list[bool],
            points: list[np.ndarray]) -> AnnotatedImage:
     path = images.find(name)
     rows = np.array([numbers(box, 4) for box in boxes], np.float32).reshape(-1, 4)
-    return annotate(path, np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:]]), invalid,
-                    np.reshape(points, (-1, len(POINTS), 2)))
+    scale = images.scale(path, *size)
+    return annotate(path, np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:]]) * scale, invalid,
+                    np.reshape(points, (-1, len(POINTS), 2)) * scale)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from detection.errors import UserError
-from detection.images import EXTENSIONS
+from detection.images import EXTENSIONS, read
 from preprocess.labels import FAR, BadLabel
 from preprocess.samples import require_below
 
@@ -58,6 +58,7 @@ class SetImages:
 
     def __init__(self, data: Path, folder: Path):
         """UserError where the folder `folder`/images, below `data`, holds no image."""
+        self._rescaled = False      # whether that was said already
         self.data, images = Path(data), folder / "images"
         paths = sorted(path for path in images.rglob("*") if path.suffix.lower() in EXTENSIONS)
         if not paths:
@@ -71,3 +72,31 @@ class SetImages:
         if name not in self._paths:
             raise BadLabel(f"there is no image {name} in images/")
         return self._paths[name]
+
+    def scale(self, path: str, width: str | float | None, height: str | float | None) -> float:
+        """Image below the data folder, the size that its label file states, px -> what its boxes are multiplied by.
+
+        1 where no size is stated (none, or 0), or it is the image's. BadLabel where the image has other proportions.
+        """
+        try:
+            stated = float(width or 0), float(height or 0)
+        except (TypeError, ValueError):
+            raise BadLabel(f"its size {width} x {height} is not a pair of numbers") from None
+        if not all(math.isfinite(side) and side > 0 for side in stated):
+            return 1.0
+        try:
+            actual = read(self.data / path).shape[1::-1]
+        except UserError as error:
+            raise BadLabel(str(error)) from None
+        if stated == actual:
+            return 1.0
+        sizes = f"was labeled at {stated[0]:g} x {stated[1]:g} px, but {path} has {actual[0]} x {actual[1]} px"
+        scale = max(actual) / max(stated)
+        if all(abs(side * scale - has) <= 1 for side, has in zip(stated, actual)):
+            if not self._rescaled:
+                print(f"{path} {sizes}; its boxes are rescaled, and so are those of every image like it")
+            self._rescaled = True
+            return scale
+        turned = stated == actual[::-1]
+        raise BadLabel(sizes + ("; the labels do not follow the orientation in its EXIF data: turn the stored image "
+                                "and label it again" if turned else "; find the image that was labeled"))

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
+
 from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
 from preprocess.labels.reading import SetImages, numbers
 
@@ -18,13 +20,15 @@ def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterat
 
 def _file(path: Path, images: SetImages, name: str, classes: set[str] | None) -> AnnotatedImage:
     image, boxes, invalid = images.find(name), [], []
-    for thing in read_xml(path).iter("object"):
+    root = read_xml(path)
+    for thing in root.iter("object"):
         if classes is None or thing.findtext("name", "").strip() in classes:
             corners = " ".join(thing.findtext(f"bndbox/{corner}", "") for corner in CORNERS)
             x1, y1, x2, y2 = numbers(corners, 4)
             boxes.append((x1 - 1, y1 - 1, x2, y2))
             invalid.append(thing.findtext("difficult", "0").strip() == "1")
-    return annotate(image, boxes, invalid)
+    scale = images.scale(image, root.findtext("size/width"), root.findtext("size/height"))
+    return annotate(image, np.reshape(boxes, (-1, 4)) * scale, invalid)
 
 
 def read_xml(path: Path) -> ElementTree.Element:

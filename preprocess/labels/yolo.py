@@ -30,7 +30,8 @@ def _file(path: Path, folder: Path, images: SetImages, classes: set[str] | None)
     image = images.find(path.relative_to(folder).with_suffix("").as_posix())
     try:
         rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        rows = [_row(values[0] if values else "") for kind, *values in rows if classes is None or kind in classes]
+        rows = [_row(values[0] if values else "") for kind, *values in rows
+                if classes is None or _class(kind) in classes]
         height, width = read(images.data / image).shape[:2]
     except (UserError, UnicodeDecodeError) as error:
         raise BadLabel(str(error)) from None
@@ -38,6 +39,14 @@ def _file(path: Path, folder: Path, images: SetImages, classes: set[str] | None)
     center, side = np.split(np.array(values, np.float32).reshape(-1, 4) * np.tile((width, height), 2), 2, axis=1)
     points = np.array([points for _, points in rows], np.float32).reshape(-1, len(POINTS), 2) * (width, height)
     return annotate(image, np.hstack([center - side / 2, center + side / 2]), points=points)
+
+
+def _class(text: str) -> str:
+    """The number of a class as set.json has it: 0 where a file has 0.0."""
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        raise BadLabel(f"`{text[:60]}` is not the number of a class") from None
 
 
 def _row(text: str) -> tuple[list[float], np.ndarray]:
