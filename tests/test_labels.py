@@ -140,3 +140,11 @@ def test_split_takes_invalid_and_small_faces_out():
     truth, ignored = labels.split(labels.annotate("x", boxes, np.array([False, False, True])), 20)
     np.testing.assert_array_equal(truth, boxes[:1])
     np.testing.assert_array_equal(ignored, boxes[1:])
+
+
+def test_an_official_face_of_negative_size_is_invalid_and_the_others_of_its_image_stay(tmp_path):
+    """The published list has some: a face beyond the right border whose width was cut to the image."""
+    path = tmp_path / "list.txt"
+    path.write_text("a/b.jpg\n2\n10 20 30 40 0 0 0 0 0 0\n1050 142 -26 50 0 0 0 0 0 0\n")
+    image, = wider_lists.read(path, "images")
+    assert image.invalid.tolist() == [False, True] and image.boxes[0].tolist() == [10, 20, 40, 60]

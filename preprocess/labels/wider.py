@@ -58,7 +58,8 @@ def _official(lines: list[tuple[int, str]], images: str) -> Iterator[Entry]:
                 raise BadLabel(f"{count} faces of {name} are announced, {len(faces)} follow")
             faces = np.array(faces[:count], np.float32).reshape(-1, 10)
             corner, side = faces[:, :2], faces[:, 2:4]
-            yield first, annotate(path, np.hstack([corner, corner + side]), faces[:, INVALID] != 0)
+            lost = (side <= 0).any(axis=1)      # the official list has faces beyond the image, of no or negative size
+            yield first, annotate(path, np.hstack([corner, corner + side]), (faces[:, INVALID] != 0) | lost)
         except BadLabel as error:
             yield at, error
             while i < len(lines) and not is_image_name(lines[i][1]):
