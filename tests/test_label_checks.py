@@ -82,9 +82,10 @@ def test_coco_ids_that_stand_for_two_images_are_refused(tmp_path):
         sets.training(tmp_path)
 
 
-def test_a_class_that_no_coco_category_has_is_refused_with_those_that_exist(tmp_path):
-    make(tmp_path, {**coco(), "set.json": '{"classes": ["fase"]}'})
-    with pytest.raises(UserError, match="fase .*it has face"):
+@pytest.mark.parametrize("classes", ['["fase"]', '["face", "fase"]'])
+def test_a_class_that_no_coco_category_has_is_refused_with_those_that_exist(tmp_path, classes):
+    make(tmp_path, {**coco(), "set.json": f'{{"classes": {classes}}}'})
+    with pytest.raises(UserError, match="no class fase, .*it has face"):
         sets.training(tmp_path)
 
 

@@ -28,9 +28,11 @@ def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator
             if found[0] != str(image["file_name"]):
                 raise UserError(f"{path}: the image id {identity} stands for {found[0]} and for {image['file_name']}, "
                                 "so nobody can say whose its boxes are; merge the files again with new ids")
-        if classes is not None and not classes & {*names.values()}:
-            raise UserError(f"{path}: has none of the classes {', '.join(sorted(classes))} that set.json names; it has "
-                            f"{', '.join(sorted(map(str, names.values()))) or 'no names of classes'}")
+        known = {str(name) for name in names.values()}
+        unknown = (classes or set()) - known
+        if unknown:
+            raise UserError(f"{path}: has no class {', '.join(sorted(unknown))}, which set.json names; it has "
+                            f"{', '.join(sorted(known)) or 'no names of classes'}")
         for thing in content["annotations"]:
             if classes is not None and names.get(str(thing["category_id"])) not in classes:
                 continue

@@ -93,9 +93,9 @@ class SetImages:
         sizes = f"was labeled at {stated[0]:g} x {stated[1]:g} px, but {path} has {actual[0]} x {actual[1]} px"
         scale = max(actual) / max(stated)
         if all(abs(side * scale - has) <= 1 for side, has in zip(stated, actual)):
-            if not self._rescaled:
+            if scale != 1 and not self._rescaled:
                 print(f"{path} {sizes}; its boxes are rescaled, and so are those of every image like it")
-            self._rescaled = True
+            self._rescaled |= scale != 1
             return scale
         turned = stated == actual[::-1]
         raise BadLabel(sizes + ("; the labels do not follow the orientation in its EXIF data: turn the stored image "
