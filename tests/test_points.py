@@ -108,7 +108,7 @@ def test_what_is_found_has_three_points(project, trained, signs, script, tmp_pat
     found = json.loads((tmp_path / "found.json").read_text())["0.png"]
     assert found and np.shape([sign["landmarks"] for sign in found]) == (len(found), 3, 2)
     header, *rows = (tmp_path / "found.csv").read_text().splitlines()
-    assert header.endswith("y2,top_x,top_y,left_foot_x,left_foot_y,right_foot_x,right_foot_y")
+    assert header.endswith("y2,top_x,top_y,left_foot_x,left_foot_y,right_foot_x,right_foot_y,time")
     assert {row.count(",") for row in rows} == {header.count(",")}
 
 
