@@ -233,7 +233,7 @@ class Detector:
         """Landmark refinement pass: O-Net on the square of each face box in which it learned landmarks, plain and
         flipped; landmarks are the mean of both."""
         windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[OUTPUT]
-        points = np.concatenate([net(crops)[-1] + net(im.mirror(crops))[-1] @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT
+        points = np.concatenate([net(crops)[-1] + bx.mirror_points(net(im.mirror(crops))[-1])
                                  for crops in self._crops(OUTPUT, scales, windows)]) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 

@@ -1,7 +1,8 @@
 """The TFRecord schema of a sample, with encode and decode side by side; and the records of a stage on the disk.
 
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
-image/landmark: x1 y1 ... xP yP. The keys are those of both baselines.
+image/landmark: x1 y1 ... xP yP, NaN where a point of a landmark sample is not labeled. The keys are those of both
+baselines.
 """
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -5,7 +5,8 @@
 path: of the image, below the data folder. x1 y1 x2 y2: the crop in whole px, which may leave the image (black there).
 mirror: 0 or 1. rotation: degrees counter-clockwise around the crop's center, before the mirror. label: 1 positive,
 -1 part, 0 negative, -2 landmark. Offsets dx1..dy2 and points px1..pyP are relative to the
-crop (detection/boxes.py), as seen in the finished sample, at full float32 precision.
+crop (detection/boxes.py), as seen in the finished sample, at full float32 precision. In a landmark sample nan stands
+for a point that is not labeled; the landmark loss leaves it out.
 """
 import hashlib
 import unicodedata
@@ -21,6 +22,7 @@ from config import (
     HEADS,
     HELD_OUT_SHARE,
     KINDS,
+    LANDMARK,
     NEGATIVE,
     NEGATIVE_IOU,
     PART,
@@ -45,7 +47,7 @@ class Sample(NamedTuple):
     rotation: float         # degrees
     label: int
     offsets: np.ndarray     # (4,) float32
-    points: np.ndarray      # (2P,) float32
+    points: np.ndarray      # (2P,) float32, NaN where a point of a landmark sample is not labeled
 
 
 def lists(work: Path, size: int, name: str, again: bool = False) -> list[Path]:
@@ -134,7 +136,8 @@ def parse(line: str) -> Sample:
         raise ValueError("wrong number of values")
     if sample.points.shape != (HEADS["landmark"],):
         raise ValueError(f"{len(sample.points)} numbers for {len(POINTS)} points")
-    if not np.isfinite([*sample.offsets, *sample.points, sample.rotation]).all():
+    labeled = sample.points[~np.isnan(sample.points)] if sample.label == LANDMARK else sample.points
+    if not np.isfinite([*sample.offsets, *labeled, sample.rotation]).all():
         raise ValueError("a value is not finite")
     if mirror not in ("0", "1") or label_ not in _KIND_OF_LABEL:
         raise ValueError("no such mirror or label")
