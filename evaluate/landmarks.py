@@ -50,6 +50,8 @@ def score(truth: np.ndarray, found: Sequence[Faces]) -> tuple[dict, np.ndarray]:
     hit = np.array(which) >= 0
     if not hit.any():
         raise UserError("no face was found; lower --thresholds or --min-face, and check the weights")
+    if any(len(faces) > len(faces.landmarks) for faces in found):
+        raise UserError("the faces have no landmarks: O-Net was trained without; name other weights")
     points = np.stack([faces.landmarks[i] for faces, i in zip(found, which) if i >= 0])
     errors = metrics.landmark_errors(points, truth[hit])                                       # (K, P)
     mean = errors.mean(axis=1)

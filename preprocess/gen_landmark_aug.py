@@ -4,6 +4,8 @@ reads    <data>/trainImageList.txt and the images that it names, in <data>/lfw_5
          <data>/sets whose labels have points (preprocess/labels/landmark_sets.py)
 writes   <work>/<size>/landmark.txt and the manifest landmark<size>.json
 expect   about 18 samples per image whose face has 40 px or more
+
+--no-landmarks trains nets without landmarks: the manifest says so to the steps that follow, and no list is written.
 """
 import argparse
 import sys
@@ -18,10 +20,11 @@ import numpy as np
 from config import LANDMARK, LANDMARK_MIN_FACE, LANDMARK_TRIES, POSITIVE_IOU, ROTATION, STAGES
 from detection import boxes as bx
 from detection import images
+from detection.errors import UserError
 from pipeline import settings as st
 from pipeline import step
 from preprocess import crops, labels, lists, samples
-from preprocess.labels import AnnotatedImage, landmark_sets, landmarks
+from preprocess.labels import AnnotatedImage, landmark_sets, landmarks, sets
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,19 @@ def settings() -> dict[str, Any]:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Writes the landmark list of one size, unless it is done."""
+    """Writes the landmark list of one size, or that there is none, unless it is done."""
+    name = samples.LANDMARK_MANIFEST.format(args.size)
+    if args.no_landmarks:
+        run = step.Step(args.work / str(args.size), name, {}, {"no_landmarks": True}, {}, args.force)
+        if run.finished() is None:
+            run.finish([], {"landmark": 0})
+        print(f"{STAGES[args.size].name} is trained without landmarks, as --no-landmarks says; no list is written")
+        return
     annotated, fingerprints = landmark_sets.training(args.data)
     if not annotated:
-        labels.find(args.data, landmarks.TRAIN_LIST)
-    run = step.Step(args.work / str(args.size), f"landmark{args.size}", fingerprints, {"seed": args.seed}, settings(),
-                    args.force)
+        raise UserError(f"{args.data}: holds no {landmarks.TRAIN_LIST} and no set in {sets.SETS}/ whose labels have "
+                        "points; data/README.md says what to put where, and --no-landmarks trains without landmarks")
+    run = step.Step(args.work / str(args.size), name, fingerprints, {"seed": args.seed}, settings(), args.force)
     report = run.finished()
     if report is None:
         sampler = Sampler(args.data, args.size, args.seed)
@@ -89,4 +99,6 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
+    arguments.add_argument("--no-landmarks", action="store_true",
+                           help="train without landmarks; say it for each of the three sizes")
     step.run(main, arguments)

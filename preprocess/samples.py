@@ -33,10 +33,12 @@ from config import (
     Stage,
 )
 from detection import boxes as bx
+from pipeline.step import read_manifest
 
 # The label of a crop that is no sample: it overlaps an ignored face, or its IoU is too high for a negative and too low
 # for a part. It is written to no list.
 AMBIGUOUS = max(KINDS.values()) + 1
+LANDMARK_MANIFEST = "landmark{}"        # name of the step that writes the landmark list of a size
 
 
 class Sample(NamedTuple):
@@ -50,8 +52,17 @@ class Sample(NamedTuple):
     points: np.ndarray      # (2P,) float32, NaN where a point of a landmark sample is not labeled
 
 
+def without_landmarks(work: Path, size: int) -> bool:
+    """Whether gen_landmark_aug.py was told that the net of this size, px, is trained without landmarks."""
+    manifest = read_manifest(Path(work) / str(size) / f"{LANDMARK_MANIFEST.format(size)}.json")
+    return manifest is not None and not manifest["outputs"]
+
+
 def lists(work: Path, size: int, name: str, again: bool = False) -> list[Path]:
-    """Files of one list for the net of this size, px; with `again` also what that net mined for the next one."""
+    """Files of one list for the net of this size, px; with `again` also what that net mined for the next one. None of
+    landmarks where the net is trained without."""
+    if name == "landmark" and without_landmarks(work, size):
+        return []
     sizes = [stage.size for stage in CASCADE]
     mined = sizes[sizes.index(size) + 1:][:1] if again and name != "landmark" else []
     return [Path(work) / str(each) / f"{name}.txt" for each in [size, *mined]]
