@@ -7,7 +7,8 @@ writes   <work>/<size>/records/<list>-<train|validation>-<i>-of-<n>.tfrecord, or
 expect   432, 1,728 or 6,912 bytes of pixels per record and about 170 bytes besides
 
 An image and all its samples belong to one group of shards, by its path, so it is decoded once. The samples of a shard
-are shuffled with the seed. The images held out for validation (5 %, by path) go to other shards.
+are shuffled with the seed. The images held out for validation (5 %, by path, more where there are few images) go to
+other shards.
 """
 import argparse
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import SHORT_SHARE, STAGES, Stage
+from config import HELD_OUT_LEAST, SHORT_SHARE, STAGES, Stage
 from detection.errors import UserError
 from pipeline import settings as st
 from pipeline import step, storage
@@ -26,8 +27,8 @@ from preprocess import samples, shards
 
 def settings(net: Stage) -> dict[str, Any]:
     """The values of config.py that the records depend on."""
-    return {**st.of_config("HEADS", "HELD_OUT_SHARE", "KINDS", "MAX_SHARDS", "MIN_SHARDS", "MIRROR_ORDER", "POINTS",
-                           "SHARD_BYTES"), **st.of_stage(net, "size")}
+    return {**st.of_config("HEADS", "HELD_OUT_LEAST", "HELD_OUT_MOST", "HELD_OUT_SHARE", "KINDS", "MAX_SHARDS",
+                           "MIN_SHARDS", "MIRROR_ORDER", "POINTS", "SHARD_BYTES"), **st.of_stage(net, "size")}
 
 
 def main(args: argparse.Namespace) -> None:
@@ -46,9 +47,21 @@ def main(args: argparse.Namespace) -> None:
         prefix = storage.join(storage.join(folder, place), name)
         print(f"{prefix}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
     print(f"{sum(report['counts'].values()):,} records of {report['samples']:,} samples")
+    report_held_out(report)
     for name in STAGES[args.size].batch:
         if f"{name}-train" in report["counts"]:        # not where the net is trained without landmarks
             warn_if_short(name, report["counts"], STAGES[args.size])
+
+
+def report_held_out(report: Mapping[str, Any]) -> None:
+    """Says how many images of each kind are held out where they are few."""
+    for kind, images in report["held_out"].items():
+        if not images["held_out"]:
+            print(f"warning: none of the {images['images']} images with {kind} samples is held out, as they are too few"
+                  "; validation says nothing about that kind, so the epoch with the lowest training loss will be kept")
+        elif images["held_out"] <= HELD_OUT_LEAST:
+            print(f"note: only {images['held_out']} of {images['images']} images with {kind} samples are held out, so "
+                  "the validation losses are rough")
 
 
 def warn_if_short(name: str, counts: Mapping[str, int], stage: Stage) -> None:

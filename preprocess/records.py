@@ -54,8 +54,9 @@ def write(path: Path | str, encoded: Iterable[bytes]) -> None:
 class Records:
     """The records of one stage, as <work>/<size>/records.json describes them.
 
-    counts: "<list>-<split>" -> samples. landmarks: whether some are landmark samples. UserError where the records are
-    missing, hold crops of another size, px, or other points, or a shard is missing or cut short.
+    counts: "<list>-<split>" -> samples. landmarks: whether some are landmark samples. validates: whether the held-out
+    ones are of all kinds that the others are of. UserError where the records are missing, hold crops of another size,
+    px, or other points, or a shard is missing or cut short.
     """
 
     def __init__(self, folder: Path, size: int):
@@ -71,7 +72,9 @@ class Records:
             absent = {f"{name}-{split}" for name in STAGES[size].batch for split in ("train", "validation")}
             self.counts = {**dict.fromkeys(absent, 0), **report["counts"]}
             self.shards = {**dict.fromkeys(absent, ()), **report["shards"]}
-            self.landmarks = report.get("landmarks", True) > 0     # older records do not say it
+            kinds = report.get("kinds", ("landmark-train", "landmark-validation"))     # older ones do not say it
+            self.landmarks = any(kind.startswith("landmark") for kind in kinds)
+            self.validates = all(kind.replace("-train", "-validation") in kinds for kind in kinds)
             settings = manifest["depends"]["settings"]
             points = settings["POINTS"], settings["MIRROR_ORDER"]
             lacking = storage.changed(self.folder, manifest["outputs"])

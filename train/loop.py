@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights."""
     average = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
     return keras.optimizers.SGD(schedule(recipe, steps), recipe.momentum, nesterov=True, **average)
+
+
+def judged(row: Mapping[str, float], stored: Records) -> float:
+    """The loss by which the best epoch is chosen, of a row of the log: the validation loss, if the held-out samples are
+    of all kinds that train; else, which favors late epochs, that of training."""
+    return row.get("validation_total", row["total"]) if stored.validates else row["total"]
 
 
 class Training:
@@ -149,8 +156,7 @@ class Training:
         means = dict(zip(REPORTED, (float(v) for v in self.sums.numpy() / self.steps)))
         row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate), **means,
                **{f"validation_{name}": value for name, value in held_out.items()}}
-        judged = "validation_total" if held_out else "total"
-        if self.chief and all(row[judged] < earlier[judged] for earlier in self.history):
+        if self.chief and all(judged(row, self.stored) < judged(earlier, self.stored) for earlier in self.history):
             weights.write_arrays(self.best, nets.arrays(self.model, self.stage, self.stored.landmarks))
         self.history.append(row)
         self.epoch, self.position = epoch + 1, 0

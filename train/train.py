@@ -1,7 +1,8 @@
 """Steps 5, 9 and 13: trains P-Net (12), R-Net (24) or O-Net (48).
 
 reads    <work>/<size>/records
-writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with the lowest validation loss;
+writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with the lowest validation loss (training
+         loss, where the held-out samples lack a kind);
          <work>/<size>/train/: log.csv, best.npz; <graph>/<size>: TensorBoard logs
 
 Stopped at any moment, the same command resumes at the last checkpoint, at most a minute back, and ends in the same
@@ -41,6 +42,8 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     keras.mixed_precision.set_global_policy(recipe.precision)
     tf.config.experimental.enable_op_determinism()
     training = loop.Training(recipe, stored, run.part("train"), graph, strategy)
+    if not stored.validates:
+        print("the held-out samples lack a kind, so the weights of the epoch with the lowest training loss are kept")
     if not stored.landmarks:
         print(f"{recipe.stage.name} is trained without landmarks: its weights hold zeros for them")
     for name in recipe.stage.batch.keys() - training.parts.keys() - (set() if stored.landmarks else {"landmark"}):
@@ -73,7 +76,8 @@ def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph:
     if best is None:
         with replicas.lost_worker_is_user_error():
             history = fit(recipe, run, stored, graph)
-        best = min(history, key=lambda row: row.get("validation_total", row["total"]))
+        from train.loop import judged
+        best = min(history, key=lambda row: judged(row, stored))
         if chief:
             run.finish(["train/best.npz", "train/log.csv"], best)
     if not chief:
