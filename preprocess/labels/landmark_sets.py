@@ -15,7 +15,7 @@ from config import MIN_TRUTH_SIZE, POINTS, POINTS_BOX
 from detection import boxes as bx
 from preprocess import labels
 from preprocess.labels import AnnotatedImage, landmarks, sets
-from preprocess.labels.from_points import measured
+from preprocess.labels.from_points import MEASURED, measured
 
 
 def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
@@ -52,7 +52,9 @@ def place(folder: Path, images: Sequence[AnnotatedImage]) -> list[AnnotatedImage
     whole = np.isfinite(points).all(axis=(1, 2)).sum()
     own = measured(boxes, points)
     side, below = own or POINTS_BOX
+    source = "measured in this set" if own else \
+        f"POINTS_BOX of config.py: measuring needs {MEASURED} faces with all five points of a face"
     print(f"{folder}: {len(boxes)} faces with landmarks in {len(images)} images, {whole} of them with all; they are "
           f"learned in a square of {side:g} times the longer side of the box, its center lower by {below:g} of it "
-          f"({'measured in this set' if own else 'POINTS_BOX of config.py, as there is too little to measure it'})")
+          f"({source})")
     return [replace(image, points_box=(side, below)) for image in images]
