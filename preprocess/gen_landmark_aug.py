@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
                     settings(), args.force)
     report = run.finished()
     if report is None:
-        annotated = landmarks.read(source)
+        annotated = landmarks.read(source, args.data)
         print(f"{source}: {len(annotated)} images with one face and {len(POINTS)} points")
         sampler = Sampler(args.data, args.size, args.seed)
         report = lists.write(run, sampler, annotated, ["landmark"], args.workers, source)
