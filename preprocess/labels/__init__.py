@@ -1,9 +1,9 @@
 """Label files of any form -> annotated images: the result that all readers share, and the checks of it.
 
 A reader is a module with one form, which FORM describes. It yields entries (where, stated): `where` is a line number or
-the name of a file, `stated` is what the file says of one image, or the BadLabel that says why that is nothing. What only
-the whole file or set can show - units, corners or sizes, the order of points, classes - is decided in checks.py, which
-makes annotated images of the entries; `collect` makes a list of these.
+the name of a file, `stated` is what the file says of one image, or the BadLabel that says why that is nothing. What
+only the whole file or set can show - units, corners or sizes, the order of points, classes - is decided in checks.py,
+which makes annotated images of the entries; `collect` makes a list of these.
 """
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -54,8 +54,8 @@ class Form:
 
     name: for people. layout: of the four numbers of a box. unit: of boxes and points. first: the number of the first
     pixel that upper left corners and points count from. one_face: it labels one face an image, whatever else is in it.
-    flat: a line holds all boxes of an image, one after the other. in_row: the order of a face's points where they are 2P
-    numbers in a row, "x y" (of each) or "x .. y .." (all x first). per_file: a file for each image, named after it.
+    flat: a line holds all boxes of an image, one after the other. in_row: the order of a face's points where they are
+    2P numbers in a row, "x y" (of each) or "x .. y .." (all x first). per_file: a file for each image, named after it.
     """
     name: str
     layout: str = "x1 y1 x2 y2"
@@ -71,9 +71,9 @@ class Form:
 class Stated:
     """What a label file says of one image, as it says it.
 
-    names: of the image; the first one that fits counts. boxes: (N, 4) in the form's layout and unit; None where they follow from the points. invalid: N
-    marks, none by default. points: (N, P, 2) in the unit, NaN where one is missing; None: all are. classes: N names;
-    None: the form has none. size: width and height that the file states, px.
+    names: of the image; the first one that fits counts. boxes: (N, 4) in the form's layout and unit; None where they
+    follow from the points. invalid: N marks, none by default. points: (N, P, 2) in the unit, NaN where one is missing;
+    None: all are. classes: N names; None: the form has none. size: width and height that the file states, px.
     """
     names: tuple[str, ...]
     boxes: Sequence | np.ndarray | None
@@ -207,12 +207,13 @@ def summary(images: Iterable[AnnotatedImage], min_size: float, told: Iterable[tu
     rows += [("faces marked invalid", sum(int(image.invalid.sum()) for image in images))]
     sides = np.concatenate([bx.longer_side(image.boxes[~image.invalid]) for image in images] or [np.zeros(0)])
     borders = [0, min_size, *(size for size in SIZES if size > min_size), np.inf]
-    names = [f"under {min_size:g} px, not used"] + [
-        f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px" for low, high in zip(borders[1:], borders[2:])]
+    names = [f"under {min_size:g} px, not used",
+             *(f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
+               for low, high in zip(borders[1:], borders[2:]))]
     rows += [(f"faces {name}", int(count)) for name, count in zip(names, np.histogram(sides, borders)[0])]
-    with_all, with_some = (sum(int(which(np.isfinite(image.points), axis=(1, 2)).sum()) for image in images)
-                           for which in (np.all, np.any))
-    rows += [("faces with all landmarks", with_all), ("faces with some landmarks", with_some - with_all)] * bool(with_some)
+    every, some = (sum(int(which(np.isfinite(image.points), axis=(1, 2)).sum()) for image in images)
+                   for which in (np.all, np.any))
+    rows += [("faces with all landmarks", every), ("faces with some landmarks", some - every)] * bool(some)
     rows += [(f"skipped, {what}", count) for what, count in (skipped or Counter()).most_common()]
     rows += [(f"not used, {what}", count) for what, count in (left_out or Counter()).most_common()]
     return markdown(("", "number"), rows)

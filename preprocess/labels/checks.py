@@ -47,6 +47,7 @@ UNFIT = 0.2         # of the boxes: where more are impossible, the set is refuse
 SHAPE = 0.7         # of the spread of five points that the shape of a face explains; 6,992 LFW/Net faces: 0.80 to 1.00,
                     # in another order of numbers 0.78 at most and 0.45 in the median, mirrored 0.27 at most
 MARGIN = 0.5        # of the sides of a box, around it: points lie in there
+LOOK = "Look at them with preprocess/show_samples.py --raw"
 SAMPLED = 1000      # images on which a reading is decided
 
 
@@ -123,13 +124,14 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
             for where, image in found], facts
 
 
-def read_list(path: Path, form: Form, sayings: Iterable[Saying], images: str, data: Path | None) -> list[AnnotatedImage]:
+def read_list(path: Path, form: Form, sayings: Iterable[Saying], images: str, data: Path | None
+              ) -> list[AnnotatedImage]:
     """What a list says of images in the folder `images` ("" for all) below the data folder -> annotated images.
 
     Where the data folder is known, some of the images are opened for their sizes. UserError where the list is unusable.
     """
     found, _ = resolve(path, form, sayings, lambda name, _: Place(image_path(images, name)), data=data)
-    return collect(path, found)
+    return collect(path, found, one_face=form.one_face)
 
 
 def _start(stated: Stated, locate: Callable[[str, object], Place], where: object) -> _Image:
@@ -194,7 +196,7 @@ def _say_scales(images: list[_Image], facts: Facts) -> None:
 
 
 def _one_each(found: list[list]) -> None:
-    """Replaces entries whose names fit only loosely by a BadLabel, where another entry has a claim to the same image."""
+    """Makes a BadLabel of each entry whose name fits only loosely an image that another name fits, too."""
     claims = defaultdict(list)
     for at, (_, image) in enumerate(found):
         if isinstance(image, _Image):
@@ -259,16 +261,14 @@ def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Re
                         f"mean; {form.name} has {own}. Find the images that were labeled, or export the labels again")
     if best != own:
         facts.notes.append(f"the boxes are read as {best}, not as {own}, which {form.name} promises: as such "
-                           f"{notes[own][0]} of {len(sizes)} {notes[own][1] or 'do not fit their images'}. Look at them "
-                           "with preprocess/show_samples.py --raw, or say in set.json how they are meant")
+                           f"{notes[own][1] or f'{notes[own][0]} of {len(sizes)} do not fit their images'}. {LOOK}, or "
+                           "say in set.json how they are meant")
     elif impossible > BAD_SHARE * len(sizes):
-        facts.notes.append(f"warning: {impossible} of {len(sizes)} boxes end outside of their images; look at them with "
-                           "preprocess/show_samples.py --raw")
+        facts.notes.append(f"warning: {impossible} of {len(sizes)} boxes end outside of their images. {LOOK}")
     if note:
-        facts.notes.append(f"warning: the boxes {note}; look at them with preprocess/show_samples.py --raw")
+        facts.notes.append(f"warning: the boxes {note}. {LOOK}")
     if best.first and (rows[False][:, :2] == 0).any(axis=1).sum() > (rows[False][:, :2] == 1).any(axis=1).sum():
-        facts.notes.append(f"some corners are 0, so pixels are counted from 0, not from {best.first} as {form.name} has "
-                           "it")
+        facts.notes.append(f"some corners are 0, so pixels are counted from 0, not from {best.first} as in {form.name}")
         best = Reading(best.layout, best.unit, best.columns)
     return best
 
@@ -411,6 +411,9 @@ def _finish(image: _Image, reading: Reading | None, to_points: Callable[[_Image,
         points = to_points(image, boxes)
         lost = (points == 0).all(axis=2) & ~((boxes[:, None, :2] <= 0).all(axis=2))     # 0 0 stands for a hidden point
         points = np.where(lost[..., None], np.nan, points)
+        near = _near(points, boxes, image.size)
+        if 2 * near.sum() < len(near):
+            raise BadLabel("most of its landmarks lie away from their boxes", "landmarks away from their boxes")
     annotated = annotate(image.place.path, np.float32(boxes) * np.float32(image.scale), image.invalid,
                          np.float32(points) * np.float32(image.scale))
     if image.place.size is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.labels import AnnotatedImage, BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels import AnnotatedImage, BadLabel, Form, Saying, Stated, attempt, celeba
 from preprocess.labels.checks import read_list
 from preprocess.labels.reading import NUMBER, is_image_name, numbers, text_lines
 
@@ -37,7 +37,7 @@ def read(path: Path, images: str, data: Path | None = None) -> list[AnnotatedIma
 def parse(path: Path) -> tuple[Form, list[Saying]]:
     """A list -> its form, which its first lines show, and what it says of each image."""
     lines = text_lines(path)
-    if len(lines) > 1 and _is_count(lines[0][1]) and not NUMBER.search(lines[1][1].split()[-1]):
+    if len(lines) > 1 and _is_count(lines[0][1]) and lines[1][1].startswith(celeba.HEADER):
         lines = lines[2:]           # CelebA's number of images and names of columns
     first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
     if is_image_name(first) or _is_count(second):
