@@ -23,7 +23,7 @@ class Label:
 
 
 def scene(rng, count=40, one_face=False):
-    """-> [(name, (width, height), boxes (N, 4), points (N, 5, 2))] px: upright faces anywhere in images of some sizes."""
+    """-> [(name, (width, height), boxes (N, 4), points (N, 5, 2))] px: upright faces anywhere, images of some sizes."""
     found = []
     for i in range(count):
         width, height = [(640, 480), (480, 640), (800, 600), (500, 500), (1024, 683)][rng.integers(5)]

@@ -86,7 +86,8 @@ def test_yolo_classes_have_the_names_of_data_yaml(tmp_path, text):
     scenes, found = made("yolo")
     noses = lf.change(found, classes=lambda label: [lf.CLASS, *["nose"] * (len(label.rows) - 1)])
     for chosen in (["face"], [0]):
-        images = read(tmp_path, "yolo", scenes, noses, **{"data.yaml": text, "set.json": json.dumps({"classes": chosen})})
+        settings = json.dumps({"classes": chosen})
+        images = read(tmp_path, "yolo", scenes, noses, **{"data.yaml": text, "set.json": settings})
         assert all(len(image.boxes) == 1 for image in images.values())
     with pytest.raises(UserError, match="no class fase.*it has .*nose"):
         read(tmp_path, "yolo", scenes, noses, **{"data.yaml": text, "set.json": '{"classes": ["fase"]}'})
@@ -109,7 +110,8 @@ def landmark_list(scenes, points=lambda each: each):
 
 @pytest.mark.parametrize("points, said", [
     (lambda each: each, None), (np.transpose, "x .. y .."), (lambda each: each[[1, 0, 2, 4, 3]], "right eye, left eye"),
-    (lambda each: each[[2, 0, 1, 3, 4]], "nose, left eye"), (lambda each: np.where(np.eye(5)[:, :1] > 0, -1, each), None)])
+    (lambda each: each[[2, 0, 1, 3, 4]], "nose, left eye"),
+    (lambda each: np.where(np.eye(5)[:, :1] > 0, -1, each), None)])
 def test_the_order_of_landmarks_is_told_by_all_faces(tmp_path, capsys, points, said):
     scenes = lf.scene(rng(), 40, True)
     path = tmp_path / "list.txt"

@@ -41,11 +41,13 @@ UNITS = {"pixels": None, "shares": 1, "percent": 100}       # what the whole sid
 OUT = 0.05          # of a side, and 2 px: by as much a box may leave its image before that speaks against a reading
 COST = 3, 0.005     # boxes, and share of them, that each change of the form's reading has to explain
 CORNER = 0.6        # of both sides: boxes that stay in such a corner of all images are suspicious,
+CORNERS = 0.15, 0.3 # of both sides, likewise, for some of the boxes;
 CHANCE = 1e-4       # if so many independent images would do so by chance less often than this
 TINY = 1.5          # px, the median side of boxes that are in another unit
 UNFIT = 0.2         # of the boxes: where more are impossible, the set is refused
 SHAPE = 0.7         # of the spread of five points that the shape of a face explains; 6,992 LFW/Net faces: 0.80 to 1.00,
                     # in another order of numbers 0.78 at most and 0.45 in the median, mirrored 0.27 at most
+OFF = 0.3           # of a box, from its middle: where the middle of its points hardly lies; LFW/Net: 0.11 at most
 MARGIN = 0.5        # of the sides of a box, around it: points lie in there
 LOOK = "Look at them with preprocess/show_samples.py --raw"
 SAMPLED = 1000      # images on which a reading is decided
@@ -118,6 +120,9 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
     if any(len(image.rows) for image in images if image.stated.boxes is not None):
         facts.reading = given or _reading(source, form, images, facts)
     to_points = _points(source, form, images, facts)
+    strange = _off_center(images, facts.reading, to_points)
+    if strange:
+        facts.notes.append(f"warning: {strange}. {LOOK}")
     for note in facts.notes:
         print(f"{source}: {note}")
     return [(where, attempt(_finish, image, facts.reading, to_points) if isinstance(image, _Image) else image)
@@ -292,7 +297,7 @@ def _speaks_against(reading: Reading, rows: np.ndarray, sizes: np.ndarray, image
     boxes = _corners(reading, rows, sizes)
     sides = boxes[:, 2:] - boxes[:, :2]
     beyond = ((boxes[:, :2] < -2 - OUT * sides) | (boxes[:, 2:] > sizes + 2 + OUT * sides)).any(axis=1)
-    impossible = int((beyond | ~(sides > 0).all(axis=1)).sum()) if len(boxes) else 0
+    impossible = int((beyond | ~(sides > 0).all(axis=1) | (sides.max(axis=1) < TINY)).sum()) if len(boxes) else 0
     if not np.isfinite(sides).all() or not len(boxes):
         return impossible, bool(len(boxes)), "cannot be in this unit, as their images are not known"
     if not np.isfinite(sizes).all():
@@ -304,6 +309,13 @@ def _speaks_against(reading: Reading, rows: np.ndarray, sizes: np.ndarray, image
     if (reach < CORNER).all() and (np.maximum(reach, 0).prod()) ** images < CHANCE:
         return impossible, True, f"all lie in the upper left {reach[0]:.0%} x {reach[1]:.0%} of their images"
     left, right = boxes[:, 0] / sizes[:, 0], 1 - boxes[:, 2] / sizes[:, 0]
+    for share in CORNERS:       # some of the boxes, in another unit or of another size, are crowded in the first corner
+        high, low = boxes[:, 3] / sizes[:, 1] < share, boxes[:, 1] / sizes[:, 1] > 1 - share
+        here = int((high & (right > 1 - share)).sum())
+        there = max(int((row & (side > 1 - share)).sum()) for row, side in ((high, left), (low, left), (low, right)))
+        if here > 0.1 * len(boxes) and here > 10 * there and 0.5 ** here < CHANCE:
+            return impossible, False, (f"crowd in the upper left {share:.0%} of their images, where {here} of "
+                                       f"{len(boxes)} lie; no other corner holds more than {there}")
     for near, far, name in (left, right, "right"), (right, left, "left"):
         empty = far.min()           # a strip without any box, while the same strip on the other side has many
         if 0.02 < empty and 0.5 ** (near < 0.9 * empty).sum() < CHANCE and images > 20:
@@ -398,6 +410,19 @@ def _shape(points: np.ndarray) -> float:
 
 def _rows(image: _Image, reading: Reading) -> np.ndarray:
     return _columns(image.rows) if reading.columns else image.rows
+
+
+def _off_center(images: list[_Image], reading: Reading | None, to_points: Callable) -> str:
+    """What is strange about the places of landmarks in their boxes, or ""."""
+    off, count = 0, 0
+    for image in _some([image for image in images if reading and np.isfinite(image.points).any()]):
+        boxes = _corners(reading, _rows(image, reading), image.size)
+        points = to_points(image, boxes)
+        whole = np.isfinite(points).all(axis=(1, 2)) & ~image.invalid
+        places = (points[whole].mean(axis=1) - boxes[whole, :2]) / np.maximum(boxes[whole, 2:] - boxes[whole, :2], 1e-9)
+        off, count = off + int((abs(places - 0.5) > OFF).any(axis=1).sum()), count + len(places)
+    return f"{off} of {count} faces have their landmarks far from the middle of their boxes" if \
+        off > BAD_SHARE * count else ""
 
 
 def _finish(image: _Image, reading: Reading | None, to_points: Callable[[_Image, np.ndarray], np.ndarray]
