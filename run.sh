@@ -5,18 +5,20 @@
 #   bash run.sh                     everything
 #   bash run.sh --list              the steps
 #   bash run.sh --from 6 --to 9     some of them
+#   bash run.sh --no-landmarks      nets that find boxes only; no landmark images are needed
 #   bash run.sh --data DIR          images elsewhere; --work DIR for lists and records, --model DIR for weights
 #   bash run.sh test                set-up and all tests
 #   PYTHON=python3.12 bash run.sh   another Python for .venv than the newest of 3.11 to 3.13 that is installed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-data="" work="" model="" from=1 to=14 list=no mode=run
-usage() { sed -n '2,10s/^# \{0,1\}//p' run.sh; exit "$1"; }
+data="" work="" model="" from=1 to=14 list=no mode=run landmarks=()
+usage() { sed -n '2,11s/^# \{0,1\}//p' run.sh; exit "$1"; }
 while [ $# -gt 0 ]; do
   case $1 in
     test) mode=test ;;
     --list) list=yes ;;
+    --no-landmarks) landmarks=(--no-landmarks) ;;
     --from | --to | --data | --work | --model)
       [ $# -ge 2 ] || { echo "error: $1 needs a value" >&2; usage 2 >&2; }
       declare "${1#--}=$2"; shift ;;
@@ -101,16 +103,16 @@ if [ $list = no ]; then
 fi
 
 step preprocess/gen_12net_data.py "${where[@]}"
-step preprocess/gen_landmark_aug.py 12 "${where[@]}"
+step preprocess/gen_landmark_aug.py 12 "${where[@]}" ${landmarks[@]+"${landmarks[@]}"}
 step preprocess/gen_imglist_pnet.py "${where[@]}"
 step preprocess/gen_tfrecords.py 12 "${where[@]}"
 step train/train.py 12 "${where[@]}" --graph "$graph" ${short12[@]+"${short12[@]}"}
 step preprocess/gen_hard_example.py 12 "${where[@]}"
-step preprocess/gen_landmark_aug.py 24 "${where[@]}"
+step preprocess/gen_landmark_aug.py 24 "${where[@]}" ${landmarks[@]+"${landmarks[@]}"}
 step preprocess/gen_tfrecords.py 24 "${where[@]}"
 step train/train.py 24 "${where[@]}" --graph "$graph" ${short24[@]+"${short24[@]}"}
 step preprocess/gen_hard_example.py 24 "${where[@]}"
-step preprocess/gen_landmark_aug.py 48 "${where[@]}"
+step preprocess/gen_landmark_aug.py 48 "${where[@]}" ${landmarks[@]+"${landmarks[@]}"}
 step preprocess/gen_tfrecords.py 48 "${where[@]}"
 step train/train.py 48 "${where[@]}" --graph "$graph" ${short48[@]+"${short48[@]}"}
 step test.py "$look" --model "$model" --output "$out"

@@ -111,6 +111,10 @@ def main(args: argparse.Namespace) -> int:
                             rotate=args.rotate)
     except ValueError as error:
         raise UserError(str(error)) from None
+    if not detector.has_landmarks:
+        if args.crops:
+            raise UserError(f"{args.model}: was trained without landmarks, by which --crops aligns faces; leave it out")
+        print(f"{args.model}: trained without landmarks; faces have boxes and scores only")
     window = live and not args.no_window and available()
     if live:
         print("in a window: q or Esc quits, s saves a frame; --no-window writes a video instead" if window else

@@ -19,10 +19,12 @@ from detection.types import Floats, Indices, Mask
 # and for tensors.
 MIRROR_OFFSETS = np.array([[0, 0, -1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], np.float32)
 
-# A horizontal flip turns relative x into 1 - x and swaps the eyes and the mouth corners:
-# `points @ MIRROR_POINTS + MIRROR_SHIFT`, for rows x1 y1 ... xP yP.
-MIRROR_POINTS = np.kron(np.equal.outer(MIRROR_ORDER, range(len(POINTS))), np.diag([-1, 1])).astype(np.float32)
-MIRROR_SHIFT = np.tile(np.array([1, 0], np.float32), len(POINTS))
+# A horizontal flip turns relative x into 1 - x and swaps the eyes and the mouth corners: in rows x1 y1 ... xP yP,
+# number i becomes number MIRROR_TAKE[i] times MIRROR_SIGN[i], plus MIRROR_SHIFT[i]. `mirror_points` does it in NumPy. A
+# product with a matrix would spread NaN, which stands for a point that is not labeled, over the whole row.
+MIRROR_TAKE = np.array([(2 * i, 2 * i + 1) for i in MIRROR_ORDER], int).ravel()
+MIRROR_SIGN = np.tile(np.array([-1, 1], np.float32), len(MIRROR_ORDER))
+MIRROR_SHIFT = np.tile(np.array([1, 0], np.float32), len(MIRROR_ORDER))
 
 
 def check_mirror_order() -> None:
@@ -186,6 +188,11 @@ def decode_points(relative: Floats, crops: Floats) -> Floats:
     """Relative points (N, 2P), crops (N, 4) px -> points (N, P, 2) px."""
     points = relative.reshape(len(crops), len(POINTS), 2) * _sides(crops)[:, None] + crops[:, None, :2]
     return points.astype(np.float32)
+
+
+def mirror_points(relative: Floats) -> Floats:
+    """Relative points (N, 2P) -> those of the mirrored crops (N, 2P); NaN, a point that is not labeled, moves along."""
+    return relative[:, MIRROR_TAKE] * MIRROR_SIGN + MIRROR_SHIFT
 
 
 def square(boxes: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from config import (
     CASCADE,
     CROPS,
+    HEADS,
     LEVEL_NMS,
     MIN_FACE_SIZE,
     MODEL,
@@ -36,9 +37,10 @@ class Faces:
 
     boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px: left eye,
     right eye, nose, left and right mouth corner as seen in the image, or the POINTS of config.py if they are others.
-    After P-Net and R-Net landmarks are (0, 5, 2). Scores after O-Net are the geometric mean of O-Net's and R-Net's,
-    which ranks faces better than O-Net's alone; O-Net's is itself the geometric mean over the window and its mirror
-    image. Every score is at or above the threshold of the last net that ran.
+    After P-Net and R-Net, and where O-Net was trained without landmarks, landmarks are (0, 5, 2). Scores after O-Net
+    are the geometric mean of O-Net's and R-Net's, which ranks faces better than O-Net's alone; O-Net's is itself the
+    geometric mean over the window and its mirror image. Every score is at or above the threshold of the last net that
+    ran.
     """
     boxes: Floats = field(default_factory=lambda: bx.empty(0, 4))
     scores: Floats = field(default_factory=lambda: bx.empty(0))
@@ -102,6 +104,11 @@ class Detector:
         self.largest, self.rotate = largest, rotate
         self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads) for stage in CASCADE[:stages]] \
             if isinstance(model, (str, Path)) else list(model)
+
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether the faces have landmarks: all three nets run, and O-Net was trained with landmarks."""
+        return len(self.nets) == len(CASCADE) and "landmark" in getattr(self.nets[OUTPUT], "heads", HEADS)
 
     def close(self) -> None:
         """Gives the memory of the nets back. Detecting is a ValueError from then on; closing again does nothing."""
@@ -231,9 +238,11 @@ class Detector:
 
     def _find_landmarks(self, scales: list[Image], faces: Faces) -> Faces:
         """Landmark refinement pass: O-Net on the square of each face box in which it learned landmarks, plain and
-        flipped; landmarks are the mean of both."""
+        flipped; landmarks are the mean of both. None where O-Net was trained without landmarks."""
+        if not self.has_landmarks:
+            return faces
         windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[OUTPUT]
-        points = np.concatenate([net(crops)[-1] + net(im.mirror(crops))[-1] @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT
+        points = np.concatenate([net(crops)[-1] + bx.mirror_points(net(im.mirror(crops))[-1])
                                  for crops in self._crops(OUTPUT, scales, windows)]) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 

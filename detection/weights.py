@@ -2,6 +2,7 @@
 
 Names and layouts are those of the TensorFlow 1 baselines: `conv1/weights`, `conv1/biases`, `conv1/alphas`, ...;
 convolutions (k, k, in, out), fully connected layers (in, out) on maps flattened in the order (height, width, channel).
+The landmark arrays of a net that was trained without landmarks are zeros.
 """
 import math
 import zipfile
@@ -55,6 +56,11 @@ def check(path: Path | str, arrays: Arrays, stage: Stage) -> None:
     bad = [name for name, array in arrays.items() if array.dtype.kind not in "fiu" or not np.isfinite(array).all()]
     if bad:
         raise UserError(f"{path}: {bad[0]} holds numbers that are not finite; train or copy it again")
+
+
+def have_landmarks(arrays: Arrays) -> bool:
+    """Whether the net was trained with landmarks."""
+    return bool(np.any(arrays["landmark/weights"]))
 
 
 def read_arrays(path: Path | str, size: int) -> dict[str, np.ndarray]:

@@ -109,7 +109,8 @@ def read_faces(path: Path) -> dict[str, Faces]:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         return {name: Faces(np.array([f["box"] for f in faces], np.float32).reshape(-1, 4),
                             np.array([f["score"] for f in faces], np.float32),
-                            np.array([f["landmarks"] for f in faces], np.float32).reshape(len(faces), len(POINTS), 2))
+                            np.array([f["landmarks"] for f in faces if f["landmarks"]], np.float32).reshape(
+                                len(faces) if any(f["landmarks"] for f in faces) else 0, len(POINTS), 2))
                 for name, faces in found.items()}
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None

@@ -50,6 +50,8 @@ def score(truth: np.ndarray, found: Sequence[Faces]) -> tuple[dict, np.ndarray]:
     hit = np.array(which) >= 0
     if not hit.any():
         raise UserError("no face was found; lower --thresholds or --min-face, and check the weights")
+    if any(len(faces) > len(faces.landmarks) for faces in found):
+        raise UserError("the faces have no landmarks: O-Net was trained without; name other weights")
     points = np.stack([faces.landmarks[i] for faces, i in zip(found, which) if i >= 0])
     errors = metrics.landmark_errors(points, truth[hit])                                       # (K, P)
     mean = errors.mean(axis=1)
@@ -74,7 +76,7 @@ def main(args):
         raise UserError("config.py names one point; the error is measured by the distance between two")
     source = args.annotations or labels.find(
         args.data, landmark_lists.MTFL_LIST if args.mtfl else landmark_lists.TEST_LIST)
-    images = (landmark_lists.read_mtfl if args.mtfl else landmark_lists.read)(source)
+    images = (landmark_lists.read_mtfl if args.mtfl else landmark_lists.read)(source, args.data)
     truth = np.concatenate([image.points for image in images])
     for image, distance in zip(images, metrics.eye_distance(truth)):
         if distance == 0:

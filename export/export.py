@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from config import CASCADE, MODEL, PICTURE, PNET, ROOT, Stage
+from config import CASCADE, MODEL, ONET, PICTURE, PNET, ROOT, Stage
 from detection import UserError, images, weights
 from detection.engines import Net
 from detection.errors import run_main
@@ -48,6 +48,8 @@ def main(args):
     if args.static and (min(args.static[:2]) < PNET.size or args.static[2] < 1):
         raise UserError(f"--static takes a height and a width of at least {PNET.size} px and at least 1 crop")
     arrays = {stage.name: weights.read(args.model / f"{stage.name}.npz", stage) for stage in CASCADE}
+    if not weights.have_landmarks(arrays[ONET.name]):
+        print(f"{args.model}: trained without landmarks; the landmark outputs of the exported O-Net mean nothing")
     if args.records:
         seen = calibration.from_records(args.records)
     else:

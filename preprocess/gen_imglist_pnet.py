@@ -41,6 +41,8 @@ def merge(run: step.Step, lists: Mapping[str, list[Path]], seed: int) -> dict[st
     take, scarcest = balance(counts)
     with open(run.part("imglist.txt"), "w", encoding="utf-8") as merged:
         for kind, paths in lists.items():
+            if not paths:
+                continue
             chosen = np.zeros(counts[kind], bool)
             chosen[samples.rng("imglist", kind, seed).permutation(counts[kind])[:take[kind]]] = True
             with fileinput.input(paths, encoding="utf-8") as lines:
@@ -62,7 +64,7 @@ def main(args: argparse.Namespace) -> None:
     report = run.finished() or merge(run, lists, args.seed)
     for kind, taken in report["taken"].items():
         print(f"{kind}: {taken:,} of {report['found'][kind]:,} samples")
-        if not taken:
+        if not taken and lists[kind]:
             samples.warn_of_none(kind, PNET)
     if report["scarcest"]:
         print(f"note: the {report['scarcest']} samples are the scarcest and limit the others; "

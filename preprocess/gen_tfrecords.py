@@ -47,12 +47,13 @@ def main(args: argparse.Namespace) -> None:
         print(f"{prefix}-*.tfrecord: {count:,} records in {len(report['shards'][name])} shards")
     print(f"{sum(report['counts'].values()):,} records of {report['samples']:,} samples")
     for name in STAGES[args.size].batch:
-        warn_if_short(name, report["counts"], STAGES[args.size])
+        if f"{name}-train" in report["counts"]:        # not where the net is trained without landmarks
+            warn_if_short(name, report["counts"], STAGES[args.size])
 
 
 def warn_if_short(name: str, counts: Mapping[str, int], stage: Stage) -> None:
     """Prints a warning where a list has far fewer samples than its share of the batch asks for."""
-    total = sum(counts[f"{other}-train"] for other in stage.batch)
+    total = sum(counts.get(f"{other}-train", 0) for other in stage.batch)
     fair = total * stage.batch[name] / sum(stage.batch.values())
     if not counts[f"{name}-train"]:
         samples.warn_of_none(name, stage)

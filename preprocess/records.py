@@ -1,7 +1,8 @@
 """The TFRecord schema of a sample, with encode and decode side by side; and the records of a stage on the disk.
 
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
-image/landmark: x1 y1 ... xP yP. The keys are those of both baselines.
+image/landmark: x1 y1 ... xP yP, NaN where a point of a landmark sample is not labeled. The keys are those of both
+baselines.
 """
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config import HEADS, MIRROR_ORDER, POINTS
+from config import HEADS, MIRROR_ORDER, POINTS, STAGES
 from detection.errors import UserError
 from detection.quiet_tensorflow import tf
 from pipeline import settings as st
@@ -53,8 +54,8 @@ def write(path: Path | str, encoded: Iterable[bytes]) -> None:
 class Records:
     """The records of one stage, as <work>/<size>/records.json describes them.
 
-    counts: "<list>-<split>" -> samples. UserError where the records are missing, hold crops of another size, px, or
-    other points, or a shard is missing or cut short.
+    counts: "<list>-<split>" -> samples. landmarks: whether some are landmark samples. UserError where the records are
+    missing, hold crops of another size, px, or other points, or a shard is missing or cut short.
     """
 
     def __init__(self, folder: Path, size: int):
@@ -67,7 +68,10 @@ class Records:
         try:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
-            self.counts, self.shards = dict(report["counts"]), dict(report["shards"])
+            absent = {f"{name}-{split}" for name in STAGES[size].batch for split in ("train", "validation")}
+            self.counts = {**dict.fromkeys(absent, 0), **report["counts"]}
+            self.shards = {**dict.fromkeys(absent, ()), **report["shards"]}
+            self.landmarks = report.get("landmarks", True) > 0     # older records do not say it
             settings = manifest["depends"]["settings"]
             points = settings["POINTS"], settings["MIRROR_ORDER"]
             lacking = storage.changed(self.folder, manifest["outputs"])

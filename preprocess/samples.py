@@ -5,7 +5,8 @@
 path: of the image, below the data folder. x1 y1 x2 y2: the crop in whole px, which may leave the image (black there).
 mirror: 0 or 1. rotation: degrees counter-clockwise around the crop's center, before the mirror. label: 1 positive,
 -1 part, 0 negative, -2 landmark. Offsets dx1..dy2 and points px1..pyP are relative to the
-crop (detection/boxes.py), as seen in the finished sample, at full float32 precision.
+crop (detection/boxes.py), as seen in the finished sample, at full float32 precision. In a landmark sample nan stands
+for a point that is not labeled; the landmark loss leaves it out.
 """
 import hashlib
 import unicodedata
@@ -21,6 +22,7 @@ from config import (
     HEADS,
     HELD_OUT_SHARE,
     KINDS,
+    LANDMARK,
     NEGATIVE,
     NEGATIVE_IOU,
     PART,
@@ -31,10 +33,12 @@ from config import (
     Stage,
 )
 from detection import boxes as bx
+from pipeline.step import read_manifest
 
 # The label of a crop that is no sample: it overlaps an ignored face, or its IoU is too high for a negative and too low
 # for a part. It is written to no list.
 AMBIGUOUS = max(KINDS.values()) + 1
+LANDMARK_MANIFEST = "landmark{}"        # name of the step that writes the landmark list of a size
 
 
 class Sample(NamedTuple):
@@ -45,11 +49,20 @@ class Sample(NamedTuple):
     rotation: float         # degrees
     label: int
     offsets: np.ndarray     # (4,) float32
-    points: np.ndarray      # (2P,) float32
+    points: np.ndarray      # (2P,) float32, NaN where a point of a landmark sample is not labeled
+
+
+def without_landmarks(work: Path, size: int) -> bool:
+    """Whether gen_landmark_aug.py was told that the net of this size, px, is trained without landmarks."""
+    manifest = read_manifest(Path(work) / str(size) / f"{LANDMARK_MANIFEST.format(size)}.json")
+    return manifest is not None and not manifest["outputs"]
 
 
 def lists(work: Path, size: int, name: str, again: bool = False) -> list[Path]:
-    """Files of one list for the net of this size, px; with `again` also what that net mined for the next one."""
+    """Files of one list for the net of this size, px; with `again` also what that net mined for the next one. None of
+    landmarks where the net is trained without."""
+    if name == "landmark" and without_landmarks(work, size):
+        return []
     sizes = [stage.size for stage in CASCADE]
     mined = sizes[sizes.index(size) + 1:][:1] if again and name != "landmark" else []
     return [Path(work) / str(each) / f"{name}.txt" for each in [size, *mined]]
@@ -134,7 +147,8 @@ def parse(line: str) -> Sample:
         raise ValueError("wrong number of values")
     if sample.points.shape != (HEADS["landmark"],):
         raise ValueError(f"{len(sample.points)} numbers for {len(POINTS)} points")
-    if not np.isfinite([*sample.offsets, *sample.points, sample.rotation]).all():
+    labeled = sample.points[~np.isnan(sample.points)] if sample.label == LANDMARK else sample.points
+    if not np.isfinite([*sample.offsets, *labeled, sample.rotation]).all():
         raise ValueError("a value is not finite")
     if mirror not in ("0", "1") or label_ not in _KIND_OF_LABEL:
         raise ValueError("no such mirror or label")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from config import MAX_SHARDS, MIN_SHARDS, SHARD_BYTES
+from config import LANDMARK, MAX_SHARDS, MIN_SHARDS, SHARD_BYTES
 from detection import images
 from detection.errors import UserError
 from pipeline import step, storage, workers
@@ -38,7 +38,7 @@ def write_group(task: Task) -> None:
         for line in lines:
             name, line = line.split("\t", 1)
             by_image.setdefault(samples.path_of(line), []).append((name, line))
-    encoded, problems = {key: [] for key in task.outputs}, Problems()
+    encoded, problems, landmarks = {key: [] for key in task.outputs}, Problems(), 0
     for path in sorted(by_image):
         try:
             image = images.read(task.data / path)
@@ -53,12 +53,14 @@ def write_group(task: Task) -> None:
             except ValueError as error:
                 raise UserError(f"{name}.txt: `{line[:80].strip()}` is not a sample ({error}); write the list again "
                                 "with --force") from None
+            landmarks += sample.label == LANDMARK
             encoded[name, split].append(records.encode(pixels, sample.label, sample.offsets, sample.points))
     for (name, split), path in task.outputs.items():
         order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))
         records.write(path, (encoded[name, split][i] for i in order))
     counts = {f"{name}-{split}": len(rows) for (name, split), rows in encoded.items()}
-    step.write_json(task.done, {"counts": counts, "images": len(by_image), "problems": asdict(problems)})
+    step.write_json(task.done, {"counts": counts, "images": len(by_image), "landmarks": landmarks,
+                                "problems": asdict(problems)})
 
 
 def shard_name(name: str, split: str, index: int, count: int) -> str:
@@ -102,15 +104,16 @@ def write(run: step.Step, lists: Sequence[Path], place: str, args: argparse.Name
                   args.data, size, args.seed) for i, group in enumerate(groups)]
     for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
         pass
-    counts, problems, image_count, incomplete = Counter(), Problems(), 0, []
+    counts, problems, image_count, landmarks, incomplete = Counter(), Problems(), 0, 0, []
     for task in tasks:
         done = step.read_json(task.done)
         counts.update(done["counts"])
         problems.extend(Problems(**done["problems"]))
         image_count += done["images"]
+        landmarks += done["landmarks"]
         incomplete += [task.done] * (done["problems"]["count"] > 0)
     problems.report(image_count, "images", args.data, incomplete)
     report = {"size": size, "samples": samples_in, "images": image_count, "skipped": problems.count,
-              "place": place, "counts": counts,
+              "place": place, "landmarks": landmarks, "counts": counts,
               "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
     return run.finish([f"{place}/{name}" for files in names.values() for name in files], report)

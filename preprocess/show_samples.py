@@ -30,7 +30,8 @@ def tile(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray)
     canvas[MARGIN:-MARGIN, MARGIN:-MARGIN] = cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
     crop = np.array([[MARGIN, MARGIN, MARGIN + TILE, MARGIN + TILE]], np.float32)
     if label == LANDMARK:
-        for x, y in bx.decode_points(points[None], crop)[0]:
+        places = bx.decode_points(points[None], crop)[0]
+        for x, y in places[np.isfinite(places).all(axis=1)]:
             cv2.circle(canvas, (round(float(x)), round(float(y))), 3, POINT, -1, cv2.LINE_AA)
     elif label != NEGATIVE:
         x1, y1, x2, y2 = (round(float(v)) for v in bx.decode(offsets[None], crop)[0])

@@ -25,6 +25,9 @@ def test_mirroring_moves_pixels_and_targets_alike():
     assert (mirrored[0, y1:y2, x1:x2] == 100).all() and mirrored.sum() == image.sum()
     np.testing.assert_allclose(bx.decode_points(relative, crop)[0, 0], [x1, y1], atol=1e-4)      # left eye, upper left
     np.testing.assert_allclose(bx.decode_points(relative, crop)[0, 4], [x2, y2], atol=1e-4)
+    lost = np.where(np.arange(10) < 2, np.nan, points).astype(np.float32)       # the left eye
+    found = augment.mirror(image, box, lost, tf.constant([True]))[2].numpy()
+    np.testing.assert_allclose(found, np.where((np.arange(10) == 2) | (np.arange(10) == 3), np.nan, relative))
     for one, same in zip(augment.mirror(image, box, points, tf.constant([False])), (image, box, points)):
         np.testing.assert_array_equal(one, same)
 

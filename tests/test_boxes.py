@@ -67,15 +67,20 @@ def test_mirror_commutes_with_encoding(rng):
     np.testing.assert_allclose(bx.encode(mirrored(boxes), mirrored(crops)), bx.encode(boxes, crops) @ bx.MIRROR_OFFSETS,
                                rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(bx.encode_points(mirrored_points, mirrored(crops)),
-                               bx.encode_points(points, crops) @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT,
+                               bx.mirror_points(bx.encode_points(points, crops)),
                                rtol=1e-4, atol=1e-4)
 
 
 def test_mirror_twice_is_nothing(rng):
     offsets, points = rng.normal(size=(9, 4)), rng.normal(size=(9, 10))
     np.testing.assert_allclose(offsets @ bx.MIRROR_OFFSETS @ bx.MIRROR_OFFSETS, offsets)
-    once = points @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT
-    np.testing.assert_allclose(once @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT, points, atol=1e-12)
+    np.testing.assert_allclose(bx.mirror_points(bx.mirror_points(points)), points, atol=1e-12)
+
+
+def test_a_missing_point_is_the_mirrored_one_of_its_pair_in_a_mirror():
+    """Without the left eye, the mirrored face has no right eye; the other points stay."""
+    points = np.float32([[np.nan, np.nan, 0.7, 0.3, 0.5, 0.5, 0.3, 0.8, 0.6, 0.7]])
+    np.testing.assert_allclose(bx.mirror_points(points), [[0.3, 0.3, np.nan, np.nan, 0.5, 0.5, 0.4, 0.7, 0.7, 0.8]])
 
 
 @pytest.mark.parametrize("overlap", [bx.iou, bx.minimum_overlap])

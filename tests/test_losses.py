@@ -60,6 +60,23 @@ def test_landmark_loss_takes_landmark_samples_only():
                                (2.5 + 1) / 2, rtol=1e-6)
 
 
+def test_points_that_are_not_labeled_cost_nothing_and_the_others_weigh_the_same():
+    """Three of ten numbers of the first face are labeled, all of the second: 13 numbers, each 1 off in its square."""
+    targets = tf.constant([[np.nan] * 7 + [0.0] * 3, [0.0] * 10, [np.nan] * 10], tf.float32)
+    points = tf.Variable(tf.ones([3, 10]))
+    with tf.GradientTape() as tape:
+        loss = losses.landmark(points, labels(*[LANDMARK] * 3), targets)
+    np.testing.assert_allclose(loss, 10, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, points), np.where(np.isnan(targets), 0, 2 / 1.3), rtol=1e-6)
+
+
+def test_landmark_samples_without_any_point_cost_nothing():
+    points = tf.Variable(tf.ones([2, 10]))
+    with tf.GradientTape() as tape:
+        loss = losses.landmark(points, labels(LANDMARK, LANDMARK), tf.fill([2, 10], np.nan))
+    assert loss == 0 and not tape.gradient(loss, points).numpy().any()
+
+
 def test_accuracy_counts_both_sides():
     logits = tf.constant([[0.0, 1], [1, 0], [0, 1], [0, 1]])
     np.testing.assert_allclose(losses.accuracy(logits, labels(POSITIVE, NEGATIVE, NEGATIVE, PART)), 2 / 3, rtol=1e-6)

@@ -118,6 +118,24 @@ def test_landmark_variants_hold_only_points_inside(rng):
     assert gen_landmark_aug.variants(rng, "x.jpg", crop, points + 30) == []
 
 
+def test_landmark_variants_keep_missing_points_missing(rng):
+    """The lost left eye is the lost right eye of mirrored variants; a lost point does not count as outside."""
+    crop = np.array([10, 10, 60, 60], np.float32)
+    points = np.array([[np.nan, np.nan], [50, 25], [35, 35], [22, 50], [48, 50]], np.float32)
+    lines = [line for _ in range(20) for line in gen_landmark_aug.variants(rng, "x.jpg", crop, points)]
+    for sample in map(samples.parse, lines):
+        lost = np.isnan(sample.points.reshape(5, 2)).all(axis=1)
+        assert lost.tolist() == ([False, True] if sample.mirror else [True, False]) + [False] * 3
+    assert len({line.split("\t")[1] for line in lines}) == 6
+    assert gen_landmark_aug.variants(rng, "x.jpg", crop, points * np.nan) == []
+
+
+@pytest.mark.parametrize("label", [0, 1, -1])
+def test_only_landmark_samples_may_lack_points(label):
+    with pytest.raises(ValueError, match="not finite"):
+        samples.parse(f"a.jpg\t0 0 9 9 0 0\t{label}\t0 0 0 0\t{'nan ' * 10}")
+
+
 def test_balance_is_one_one_three():
     take, scarcest = gen_imglist_pnet.balance({"positive": 100, "part": 400, "negative": 900, "landmark": 77})
     assert take == {"positive": 100, "part": 100, "negative": 300, "landmark": 77} and scarcest == "positive"

@@ -46,6 +46,7 @@ UNRECORDED = {
     **{name: {"preprocess/gen_hard_example.py": O_NET} for name in ("VOTE_IOU", "VOTE_TRUST", "POINTS_BOX",
                                                                      "MIRROR_ORDER", "POINTS")},
     "FORMAT": {"": "every manifest records it by itself"},
+    "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded"},
     "name": {"": "names files and messages"}, "parameters": {"": TYPE},
     "size": {"preprocess/gen_landmark_aug.py": "an option: the step has a manifest per size",
              "preprocess/gen_imglist_pnet.py": "finds the lists of the next net; those are recorded inputs"},
@@ -63,7 +64,7 @@ NEVER_STALE = {
     **{name: KIND for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: STAGE for name in ("PNET", "RNET", "ONET")},
     **{name: "for detection after training" for name in (
-        "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "POINTS_BOX", "MAX_PIXELS", "threshold")},
+        "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "MAX_PIXELS", "threshold")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
     **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
         "heads", "nms", "overlap", "flip_pass")},

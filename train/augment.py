@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from config import BLUR_SHARE, ERASED_SIDE, GRAY_SHARE, JITTER, NOISE, NOISE_SHARE, NOISE_TILES, PIXEL_MEAN, PIXEL_SCALE
-from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
+from detection.boxes import MIRROR_OFFSETS, MIRROR_SHIFT, MIRROR_SIGN, MIRROR_TAKE
 from detection.images import normalize
 from detection.quiet_tensorflow import tf
 
@@ -22,7 +22,8 @@ def coin(seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
 
 
 def mirror(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, flips: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Images (B, s, s, 3), offsets (B, 4), points (B, 2P) -> the same, mirrored where flips (B,) is true."""
+    """Images (B, s, s, 3), offsets (B, 4), points (B, 2P), NaN where one is not labeled -> the same, mirrored where
+    flips (B,) is true."""
     size = images.shape[1]
     mirrored = tf.reshape(tf.reverse(tf.reshape(images, [-1, size, 3]), [1]), [-1, size, size, 3])
 
@@ -30,7 +31,7 @@ def mirror(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, flips: tf.T
         return tf.raw_ops.Select(condition=flips, x=mirrored, y=plain)
 
     return (choose(mirrored, images), choose(offsets @ MIRROR_OFFSETS, offsets),
-            choose(points @ MIRROR_POINTS + MIRROR_SHIFT, points))
+            choose(tf.gather(points, MIRROR_TAKE, axis=1) * MIRROR_SIGN + MIRROR_SHIFT, points))
 
 
 def unmoved(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:

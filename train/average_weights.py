@@ -47,6 +47,9 @@ def main(args: argparse.Namespace) -> None:
     if len(args.files) < 2:
         raise UserError(f"{args.files[0]}: an average needs at least two files; name another")
     nets = [weights.read(path, stage) for path in args.files]
+    if len({weights.have_landmarks(net) for net in nets}) > 1:
+        raise UserError(f"{args.files[0]}: some of these nets were trained without landmarks and some with; an average "
+                        "would have half of each landmark; name nets that are alike")
     for path, net in zip(args.files[1:], nets[1:]):
         cosine = likeness(nets[0], net)
         if cosine < SAME_START:

@@ -151,7 +151,7 @@ class Training:
                **{f"validation_{name}": value for name, value in held_out.items()}}
         judged = "validation_total" if held_out else "total"
         if self.chief and all(row[judged] < earlier[judged] for earlier in self.history):
-            weights.write_arrays(self.best, nets.arrays(self.model, self.stage))
+            weights.write_arrays(self.best, nets.arrays(self.model, self.stage, self.stored.landmarks))
         self.history.append(row)
         self.epoch, self.position = epoch + 1, 0
         self.sums.assign(tf.zeros_like(self.sums))

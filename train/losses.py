@@ -58,8 +58,15 @@ def giou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def landmark(points: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """points, targets (B, 2P), labels (B,) -> mean over landmark samples of the sum of the squared errors."""
-    return masked_mean(tf.reduce_sum(tf.square(points - targets), axis=1), mask(labels, LANDMARK))
+    """points, targets (B, 2P), labels (B,) -> mean over landmark samples of the sum of the squared errors.
+
+    A target of NaN is not labeled and costs nothing. A sample counts as the share of its targets that are labeled, so
+    every labeled point weighs the same, however many others its face lacks.
+    """
+    labeled, counts = tf.math.is_finite(targets), mask(labels, LANDMARK)
+    errors = tf.square(points - tf.where(labeled, targets, points))
+    share = tf.reduce_mean(tf.cast(labeled, tf.float32), axis=1)
+    return tf.math.divide_no_nan(tf.reduce_sum(tf.reduce_sum(errors, axis=1) * counts), tf.reduce_sum(share * counts))
 
 
 def accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

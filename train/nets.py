@@ -62,12 +62,17 @@ def flat(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             for head, value in outputs.items()}
 
 
-def arrays(model: keras.Model, stage: Stage) -> dict[str, np.ndarray]:
-    """Name -> array of the model's weights, as detection/weights.py stores them, the normalisations folded in."""
+def arrays(model: keras.Model, stage: Stage, landmarks: bool = True) -> dict[str, np.ndarray]:
+    """Name -> array of the model's weights, as detection/weights.py stores them, the normalisations folded in.
+
+    landmarks: whether the net was trained with them; else the arrays of their head are zeros.
+    """
     result = {}
     for name, shape in shapes(stage).items():
         layer, part = name.split("/")
-        if layer in HEADS:
+        if layer == "landmark" and not landmarks:
+            array = np.zeros(shape)
+        elif layer in HEADS:
             array = _value(model, layer, _VARIABLES[part])
         elif part == "alphas":
             array = _value(model, f"{layer}_prelu", "alpha")

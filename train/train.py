@@ -41,7 +41,9 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     keras.mixed_precision.set_global_policy(recipe.precision)
     tf.config.experimental.enable_op_determinism()
     training = loop.Training(recipe, stored, run.part("train"), graph, strategy)
-    for name in recipe.stage.batch.keys() - training.parts.keys():
+    if not stored.landmarks:
+        print(f"{recipe.stage.name} is trained without landmarks: its weights hold zeros for them")
+    for name in recipe.stage.batch.keys() - training.parts.keys() - (set() if stored.landmarks else {"landmark"}):
         samples.warn_of_none(name, recipe.stage)
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     parts = training.parts

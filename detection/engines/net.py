@@ -46,6 +46,7 @@ class Net:
     def __init__(self, stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS),
                  engine: MakeEngine | None = None):
         self._made_from = stage, arrays, heads, engine
+        self.heads = tuple(heads)
         self._columns = folded.columns_of(heads)
         self._engine = (engine or fastest())(stage, arrays, heads)
 
@@ -56,8 +57,11 @@ class Net:
     @classmethod
     def load(cls, folder: Path | str, stage: Stage, heads: Sequence[str] = tuple(HEADS),
              engine: MakeEngine | None = None) -> "Net":
-        """The net with the weights <folder>/<stage.name>.npz; UserError if the file is missing or of another net."""
-        return cls(stage, weights.read(Path(folder) / f"{stage.name}.npz", stage), heads, engine)
+        """The net with the weights <folder>/<stage.name>.npz, without the landmark head where it was trained without;
+        UserError if the file is missing or of another net."""
+        arrays = weights.read(Path(folder) / f"{stage.name}.npz", stage)
+        trained = [head for head in heads if head != "landmark" or weights.have_landmarks(arrays)]
+        return cls(stage, arrays, trained, engine)
 
     def maps(self, image: Image) -> list[Floats]:
         """P-Net on one image, uint8 (H, W, 3) -> for each head its map (h, w, c)."""

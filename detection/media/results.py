@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 
 from config import POINTS
+from detection import boxes as bx
 from detection.align import SIZE, align, require_facial_points
 from detection.cascade import Faces
 from detection.errors import UserError
@@ -27,7 +28,8 @@ class Results:
     csv_file: written with each image and frame, so that no result is kept in memory and the files are whole whenever
     the program ends. None: not written. count, face_count: images and frames, and faces in them, so far.
 
-    JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first; the key
+    JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first, landmarks
+    empty where the nets were trained without; the key
     of a frame of a video is "<relative path>#<frame>", and its faces have a "time", s from the first frame. CSV: one
     line per face, columns CSV_HEADER, px; frame and time are empty for images.
     """
@@ -95,15 +97,17 @@ class Results:
               time: float | None = None) -> None:
         self.count, self.face_count = self.count + 1, self.face_count + len(faces)
         name = relative.as_posix()
+        landmarks = faces.landmarks if len(faces.landmarks) else bx.empty(len(faces), 0, 2)
         rows = [{"box": [round(float(v), 2) for v in box], "score": round(float(score), 5),
                  "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points],
                  **({} if time is None else {"time": round(time, 3)})}
-                for box, score, points in zip(faces.boxes, faces.scores, faces.landmarks)]
+                for box, score, points in zip(faces.boxes, faces.scores, landmarks)]
         if self._json:
             self._json.add(name if frame is None else f"{name}#{frame}", rows)
         if self._csv:
             self._csv.add([name, "" if frame is None else frame, row["score"], *row["box"],
-                           *(v for point in row["landmarks"] for v in point), row.get("time", "")] for row in rows)
+                           *([v for point in row["landmarks"] for v in point] or [""] * (2 * len(POINTS))),
+                           row.get("time", "")] for row in rows)
         if self.crops:
             for number, face in enumerate(align(image, faces.landmarks, self._crop_size, self._margin), 1):
                 save(Path(self.crops) / label.with_name(f"{label.name}-{number}.png"), face)

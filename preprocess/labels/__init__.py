@@ -32,12 +32,14 @@ class AnnotatedImage:
     path: below the data folder, with slashes. boxes: float32 (N, 4) x1 y1 x2 y2 px, right and bottom edge exclusive.
     invalid: bool (N,), faces that are neither truth nor background. points: float32 (N, P, 2) px, in the order of
     POINTS, NaN where a point is not labeled. complete: every face in the image has a box, so the rest is background.
+    points_box: the square in which the points are learned, as `boxes.inner` takes it; None: the box itself.
     """
     path: str
     boxes: np.ndarray
     invalid: np.ndarray
     points: np.ndarray
     complete: bool = True
+    points_box: tuple[float, float] | None = None
 
 
 class BadLabel(ValueError):
@@ -219,12 +221,15 @@ def summary(images: Iterable[AnnotatedImage], min_size: float, told: Iterable[tu
     return markdown(("", "number"), rows)
 
 
-def fingerprint(images: Iterable[AnnotatedImage]) -> str:
-    """Hex digest (32 characters) of all paths and boxes: two label files with the same digest train the same."""
+def fingerprint(images: Iterable[AnnotatedImage], points: bool = False) -> str:
+    """Hex digest (32 characters) of all paths and boxes, with `points` also of these: two label files with the same
+    digest train the same."""
     digest = blake2b(digest_size=16)
     for image in images:
         digest.update(f"{image.path}\n{image.complete}\n".encode())
         digest.update(image.boxes.tobytes() + image.invalid.tobytes())
+        if points:
+            digest.update(image.points.tobytes() + str(image.points_box).encode())
     return digest.hexdigest()
 
 

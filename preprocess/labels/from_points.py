@@ -1,10 +1,14 @@
-"""The box of a face of which only the five points are labeled, and what readers of such forms share."""
+"""How the box of a face and its five points relate: the box of a face of which only the points are labeled, and where
+the points lie in the boxes of a set."""
 import numpy as np
 
-from config import POINTS_BOX
+from config import FACIAL_POINTS, POINTS, POINTS_BOX
+from detection import boxes as bx
 
 SPREAD = 3.26       # sides of LFW/Net's boxes in root mean square distances of the five points from their center, which
                     # is nearly that of the box: median of 6,992 train images; the middle half lies in 3.09 to 3.44
+
+MEASURED = 20       # faces with all points, at least, for a median that is worth more than POINTS_BOX: [ours]
 
 
 def landmark_box(points: np.ndarray) -> np.ndarray:
@@ -21,3 +25,18 @@ def face_box(points: np.ndarray) -> np.ndarray:
     side = (x2 - x1) / POINTS_BOX[0]
     x, y = (x1 + x2) / 2, (y1 + y2) / 2 - POINTS_BOX[1] * side
     return np.stack([x - side / 2, y - side / 2, x + side / 2, y + side / 2], axis=1).astype(np.float32)
+
+
+def measured(boxes: np.ndarray, points: np.ndarray) -> tuple[float, float] | None:
+    """Boxes (N, 4) of a set and their points (N, P, 2), px, NaN where one is missing -> where `landmark_box` lies in
+    the squares of the boxes, as POINTS_BOX says it: medians of the faces with all points, rounded.
+
+    None where they are fewer than MEASURED, or other points than the five of a face.
+    """
+    whole = np.isfinite(points).all(axis=(1, 2))
+    if POINTS != FACIAL_POINTS or whole.sum() < MEASURED:
+        return None
+    inner, outer = landmark_box(points[whole]), boxes[whole]
+    longer = bx.longer_side(outer)
+    below = (inner[:, 1] + inner[:, 3] - outer[:, 1] - outer[:, 3]) / 2 / longer
+    return round(float(np.median((inner[:, 2] - inner[:, 0]) / longer)), 2), round(float(np.median(below)), 2)

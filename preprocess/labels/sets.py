@@ -66,7 +66,7 @@ def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
     Prints what each source holds; UserError where there is none, or one is unusable.
     """
     data = Path(data)
-    found = {folder: read_set(data, folder) for folder in sorted((data / SETS).glob("*")) if folder.is_dir()}
+    found = {folder: read_set(data, folder) for folder in folders(data)}
     if not found or any((data / name).is_file() for name in wider.TRAIN_LISTS):
         source = labels.find(data, *wider.TRAIN_LISTS)
         images = wider.read(source, wider.TRAIN_IMAGES, data)
@@ -74,6 +74,11 @@ def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
         found = {source: images, **found}
     return ([image for images in found.values() for image in images],
             {source.relative_to(data).as_posix(): labels.fingerprint(images) for source, images in found.items()})
+
+
+def folders(data: Path) -> list[Path]:
+    """The folders of the sets below the data folder."""
+    return sorted(folder for folder in (Path(data) / SETS).glob("*") if folder.is_dir())
 
 
 def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
