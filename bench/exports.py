@@ -136,7 +136,7 @@ def main(args):
     if args.data:
         source = labels.find(args.data, *wider_lists.VAL_LISTS)
         files = [(args.data / image.path, image.boxes[~image.invalid & (bx.shorter_side(image.boxes) >= 20)])
-                 for image in wider_lists.read(source, wider_lists.VAL_IMAGES)[::args.every]]
+                 for image in wider_lists.read(source, wider_lists.VAL_IMAGES, args.data)[::args.every]]
     else:
         files = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect

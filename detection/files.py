@@ -41,3 +41,21 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     """Writes a file and the folders above it, as `atomic_write`."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
+
+
+def walk(folder: Path | str) -> list[Path]:
+    """All files below a folder, sorted, also in folders that are symbolic links; each real folder is entered once."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = [name for name in sorted(folders) if os.path.realpath(os.path.join(place, name)) not in seen]
+        found += [path for path in (Path(place, name) for name in names) if path.is_file()]
+    return sorted(found)
+
+
+def is_junk(path: Path) -> bool:
+    """Whether programs leave files of this relative path behind for themselves: .DS_Store, ._x.jpg, Thumbs.db,
+    .ipynb_checkpoints/x, x~."""
+    name = path.name.lower()
+    return any(part.startswith(".") or part in ("__MACOSX", "@eaDir") for part in path.parts) or \
+        name in ("thumbs.db", "desktop.ini") or name.endswith(("~", ".bak", ".tmp", ".swp", ".cache"))

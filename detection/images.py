@@ -11,7 +11,43 @@ from detection.boxes import longer_side
 from detection.errors import UserError
 from detection.types import Floats, Image, Indices
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+HEAD = 65536        # bytes in which the size of an image is looked for; what is not found there is decoded
+# What OpenCV 5's wheels decode, of an animation the first frame.
+EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".avif",
+              ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".sr", ".ras"}
+# Images that it does not decode, so that they can be counted: phones, cameras, editors.
+FOREIGN = {".heic", ".heif", ".jxl", ".jpx", ".j2k", ".svg", ".psd", ".ico", ".tga", ".exr", ".dng", ".cr2", ".cr3",
+           ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"}
+
+
+def size(path: Path | str) -> tuple[int, int]:
+    """(width, height) px of the image in file `path`, as `read` gives it; of most files only the head is read.
+
+    UserError where the file is missing or is no image.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+    except (OSError, ValueError):
+        head = b""
+    return _size_in_head(head) or read(path).shape[1::-1]
+
+
+def _size_in_head(head: bytes) -> tuple[int, int] | None:
+    """The size that the first bytes of a PNG or JPEG state; None for other files, and where an orientation in its EXIF
+    data may turn the image. Sources: W3C, "Portable Network Graphics", section 11.2.2; ITU-T T.81, annex B."""
+    if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:16] == b"IHDR" and b"eXIf" not in head:
+        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    position = 2
+    while head[:2] == b"\xff\xd8" and position + 9 <= len(head) and head[position] == 0xFF:
+        marker, length = head[position + 1], int.from_bytes(head[position + 2:position + 4], "big")
+        if marker == 0xE1 and head[position + 4:position + 8] == b"Exif":
+            return None
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):           # a start of frame
+            height, width = (int.from_bytes(head[position + at:position + at + 2], "big") for at in (5, 7))
+            return (width, height) if width and height else None
+        position += 2 + length
+    return None
 
 
 def read(path: Path | str) -> Image:

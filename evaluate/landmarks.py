@@ -76,7 +76,7 @@ def main(args):
         raise UserError("config.py names one point; the error is measured by the distance between two")
     source = args.annotations or labels.find(
         args.data, landmark_lists.MTFL_LIST if args.mtfl else landmark_lists.TEST_LIST)
-    images = (landmark_lists.read_mtfl if args.mtfl else landmark_lists.read)(source)
+    images = (landmark_lists.read_mtfl if args.mtfl else landmark_lists.read)(source, args.data)
     truth = np.concatenate([image.points for image in images])
     for image, distance in zip(images, metrics.eye_distance(truth)):
         if distance == 0:

@@ -92,8 +92,8 @@ def main(args):
         annotated = sets.read_set(args.data, source)[::args.every]
     else:
         source = args.annotations or labels.find(args.data, *wider_lists.VAL_LISTS)
-        annotated = wider_lists.read(source, args.images)[::args.every]
-    print(f"{source}: {labels.summary(annotated, args.min_truth)}")
+        annotated = wider_lists.read(source, args.images, args.data)[::args.every]
+    print(f"{source}:\n{labels.summary(annotated, args.min_truth)}")
     measure = Measure(args.data, cascade, args.min_truth)
     measured, problems = [], Problems()
     for result in workers.run(measure, annotated, args.workers, "evaluate", [1] * len(annotated), "image"):

@@ -173,8 +173,8 @@ def main(args):
     if args.detector:
         hook(args.detector)
     source = args.annotations or labels.find(args.data, *wider_lists.VAL_LISTS)
-    annotated = wider_lists.read(source, args.images)[::args.every]
-    print(f"{source}: {labels.summary(annotated, args.min_truth)}")
+    annotated = wider_lists.read(source, args.images, args.data)[::args.every]
+    print(f"{source}:\n{labels.summary(annotated, args.min_truth)}")
     measured, problems = [], Problems()
     for result in workers.run(Measure(args.data, cascade, args.min_truth), annotated, args.workers, "robustness",
                               [1] * len(annotated), "image"):

@@ -59,6 +59,8 @@ def make(data, form, name="one"):
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imencode(".png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tofile(path)
     FORMS[form](folder)
+    if form != "wider":         # which has no classes
+        (folder / "set.json").write_text(json.dumps({"classes": [0, 1] if form == "yolo" else ["face", "mask"]}))
     return folder
 
 
@@ -100,7 +102,7 @@ def test_a_broken_file_is_named_and_counted(tmp_path, capsys):
     folder = make(tmp_path, "voc")
     for i in range(40):
         (folder / "annotations" / f"{i}.xml").write_text((folder / "annotations" / "a.xml").read_text())
-        cv2.imwrite(str(folder / "images" / f"{i}.png"), np.zeros((8, 8, 3), np.uint8))
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     (folder / "annotations" / "7.xml").write_text("<annotation><object>")
     (folder / "annotations" / "8.xml").write_text("<annotation><object><bndbox><xmin>nan</xmin></bndbox></object>"
                                                   "</annotation>")
@@ -122,6 +124,7 @@ def test_a_set_without_annotations_or_images_is_refused(tmp_path):
     with pytest.raises(UserError, match="has no annotations.txt"):
         sets.training(tmp_path)
     (tmp_path / "sets" / "x" / "labels").mkdir()
+    (tmp_path / "sets" / "x" / "labels" / "a.txt").write_text("0 .5 .5 .2 .2\n")
     with pytest.raises(UserError, match="no image in it"):
         sets.training(tmp_path)
 
@@ -136,8 +139,8 @@ def test_files_of_one_name_in_two_folders_are_named_with_their_folders(tmp_path,
     folder = make(tmp_path, "voc")
     for i in range(60):
         (folder / "annotations" / f"{i}.xml").write_text((folder / "annotations" / "a.xml").read_text())
-        cv2.imwrite(str(folder / "images" / f"{i}.png"), np.zeros((8, 8, 3), np.uint8))
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     (folder / "annotations" / "day 2").mkdir()
     (folder / "annotations" / "day 2" / "a.xml").write_text((folder / "annotations" / "a.xml").read_text())
     sets.training(tmp_path)
-    assert "annotations:day 2/a.xml: there is no image day 2/a in images/" in capsys.readouterr().out
+    assert "one:annotations/day 2/a.xml: there is no image day 2/a in images/" in capsys.readouterr().out

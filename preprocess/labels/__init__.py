@@ -1,11 +1,13 @@
 """Label files of any form -> annotated images: the result that all readers share, and the checks of it.
 
-A reader is a module with one form. It yields entries (where, image): `where` is a line number or the name of a file,
-`image` comes from `annotate`, or is the BadLabel that says why there is none. `collect` makes a list of them.
+A reader is a module with one form, which FORM describes. It yields entries (where, stated): `where` is a line number or
+the name of a file, `stated` is what the file says of one image, or the BadLabel that says why that is nothing. What
+only the whole file or set can show - units, corners or sizes, the order of points, classes - is decided in checks.py,
+which makes annotated images of the entries; `collect` makes a list of these.
 """
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,9 +17,12 @@ from config import POINTS
 from detection import boxes as bx
 from detection.errors import UserError
 from pipeline.problems import Problems
+from pipeline.tables import markdown
 from preprocess.samples import require_below
 
 FAR = 1e6       # px; no position in an image is as far from its corner
+SAME = 0.5      # IoU from which two boxes of an image are one face, labeled twice
+SIZES = 20, 40, 80, 160     # px: borders of the sizes of faces in a summary
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,49 @@ class AnnotatedImage:
 
 
 class BadLabel(ValueError):
-    """A label that cannot be used; the text says why."""
+    """A label that cannot be used; the text says why. kind: the same in a few words, to count by."""
+
+    def __init__(self, text: str, kind: str = "not in this form"):
+        super().__init__(text)
+        self.kind = kind
 
 
+@dataclass(frozen=True)
+class Form:
+    """What a form of label files promises, in the words of checks.py.
+
+    name: for people. layout: of the four numbers of a box. unit: of boxes and points. first: the number of the first
+    pixel that upper left corners and points count from. one_face: it labels one face an image, whatever else is in it.
+    flat: a line holds all boxes of an image, one after the other. in_row: the order of a face's points where they are
+    2P numbers in a row, "x y" (of each) or "x .. y .." (all x first). per_file: a file for each image, named after it.
+    """
+    name: str
+    layout: str = "x1 y1 x2 y2"
+    unit: str = "pixels"
+    first: int = 0
+    one_face: bool = False
+    flat: bool = False
+    in_row: str = ""
+    per_file: bool = False
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a label file says of one image, as it says it.
+
+    names: of the image; the first one that fits counts. boxes: (N, 4) in the form's layout and unit; None where they
+    follow from the points. invalid: N marks, none by default. points: (N, P, 2) in the unit, NaN where one is missing;
+    None: all are. classes: N names; None: the form has none. size: width and height that the file states, px.
+    """
+    names: tuple[str, ...]
+    boxes: Sequence | np.ndarray | None
+    invalid: Sequence[bool] | np.ndarray | None = None
+    points: Sequence | np.ndarray | None = None
+    classes: Sequence[str] | None = None
+    size: tuple[object, object] | None = None
+
+
+Saying = tuple[int | str, Stated | BadLabel]
 Entry = tuple[int | str, AnnotatedImage | BadLabel]
 
 
@@ -78,7 +123,7 @@ def annotate(path: str, boxes: Sequence | np.ndarray, invalid: Sequence[bool] | 
     return AnnotatedImage(path, boxes, marked | empty, points)
 
 
-def attempt(read: Callable[..., AnnotatedImage], *args) -> AnnotatedImage | BadLabel:
+def attempt(read: Callable, *args):
     """read(*args), or the BadLabel that it raises: the second half of an entry."""
     try:
         return read(*args)
@@ -86,27 +131,40 @@ def attempt(read: Callable[..., AnnotatedImage], *args) -> AnnotatedImage | BadL
         return error
 
 
-def collect(source: Path, entries: Iterable[Entry]) -> list[AnnotatedImage]:
-    """Entries of a file or folder -> images, each path once. Prints what is skipped, with its place.
+def collect(source: Path, entries: Iterable[Entry], skipped: Counter | None = None, one_face: bool = False
+            ) -> list[AnnotatedImage]:
+    """Entries of a file or folder -> images, each path once. Prints what is skipped, with its place, and counts it by
+    kind in `skipped`. one_face: an entry is a face, so another face of the same image joins it.
 
     UserError where too many entries are skipped (pipeline/problems.py) or no face is left.
     """
-    images, problems, places = [], Problems(), {}
+    images, problems, places = {}, Problems(), {}
+    skipped = Counter() if skipped is None else skipped
     total = 0
     for where, entry in entries:
         total += 1
         if isinstance(entry, BadLabel):
             problems.add(f"{source}:{where}: {entry}")
+            skipped[entry.kind] += 1
+        elif one_face and entry.path in places and (bx.iou(images[entry.path].boxes, entry.boxes) < SAME).all():
+            images[entry.path] = _joined(images[entry.path], entry)
         elif entry.path in places:
             problems.add(f"{source}:{where}: {entry.path} is listed a second time, first at {source}:"
                          f"{places[entry.path]}")
+            skipped["listed a second time"] += 1
         else:
             places[entry.path] = where
-            images.append(entry)
+            images[entry.path] = entry
     problems.report(total, "entries", source)
-    if not any(len(image.boxes) for image in images):
+    if not any(len(image.boxes) for image in images.values()):
         raise UserError(f"{source}: there is not one face in it; check that it is the right file")
-    return images
+    return list(images.values())
+
+
+def _joined(a: AnnotatedImage, b: AnnotatedImage) -> AnnotatedImage:
+    """One image with the faces of both."""
+    return replace(a, **{name: np.concatenate([getattr(a, name), getattr(b, name)])
+                         for name in ("boxes", "invalid", "points")})
 
 
 def find(data: Path, *candidates: str) -> Path:
@@ -136,19 +194,31 @@ def split(image: AnnotatedImage, min_size: float) -> tuple[np.ndarray, np.ndarra
     return image.boxes[true], image.boxes[~true]
 
 
-def summary(images: Iterable[AnnotatedImage], min_size: float) -> str:
-    """One line with the numbers of images and of faces of each kind; min_size: as `split` takes it."""
-    counts = Counter()
-    for image in images:
-        counts.update(images=1, faces=len(image.boxes), invalid=int(image.invalid.sum()),
-                      usable=len(split(image, min_size)[0]), empty=int(len(image.boxes) == 0),
-                      landmarks=int(np.isfinite(image.points).any(axis=(1, 2)).sum()),
-                      all_landmarks=int(np.isfinite(image.points).all(axis=(1, 2)).sum()))
-    landmarks = (f"; {counts['landmarks']} with landmarks, {counts['all_landmarks']} of them with all"
-                 if counts["landmarks"] else "")
-    return (f"{counts['images']} images ({counts['empty']} without a face), {counts['faces']} faces: "
-            f"{counts['usable']} usable, {counts['invalid']} marked invalid, the others under {min_size} px"
-            f"{landmarks}")
+def summary(images: Iterable[AnnotatedImage], min_size: float, told: Iterable[tuple[str, object]] = (),
+            classes: Counter | None = None, skipped: Counter | None = None, left_out: Counter | None = None) -> str:
+    """A table of images, faces, their classes, sizes and points, and of what was skipped or left out.
+
+    min_size: as `split` takes it. told: further rows, first. The others: numbers by what they are of.
+    """
+    images = list(images)
+    rows = [*told, ("images", len(images)), ("... without a face", sum(not len(image.boxes) for image in images)),
+            ("faces", sum(len(image.boxes) for image in images))]
+    if any(not image.complete for image in images):
+        rows += [("images that need not show all faces", sum(not image.complete for image in images))]
+    rows += [(f"boxes of the class {name}", count) for name, count in (classes or Counter()).most_common()]
+    rows += [("faces marked invalid", sum(int(image.invalid.sum()) for image in images))]
+    sides = np.concatenate([bx.longer_side(image.boxes[~image.invalid]) for image in images] or [np.zeros(0)])
+    borders = [0, min_size, *(size for size in SIZES if size > min_size), np.inf]
+    names = [f"under {min_size:g} px, not used",
+             *(f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
+               for low, high in zip(borders[1:], borders[2:]))]
+    rows += [(f"faces {name}", int(count)) for name, count in zip(names, np.histogram(sides, borders)[0])]
+    every, some = (sum(int(which(np.isfinite(image.points), axis=(1, 2)).sum()) for image in images)
+                   for which in (np.all, np.any))
+    rows += [("faces with all landmarks", every), ("faces with some landmarks", some - every)] * bool(some)
+    rows += [(f"skipped, {what}", count) for what, count in (skipped or Counter()).most_common()]
+    rows += [(f"not used, {what}", count) for what, count in (left_out or Counter()).most_common()]
+    return markdown(("", "number"), rows)
 
 
 def fingerprint(images: Iterable[AnnotatedImage], points: bool = False) -> str:

@@ -11,22 +11,23 @@ import numpy as np
 
 from detection.align import require_facial_points
 from detection.errors import UserError
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers, text_lines
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers, text_lines
 
+FORM = Form("CelebA", "x y w h", one_face=True, in_row="x y")
 LANDMARKS = "list_landmarks_celeba.txt"
 HEADER = "image_id"     # begins the line of names of columns of the boxes
 
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The images in the list of boxes. The form has no classes. UserError where the list has another head."""
+def entries(path: Path) -> Iterator[Saying]:
+    """The images in the list of boxes. UserError where the list has another head."""
     lines = text_lines(path)
     if len(lines) < 2 or not lines[0][1].isdigit() or not lines[1][1].startswith(HEADER):
         raise UserError(f"{path}: does not begin like CelebA's list, with the number of images and a line "
                         f"`{HEADER} x_1 y_1 width height`")
     points = _points(path.with_name(LANDMARKS))
     for number, line in lines[2:]:
-        yield number, attempt(_image, images, line, points)
+        yield number, attempt(_image, line, points)
 
 
 def _points(path: Path) -> dict[str, str] | None:
@@ -38,10 +39,10 @@ def _points(path: Path) -> dict[str, str] | None:
     return {name: "".join(values) for name, *values in rows}
 
 
-def _image(images: SetImages, line: str, points: dict[str, str] | None) -> AnnotatedImage:
+def _image(line: str, points: dict[str, str] | None) -> Stated:
     name, *values = line.rsplit(maxsplit=4)
-    x, y, width, height = numbers(" ".join(values), 4)
+    box = numbers(" ".join(values), 4)
     if points is not None and name not in points:
         raise BadLabel(f"{name} is not in {LANDMARKS}")
     found = None if points is None else np.reshape(numbers(points[name], 10), (1, 5, 2))
-    return annotate(images.find(name), [[x, y, x + width, y + height]], points=found)
+    return Stated((name,), [box], points=found)

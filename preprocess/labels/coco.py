@@ -8,11 +8,12 @@ import numpy as np
 
 from config import BAD_SHARE, POINTS
 from detection.errors import UserError
-from preprocess.labels import AnnotatedImage, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers
+from preprocess.labels import Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers
 
+FORM = Form("COCO", "x y w h")
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[Saying]:
     """The images that a COCO file names. Boxes of crowds, and those to ignore, are invalid.
 
     UserError where the file is of another form, or contradicts itself.
@@ -24,26 +25,21 @@ def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator
         of_image = {}
         for image in content["images"]:
             identity, size = str(image["id"]), (image.get("width"), image.get("height"))
-            found = of_image.setdefault(identity, (str(image["file_name"]), size, [], [], []))
+            found = of_image.setdefault(identity, (str(image["file_name"]), size, [], [], [], []))
             if found[0] != str(image["file_name"]):
                 raise UserError(f"{path}: the image id {identity} stands for {found[0]} and for {image['file_name']}, "
                                 "so nobody can say whose its boxes are; merge the files again with new ids")
-        known = {str(name) for name in names.values()}
-        unknown = (classes or set()) - known
-        if unknown:
-            raise UserError(f"{path}: has no class {', '.join(sorted(unknown))}, which set.json names; it has "
-                            f"{', '.join(sorted(known)) or 'no names of classes'}")
         for thing in content["annotations"]:
-            if classes is not None and names.get(str(thing["category_id"])) not in classes:
-                continue
             if str(thing["image_id"]) not in of_image:
                 skipped["boxes of images that it does not list"] += 1
                 continue
-            _, _, boxes, invalid, points = of_image[str(thing["image_id"])]
+            _, _, boxes, invalid, points, classes = of_image[str(thing["image_id"])]
             boxes.append(" ".join(map(str, thing.get("bbox") or [])))      # without a box the image is a BadLabel
             invalid.append(bool(thing.get("iscrowd", 0) or thing.get("ignore", 0)))
             keypoints = thing.get("keypoints") or []
             points.append(_points(keypoints))
+            kind = str(thing["category_id"])
+            classes.append(str(names.get(kind, kind)))
             others += len(keypoints) not in (0, 3 * len(POINTS))
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not a COCO annotation file ({type(error).__name__}: {error})") from None
@@ -55,8 +51,8 @@ def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator
             raise UserError(f"{path}: {count} of {len(content['annotations'])} boxes are {what}; that is more than "
                             f"{BAD_SHARE:.0%}, so the file is incomplete: export it again")
         print(f"{path}: {count} {what}; they are left out")
-    for name, size, boxes, invalid, points in of_image.values():
-        yield name, attempt(_image, images, name, size, boxes, invalid, points)
+    for name, *image in of_image.values():
+        yield name, attempt(_image, name, *image)
 
 
 def _points(keypoints: list[float]) -> np.ndarray:
@@ -67,10 +63,7 @@ def _points(keypoints: list[float]) -> np.ndarray:
     return np.where(points[:, 2:] > 0, points[:, :2], np.nan)
 
 
-def _image(images: SetImages, name: str, size: tuple, boxes: list[str], invalid: list[bool],
-           points: list[np.ndarray]) -> AnnotatedImage:
-    path = images.find(name)
-    rows = np.array([numbers(box, 4) for box in boxes], np.float32).reshape(-1, 4)
-    scale = images.scale(path, *size)
-    return annotate(path, np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:]]) * scale, invalid,
-                    np.reshape(points, (-1, len(POINTS), 2)) * scale)
+def _image(name: str, size: tuple, boxes: list[str], invalid: list[bool], points: list[np.ndarray], classes: list[str]
+           ) -> Stated:
+    return Stated((name,), [numbers(box, 4) for box in boxes], invalid, np.reshape(points, (-1, len(POINTS), 2)),
+                  classes, size)

@@ -11,14 +11,15 @@ import numpy as np
 
 from config import POINTS
 from detection.errors import UserError
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers
 from preprocess.labels.voc import read_xml
 
+FORM = Form("CVAT for images")
 CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[Saying]:
     """The images in the file. UserError where it is of another form."""
     try:
         root = read_xml(path)
@@ -27,16 +28,16 @@ def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator
     if root.find("track") is not None or root.find("image") is None:
         raise UserError(f"{path}: is not an export `CVAT for images`, which holds a tag `image` for each image")
     for image in root.iter("image"):
-        yield image.get("name", "?"), attempt(_image, image, images, classes)
+        yield image.get("name", "?"), attempt(_image, image)
 
 
-def _image(image: ElementTree.Element, images: SetImages, classes: set[str] | None) -> AnnotatedImage:
-    boxes, turned, of_group = [], [], {}
+def _image(image: ElementTree.Element) -> Stated:
+    boxes, turned, classes, of_group = [], [], [], {}
     for box in image.iter("box"):
-        if classes is None or box.get("label") in classes:
-            of_group.setdefault(box.get("group_id"), []).append(len(boxes))
-            boxes.append(numbers(" ".join(box.get(corner, "") for corner in CORNERS), 4))
-            turned.append(float(box.get("rotation", 0)) != 0)
+        of_group.setdefault(box.get("group_id"), []).append(len(boxes))
+        boxes.append(numbers(" ".join(box.get(corner, "") for corner in CORNERS), 4))
+        turned += numbers(box.get("rotation", "0"), 1)
+        classes.append(box.get("label", ""))
     if any(turned):
         raise BadLabel("holds a rotated box, and boxes here are upright; draw it without a rotation")
     points = np.full((len(boxes), len(POINTS), 2), np.nan)
@@ -45,13 +46,6 @@ def _image(image: ElementTree.Element, images: SetImages, classes: set[str] | No
         places = [numbers(place.replace(",", " "), 2) for place in shape.get("points", "").split(";")]
         if len(owners) == 1 and len(places) == len(POINTS):
             points[owners[0]] = places
-    return annotate(_find(images, image), boxes, points=points)
-
-
-def _find(images: SetImages, image: ElementTree.Element) -> str:
-    """An export of a project puts the images of each subset into a folder of its name."""
     name, subset = image.get("name", ""), image.get("subset")
-    try:
-        return images.find(f"{subset}/{name}" if subset else name)
-    except BadLabel:
-        return images.find(name)
+    names = (f"{subset}/{name}", name) if subset else (name,)   # of a project, each subset gets a folder of its name
+    return Stated(names, boxes, None, points, classes, (image.get("width"), image.get("height")))

@@ -11,23 +11,21 @@ import numpy as np
 
 from detection.align import require_facial_points
 from detection.errors import UserError
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.from_points import face_box
-from preprocess.labels.reading import SetImages, numbers, text_lines
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers, text_lines
 
+FORM = Form("iBUG's .pts", first=1, one_face=True, per_file=True)
 COUNT = 68
 FIVE = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))      # counted from 0
 
 
-def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The .pts files below a folder. The form has no classes. UserError where POINTS are not the five of a face."""
-    require_facial_points(str(folder))
-    for path in sorted(folder.rglob("*.pts")):
-        name = path.relative_to(folder)
-        yield name.as_posix(), attempt(_file, path, images, name.with_suffix("").as_posix())
+def entries(path: Path) -> Iterator[Saying]:
+    """The image of a file. UserError where POINTS are not the five of a face."""
+    require_facial_points(str(path))
+    yield path.name, attempt(_file, path)
 
 
-def _file(path: Path, images: SetImages, name: str) -> AnnotatedImage:
+def _file(path: Path) -> Stated:
     try:
         lines = [line for _, line in text_lines(path)]
     except UserError as error:
@@ -35,6 +33,5 @@ def _file(path: Path, images: SetImages, name: str) -> AnnotatedImage:
     rows = [line for line in lines if line not in "{}" and ":" not in line]
     if len(rows) != COUNT:
         raise BadLabel(f"{len(rows)} points, where this form has {COUNT}")
-    points = np.array([numbers(row, 2) for row in rows]) - 1
-    points = np.array([[points[part].mean(axis=0) for part in FIVE]], np.float32)
-    return annotate(images.find(name), face_box(points), points=points)
+    points = np.array([numbers(row, 2) for row in rows])
+    return Stated((path.stem,), None, points=[[points[part].mean(axis=0) for part in FIVE]])

@@ -16,13 +16,14 @@ import numpy as np
 
 from config import POINTS
 from detection.errors import UserError
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers
 
+FORM = Form("Label Studio", "x y w h", "percent")
 PREFIX = re.compile(r"^[0-9a-f]{8}-")       # that an upload puts before the name of a file
 
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[Saying]:
     """The tasks in the file, by their id. UserError where the file is of another form."""
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -31,21 +32,21 @@ def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator
         raise UserError(f"{path}: is not an export JSON or JSON-MIN of Label Studio ({type(error).__name__}: {error})"
                         ) from None
     for number, task in zip(ids, tasks):
-        yield f"task {number}", attempt(_task, task, images, classes)
+        yield f"task {number}", attempt(_task, task)
 
 
-def _task(task: dict[str, Any], images: SetImages, classes: set[str] | None) -> AnnotatedImage:
+def _task(task: dict[str, Any]) -> Stated:
     try:
-        boxes, of_region, labeled = [], {}, []
-        for region, value, width, height in _regions(task):
+        boxes, classes, of_region, labeled, size = [], [], {}, [], None
+        for region, value, *size in _regions(task):
             corner = numbers(f"{value['x']} {value['y']}", 2)
-            if set(value.get("rectanglelabels", [])) & (classes or set(value.get("rectanglelabels", []))):
+            if value.get("rectanglelabels"):
                 side = numbers(f"{value['width']} {value['height']}", 2)
                 of_region[region.get("id")] = len(boxes)
-                boxes.append(_upright(np.array(corner) * (width, height) / 100, np.array(side) * (width, height) / 100,
-                                      float(value.get("rotation") or 0)))
+                boxes.append(_upright(corner, side, *numbers(f"{value.get('rotation') or 0}", 1), size))
+                classes.append(str(value["rectanglelabels"][0]))
             for label in set(value.get("keypointlabels", [])) & set(POINTS):
-                labeled.append((region.get("parentID"), POINTS.index(label), np.array(corner) * (width, height) / 100))
+                labeled.append((region.get("parentID"), POINTS.index(label), corner))
         name = task["data"]["image"] if "data" in task else task["image"]
         points = np.full((len(boxes), len(POINTS), 2), np.nan)
         for parent, which, place in labeled:
@@ -56,7 +57,8 @@ def _task(task: dict[str, Any], images: SetImages, classes: set[str] | None) -> 
             points[face, which] = place
     except (KeyError, TypeError, AttributeError) as error:
         raise BadLabel(f"is not a task with an image ({type(error).__name__}: {error})") from None
-    return annotate(_find(images, str(name)), boxes, points=points)
+    name = re.split(r"[/\\=]", unquote(str(name)))[-1]      # of an address like /data/upload/3/1a2b3c4d-x.jpg
+    return Stated((name, PREFIX.sub("", name)), boxes, None, points, classes, size)
 
 
 def _regions(task: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], float, float]]:
@@ -74,17 +76,11 @@ def _regions(task: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, A
             yield region, value, region["original_width"], region["original_height"]
 
 
-def _upright(corner: np.ndarray, side: np.ndarray, degrees: float) -> np.ndarray:
-    """Upper left corner and size of a rectangle, px, turned clockwise around that corner -> the box around it (4,)."""
+def _upright(corner: list[float], side: list[float], degrees: float, size: list[float]) -> list[float]:
+    """Upper left corner and size of a rectangle, percent, turned clockwise around that corner in an image of `size` px
+    -> corner and size of the box around it, percent."""
+    if not degrees:
+        return [*corner, *side]
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    corners = corner + np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * side @ np.array([[cos, sin], [-sin, cos]])
-    return np.hstack([corners.min(axis=0), corners.max(axis=0)])
-
-
-def _find(images: SetImages, address: str) -> str:
-    """The image of an address like /data/upload/3/1a2b3c4d-x.jpg, by its last part, with the prefix or without."""
-    name = re.split(r"[/\\=]", unquote(address))[-1]
-    try:
-        return images.find(name)
-    except BadLabel:
-        return images.find(PREFIX.sub("", name))
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * side * size @ np.array([[cos, sin], [-sin, cos]]) / size
+    return [*(corner + corners.min(axis=0)), *np.ptp(corners, axis=0)]

@@ -10,28 +10,30 @@ from pathlib import Path
 import numpy as np
 
 from config import POINTS
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers
+
+FORM = Form("Labelme", per_file=True)
 
 
-def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The JSON files below a folder, each with the name of its image."""
-    for path in sorted(folder.rglob("*.json")):
-        name = path.relative_to(folder)
-        yield name.as_posix(), attempt(_file, path, images, name.with_suffix("").as_posix(), classes)
+def entries(path: Path) -> Iterator[Saying]:
+    """The image of a file."""
+    yield path.name, attempt(_file, path)
 
 
-def _file(path: Path, images: SetImages, name: str, classes: set[str] | None) -> AnnotatedImage:
-    boxes, of_group, labeled = [], {}, []
+def _file(path: Path) -> Stated:
+    boxes, classes, of_group, labeled = [], [], {}, []
     try:
-        for shape in json.loads(path.read_text(encoding="utf-8-sig"))["shapes"]:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        for shape in content["shapes"]:
             kind, group = shape.get("shape_type", "polygon"), shape.get("group_id")
             corners = [numbers(" ".join(map(str, corner)), 2) for corner in shape["points"]]
-            if kind == "rectangle" and (classes is None or shape["label"] in classes):
+            if kind == "rectangle":
                 if len(corners) != 2:
                     raise BadLabel(f"a rectangle has {len(corners)} corners, where two opposite ones are expected")
                 of_group.setdefault(group, []).append(len(boxes))
                 boxes.append([*np.min(corners, axis=0), *np.max(corners, axis=0)])
+                classes.append(str(shape["label"]))
             elif kind == "point" and shape["label"] in POINTS:
                 labeled.append((group, POINTS.index(shape["label"]), corners[0]))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
@@ -45,4 +47,5 @@ def _file(path: Path, images: SetImages, name: str, classes: set[str] | None) ->
             raise BadLabel(f"the point {POINTS[which]} of group {group} fits {len(faces)} rectangles; give a face and "
                            "its points a group_id of their own")
         points[faces[0], which] = place
-    return annotate(images.find(name), boxes, points=points)
+    return Stated((path.stem, str(content.get("imagePath", path.stem))), boxes, None, points, classes,
+                  (content.get("imageWidth"), content.get("imageHeight")))

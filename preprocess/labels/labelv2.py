@@ -8,23 +8,23 @@ face does not count.
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
 from preprocess.labels.retinaface import blocks, faces
 
+FORM = Form("labelv2")
 COLUMNS = (4, 5, 19, 20)    # of a face: the box, with its mark, with points, with points and a further number
 
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The images that the list names. The form has no classes. UserError where POINTS are not the five of a face."""
+def entries(path: Path) -> Iterator[Saying]:
+    """The images that the list names. UserError where POINTS are not the five of a face."""
     for number, head, rows in blocks(path):
-        yield number, attempt(_image, images, head, rows)
+        yield number, attempt(_image, head, rows)
 
 
-def _image(images: SetImages, head: str, rows: list[str]) -> AnnotatedImage:
+def _image(head: str, rows: list[str]) -> Stated:
     name, *size = head.rsplit(maxsplit=2)
     if len(size) != 2 or not all(side.isdigit() for side in size):
         raise BadLabel("a line `# name width height` of the image is expected here")
     boxes, points = faces(rows, COLUMNS)
-    return annotate(images.find(name), boxes, [len(row.split()) == 5 and float(row.split()[4]) == 1 for row in rows],
-                    points)
+    marks = [len(row.split()) == 5 and float(row.split()[4]) == 1 for row in rows]
+    return Stated((name,), boxes, marks, points, size=size)

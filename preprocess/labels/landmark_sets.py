@@ -23,7 +23,7 @@ def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
     fingerprint of what it says}. Prints what each source holds."""
     data, found = Path(data), {}
     if (data / landmarks.TRAIN_LIST).is_file():
-        found[data / landmarks.TRAIN_LIST] = images = landmarks.read(data / landmarks.TRAIN_LIST)
+        found[data / landmarks.TRAIN_LIST] = images = landmarks.read(data / landmarks.TRAIN_LIST, data)
         print(f"{data / landmarks.TRAIN_LIST}: {len(images)} images with one face and {len(POINTS)} points")
     for folder in sets.folders(data):
         images = with_points(sets.read_set(data, folder))

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from detection.align import require_facial_points
-from preprocess.labels import AnnotatedImage, Entry, annotate, attempt
-from preprocess.labels.from_points import face_box
-from preprocess.labels.reading import SetImages, numbers, text_lines
+from preprocess.labels import Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers, text_lines
+
+FORM = Form("MTFL", first=1, one_face=True, in_row="x .. y ..")
 
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The images in the list. The form has no classes. UserError where POINTS are not the five of a face."""
+def entries(path: Path) -> Iterator[Saying]:
+    """The images in the list. UserError where POINTS are not the five of a face."""
     require_facial_points(str(path))
     for number, line in text_lines(path):
-        yield number, attempt(_image, images, line)
+        yield number, attempt(_image, line)
 
 
-def _image(images: SetImages, line: str) -> AnnotatedImage:
+def _image(line: str) -> Stated:
     name, *values = line.rsplit(maxsplit=14)
-    points = np.array(numbers(" ".join(values), 14)[:10], np.float32).reshape(1, 2, 5).transpose(0, 2, 1) - 1
-    return annotate(images.find(name.replace("\\", "/")), face_box(points), points=points)
+    return Stated((name,), None, points=np.reshape(numbers(" ".join(values), 14)[:10], (1, 2, 5)).transpose(0, 2, 1))

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from detection.align import require_facial_points
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers, text_lines
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers, text_lines
 
+FORM = Form("RetinaFace's list", "x y w h")
 COLUMNS = (4, 20, 21)       # of a face: the box alone, with points, with points and a further number
 
 
-def entries(path: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The images that the list names. The form has no classes. UserError where POINTS are not the five of a face."""
+def entries(path: Path) -> Iterator[Saying]:
+    """The images that the list names. UserError where POINTS are not the five of a face."""
     for number, name, rows in blocks(path):
-        yield number, attempt(_image, images, name, rows)
+        yield number, attempt(_image, name, rows)
 
 
 def blocks(path: Path) -> Iterator[tuple[int, str, list[str]]]:
@@ -61,9 +62,8 @@ def triples(values: list[float]) -> np.ndarray:
     return np.where((rows == -1).all(axis=1, keepdims=True), np.nan, rows[:, :2])
 
 
-def _image(images: SetImages, name: str, rows: list[str]) -> AnnotatedImage:
+def _image(name: str, rows: list[str]) -> Stated:
     if not name:
         raise BadLabel("a line `# name` of the image is expected here")
-    path = images.find(name)
     boxes, points = faces(rows, COLUMNS)
-    return annotate(path, np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]), points=points)
+    return Stated((name,), boxes, points=points)

@@ -1,34 +1,36 @@
 """The images to train on: WIDER FACE, and every further set in <data>/sets, whatever its form.
 
-    <data>/sets/<name>/images/                the images, in folders or not
-    <data>/sets/<name>/annotations/*.xml      Pascal VOC, a file per image, of the same name
-                      /labels/*.txt           or YOLO: `class x y w h` a line, center and size as shares of the image
-                      /annotations.json       or COCO
-                      /annotations.txt        or WIDER FACE's official or one-line form
-                      /label.txt              or RetinaFace's list, with points
-                      /labelv2.txt            or SCRFD's and YuNet's list, with points
-                      /list_bbox_celeba.txt   or CelebA's list, and list_landmarks_celeba.txt with points beside it
-                      /training.txt           or MTFL's list: points, of which boxes are made
-                      /annotations.xml        or CVAT's export `CVAT for images`
-                      /label_studio.json      or Label Studio's export JSON or JSON-MIN
-                      /images/*.json          or Labelme's files, one beside each image
-                      /images/*.pts           or iBUG's 68 points, a file beside each image
-                      /set.json               optional: {"complete": false, "classes": ["face", ...]}
+A set is a folder with images and label files, as the tools export them: the images in `images/`, in other folders or
+beside their labels; the labels in one of these forms, which the names and the first bytes of the files show:
 
-complete: whether every face is labeled (else no background is cut from these images; default true, but false for the
-forms that label one face an image: CelebA, MTFL and iBUG). classes: names,
-for YOLO numbers, of what counts as a face; boxes of other classes are left out (default: all count).
+    *.xml                   Pascal VOC, a file per image, of the same name; or CVAT's export `CVAT for images`
+    *.txt                   YOLO, a file per image: `class x y w h` a line, center and size as shares of the image
+    *.json                  COCO; Label Studio's export JSON or JSON-MIN; or Labelme, a file per image
+    annotations.txt         WIDER FACE's official or one-line form
+    label.txt               RetinaFace's list, with points
+    labelv2.txt             SCRFD's and YuNet's list, with points
+    list_bbox_celeba.txt    CelebA's list, and list_landmarks_celeba.txt with points beside it
+    training.txt            MTFL's list: points, of which boxes are made
+    *.pts                   iBUG's 68 points, a file per image, of the same name
+    set.json                optional: SETTINGS
 """
 import json
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from config import MIN_TRUTH_SIZE
 from detection.errors import UserError
 from preprocess import labels
 from preprocess.labels import (
     AnnotatedImage,
+    BadLabel,
+    annotate,
+    attempt,
     celeba,
+    checks,
     coco,
     cvat,
     ibug,
@@ -41,21 +43,21 @@ from preprocess.labels import (
     wider,
     yolo,
 )
-from preprocess.labels.reading import SetImages
+from preprocess.labels.set_files import SetFiles, shown
 
 SETS = "sets"
-FORMS = {"annotations.json": coco, "annotations": voc, "labels": yolo,      # file or folder in a set -> its reader
-         "label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl,
-         "annotations.xml": cvat, "label_studio.json": label_studio}
-BESIDE = {"*.json": labelme, "*.pts": ibug}  # files beside the images of a set -> their reader
-ONE_FACE = celeba, mtfl, ibug           # readers of forms that label one face an image, whatever others it shows
-
-
-@dataclass(frozen=True)
-class About:
-    """What set.json says of a set."""
-    complete: bool | None = None        # None: as the form has it
-    classes: set[str] | None = None
+NAMED = {"label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl,
+         "annotations.txt": wider, "annotations.json": coco, "annotations.xml": cvat, "label_studio.json": label_studio}
+FORMS = wider, coco, voc, yolo, retinaface, labelv2, celeba, mtfl, cvat, label_studio, labelme, ibug    # first counts
+SETTINGS = {        # of set.json: key -> (type, meaning)
+    "complete": (bool, "whether every face is labeled; else no background is cut from these images. Default: true, but "
+                       "false for the forms that label one face an image: CelebA, MTFL and iBUG"),
+    "classes": (list, "names, for YOLO also numbers, of what counts as a face; boxes of other classes are left out. "
+                      "Needed where there are several"),
+    "background": (bool, "whether images without a label show no face; else they are not used. Default: false"),
+    "layout": (str, "of the four numbers of a box, where the labels are misunderstood: " + ", ".join(checks.LAYOUTS)),
+    "unit": (str, "of these numbers: " + ", ".join(checks.UNITS))}
+HEAD = 4096         # bytes at both ends of a JSON or XML file that show its form
 
 
 def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
@@ -67,9 +69,9 @@ def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
     found = {folder: read_set(data, folder) for folder in folders(data)}
     if not found or any((data / name).is_file() for name in wider.TRAIN_LISTS):
         source = labels.find(data, *wider.TRAIN_LISTS)
-        found = {source: wider.read(source, wider.TRAIN_IMAGES), **found}
-    for source, images in found.items():
-        print(f"{source}: {labels.summary(images, MIN_TRUTH_SIZE)}")
+        images = wider.read(source, wider.TRAIN_IMAGES, data)
+        print(f"{source}:\n{labels.summary(images, MIN_TRUTH_SIZE)}")
+        found = {source: images, **found}
     return ([image for images in found.values() for image in images],
             {source.relative_to(data).as_posix(): labels.fingerprint(images) for source, images in found.items()})
 
@@ -80,34 +82,131 @@ def folders(data: Path) -> list[Path]:
 
 
 def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
-    """The images of the set in `folder`, below `data`, in any of the forms. UserError where it is unusable."""
-    about = _about(folder / "set.json")
-    complete = True
-    if (folder / "annotations.txt").is_file():
-        found = wider.read(folder / "annotations.txt", (folder / "images").relative_to(data).as_posix())
-    else:
-        places = [(folder / name, reader) for name, reader in FORMS.items() if (folder / name).exists()]
-        places += [(folder / "images", reader) for pattern, reader in BESIDE.items()
-                   if not places and next((folder / "images").rglob(pattern), None)]
-        if not places:
-            raise UserError(f"{folder}: has no annotations.txt, {', '.join(FORMS)}; "
-                            "data/README.md says how a set is laid out")
-        source, reader = places[0]
-        found = labels.collect(source, reader.entries(source, SetImages(data, folder), about.classes))
-        complete = reader not in ONE_FACE
-    return [replace(image, complete=complete if about.complete is None else about.complete) for image in found]
+    """The images of the set in `folder`, below `data`, in any of the forms. Prints what it holds; UserError where it is
+    unusable."""
+    settings, files = _settings(folder / "set.json"), SetFiles(data, folder)
+    reader, paths = _form(files)
+    files.require_images()
+    form = wider.parse(paths[0])[0] if reader is wider else reader.FORM
+    source = paths[0] if len(paths) == 1 and not form.per_file else folder
+    wanted = {str(name) for name in settings["classes"]} if "classes" in settings else None
+    names = _class_names(files) if reader is yolo else {}
+    bases, sayings, labeled = {}, [], set()
+    for path in paths:
+        inside = path.relative_to(folder)
+        for where, saying in wider.parse(path)[1] if reader is wider else reader.entries(path):
+            bases[where] = inside.parent.as_posix()
+            if form.per_file:
+                where, name = inside.as_posix(), files.name_beside(inside)
+                if isinstance(saying, BadLabel) and not files.fits(name):
+                    files.leave_out(f"{inside.suffix} files of other programs", where)
+                    continue
+                saying = saying if isinstance(saying, BadLabel) else replace(saying, names=(name, *saying.names[1:]))
+                bases[where] = ""
+            elif len(paths) > 1:
+                where = f"{inside.as_posix()}:{where}"
+                bases[where] = inside.parent.as_posix()
+            if names and not isinstance(saying, BadLabel):
+                saying = replace(saying, classes=[names.get(number, number) for number in saying.classes])
+            sayings.append((where, saying))
+
+    def locate(name: str, where: object) -> checks.Place:
+        place = files.locate(name, bases[where])
+        labeled.add(place.path)
+        return place
+
+    given = None
+    if settings.keys() & {"layout", "unit"}:
+        given = checks.Reading(settings.get("layout", form.layout), settings.get("unit", form.unit), first=form.first)
+    entries, facts = checks.resolve(source, form, sayings, locate,
+                                    wanted and {names.get(name, name) for name in wanted}, given)
+    skipped = Counter()
+    images = labels.collect(source, entries, skipped, form.one_face)
+    complete = settings.get("complete", not form.one_face)
+    images = [replace(image, complete=complete) for image in images]
+    unlabeled = [image for image in files.paths() if image not in labeled]
+    if settings.get("background"):
+        images += [image for image in (attempt(annotate, each, []) for each in unlabeled)
+                   if not isinstance(image, BadLabel)]
+    elif unlabeled:
+        files.left_out["images without a label"] += len(unlabeled)
+        print(f"{folder}: {len(unlabeled)} images without a label are not used, such as {shown(unlabeled[0])}; if they "
+              'show no face, say so in set.json: {"background": true}')
+    told = [("form", form.name)] + [("boxes", f"{facts.reading}")] * (facts.reading is not None)
+    print(f"{folder}:\n{labels.summary(images, MIN_TRUTH_SIZE, told, facts.classes, skipped, files.left_out)}")
+    return images
 
 
-def _about(path: Path) -> About:
-    """A set.json, checked; the defaults where there is none."""
+def _form(files: SetFiles) -> tuple[ModuleType, list[Path]]:
+    """The reader of a set and its label files; what else there is is counted. UserError where there are none."""
+    found = defaultdict(list)
+    for path in files.others:
+        found[_reader(path)].append(path)
+    if not any("labels" in path.relative_to(files.folder).parts or
+               files.fits(files.name_beside(path.relative_to(files.folder))) for path in found[yolo]):
+        found[None] += found.pop(yolo)
+    reader = next((form for form in FORMS if found.get(form)), None)
+    for form, paths in found.items():
+        for path in paths if form is not reader else ():
+            if path.name != "set.json":
+                files.leave_out("other files" if form is None else f"label files of another form, {_name(form)}",
+                                path.relative_to(files.folder).as_posix())
+    if reader is None:
+        other = ", ".join(files.named.get("other files", []))
+        raise UserError(f"{files.folder}: has no annotations.txt, and no labels in another form that is known"
+                        f"{f'; it has {other}' if other else ''}. data/README.md says how a set is laid out")
+    return reader, found[reader]
+
+
+def _name(reader: ModuleType) -> str:
+    return "WIDER FACE's lists" if reader is wider else reader.FORM.name
+
+
+def _reader(path: Path) -> ModuleType | None:
+    """The form that the name or the ends of a file show; None for other files."""
+    if path.name in NAMED:
+        return NAMED[path.name]
+    if path.suffix in (".pts", ".txt"):
+        return ibug if path.suffix == ".pts" else yolo
+    if path.suffix not in (".xml", ".json"):
+        return None
+    with open(path, "rb") as file:
+        text = file.read(HEAD)
+        file.seek(max(path.stat().st_size - HEAD, 0))
+        text += file.read()
+    text = text.replace(b"\0", b"")                 # of UTF-16
+    if path.suffix == ".xml":
+        return cvat if b"<annotations" in text else voc
+    if text.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"["):
+        return label_studio if b'"id"' in text else None
+    if any(key in text for key in (b'"shapes"', b'"imagePath"', b'"imageData"')):
+        return labelme
+    return coco if any(key in text for key in (b'"images"', b'"annotations"', b'"categories"')) and \
+        path.name != "notes.json" else None
+
+
+def _class_names(files: SetFiles) -> dict[str, str]:
+    """Number of a class of YOLO -> its name, where a file of the set says so."""
+    for name in yolo.NAMES:
+        for path in files.others:
+            if path.name == name:
+                return yolo.class_names(path)
+    return {}
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """A set.json, checked; nothing where there is none."""
     if not path.is_file():
-        return About()
+        return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not JSON ({error}); data/README.md shows one") from None
-    if not isinstance(content, dict) or content.keys() - {"complete", "classes"} or not (
-            isinstance(content.get("complete", True), bool) and isinstance(content.get("classes", []), list)):
-        raise UserError(f'{path}: must look like {{"complete": false, "classes": ["face"]}}, both optional')
-    classes = {str(name) for name in content["classes"]} if "classes" in content else None
-    return About(content.get("complete"), classes)
+    if not isinstance(content, dict) or not all(key in SETTINGS and isinstance(value, SETTINGS[key][0])
+                                                for key, value in content.items()):
+        raise UserError(f'{path}: must look like {{"complete": false, "classes": ["face"]}}; its keys are '
+                        f"{', '.join(SETTINGS)}, all optional")
+    for key, known in (("layout", checks.LAYOUTS), ("unit", checks.UNITS)):
+        if key in content and content[key] not in known:
+            raise UserError(f"{path}: {key} must be one of {', '.join(known)}, not {content[key]}")
+    return content

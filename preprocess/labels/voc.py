@@ -3,32 +3,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers
 
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers
-
+FORM = Form("Pascal VOC", first=1, per_file=True)
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The XML files below a folder, each with the name of its image. Objects marked difficult are invalid."""
-    for path in sorted(folder.rglob("*.xml")):
-        name = path.relative_to(folder)
-        yield name.as_posix(), attempt(_file, path, images, name.with_suffix("").as_posix(), classes)
+def entries(path: Path) -> Iterator[Saying]:
+    """The image of a file. Objects marked difficult are invalid."""
+    yield path.name, attempt(_file, path)
 
 
-def _file(path: Path, images: SetImages, name: str, classes: set[str] | None) -> AnnotatedImage:
-    image, boxes, invalid = images.find(name), [], []
+def _file(path: Path) -> Stated:
+    boxes, invalid, classes = [], [], []
     root = read_xml(path)
+    if root.tag != "annotation" and root.find("object") is None:
+        raise BadLabel(f"begins with the tag {root.tag[:60]}, not with annotation")
     for thing in root.iter("object"):
-        if classes is None or thing.findtext("name", "").strip() in classes:
-            corners = " ".join(thing.findtext(f"bndbox/{corner}", "") for corner in CORNERS)
-            x1, y1, x2, y2 = numbers(corners, 4)
-            boxes.append((x1 - 1, y1 - 1, x2, y2))
-            invalid.append(thing.findtext("difficult", "0").strip() == "1")
-    scale = images.scale(image, root.findtext("size/width"), root.findtext("size/height"))
-    return annotate(image, np.reshape(boxes, (-1, 4)) * scale, invalid)
+        boxes.append(numbers(" ".join(thing.findtext(f"bndbox/{corner}", "") for corner in CORNERS), 4))
+        invalid.append(thing.findtext("difficult", "0").strip() == "1")
+        classes.append(thing.findtext("name", "").strip())
+    names = path.stem, root.findtext("filename", path.stem).strip() or path.stem
+    return Stated(names, boxes, invalid, None, classes, (root.findtext("size/width"), root.findtext("size/height")))
 
 
 def read_xml(path: Path) -> ElementTree.Element:

@@ -3,42 +3,57 @@
 With points, as Ultralytics pose and yolov5-face write them, `x y` or `x y visibility` of each of POINTS follow, as
 shares too; a point of 0 0, of -1 -1 or of visibility 0 is not labeled.
 """
+import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from config import POINTS
-from detection.errors import UserError
-from detection.images import read
-from preprocess.labels import AnnotatedImage, BadLabel, Entry, annotate, attempt
-from preprocess.labels.reading import SetImages, numbers
+from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import numbers
 
-NAMES = "classes.txt"     # beside the labels: the names of the classes, which no box needs
-
-
-def entries(folder: Path, images: SetImages, classes: set[str] | None) -> Iterator[Entry]:
-    """The text files below a folder, each with the name of its image, which is opened for its size."""
-    paths = sorted(path for path in folder.rglob("*.txt") if path.name != NAMES)
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda path: attempt(_file, path, folder, images, classes), paths)
-        yield from zip((path.relative_to(folder).as_posix() for path in paths), found)
+FORM = Form("YOLO", "center w h", "shares", per_file=True)
+NAMES = "data.yaml", "dataset.yaml", "obj.names", "classes.txt", "_darknet.labels"    # files with the names of classes
 
 
-def _file(path: Path, folder: Path, images: SetImages, classes: set[str] | None) -> AnnotatedImage:
-    image = images.find(path.relative_to(folder).with_suffix("").as_posix())
+def entries(path: Path) -> Iterator[Saying]:
+    """The image of a file."""
+    yield path.name, attempt(_file, path)
+
+
+def class_names(path: Path) -> dict[str, str]:
+    """Number of a class -> its name, by one of NAMES; nothing where the file does not say."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    lines = [line.split(" #")[0].rstrip() for line in text.splitlines()]
+    if path.suffix != ".yaml":
+        return {str(number): line.strip() for number, line in enumerate(filter(None, lines))}
+    start = next((i for i, line in enumerate(lines) if re.match(r"names\s*:", line)), None)
+    if start is None:
+        return {}
+    block = [lines[start].split(":", 1)[1]]
+    for line in lines[start + 1:]:
+        if line and not line.startswith((" ", "\t", "-", "]", "}")):
+            break
+        block.append(line)
+    text = " ".join(block).strip()
+    if text.startswith(("[", "{")):
+        block = text.strip("[]{} ").split(",")
+    found = [entry.strip().removeprefix("-").strip() for entry in block if entry.strip()]
+    numbered = [re.fullmatch(r"(\d+)\s*:\s*(.*)", entry) for entry in found]
+    return {match[1] if match else str(number): (match[2] if match else entry).strip("\"' ")
+            for number, (match, entry) in enumerate(zip(numbered, found))}
+
+
+def _file(path: Path) -> Stated:
     try:
         rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        rows = [_row(values[0] if values else "") for kind, *values in rows
-                if classes is None or _class(kind) in classes]
-        height, width = read(images.data / image).shape[:2]
-    except (UserError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise BadLabel(str(error)) from None
-    values = [box for box, _ in rows]
-    center, side = np.split(np.array(values, np.float32).reshape(-1, 4) * np.tile((width, height), 2), 2, axis=1)
-    points = np.array([points for _, points in rows], np.float32).reshape(-1, len(POINTS), 2) * (width, height)
-    return annotate(image, np.hstack([center - side / 2, center + side / 2]), points=points)
+    classes = [_class(kind) for kind, *_ in rows]
+    found = [_row(values[0] if values else "") for _, *values in rows]
+    return Stated((path.stem,), [box for box, _ in found], None,
+                  np.reshape([points for _, points in found], (-1, len(POINTS), 2)), classes)
 
 
 def _class(text: str) -> str:
