@@ -7,7 +7,7 @@ import pytest
 
 from config import FACIAL_POINTS, LANDMARK_MIN_FACE, POINTS_BOX
 from detection import boxes as bx
-from preprocess import crops, gen_landmark_aug, labels, samples
+from preprocess import crops, gen_landmark_aug, samples
 from preprocess.labels import from_points, landmark_sets, sets
 
 SIZE = 400                          # px, the side of the images
@@ -128,4 +128,18 @@ def test_step_2_writes_the_same_lines_for_two_workers(images, script, tmp_path_f
             for count, work in enumerate(works, 1)]
     assert "44 faces with landmarks in 22 images" in said[0] and "nan" in (works[0] / "12/landmark.txt").read_text()
     assert (works[0] / "12/landmark.txt").read_bytes() == (works[1] / "12/landmark.txt").read_bytes()
-    assert labels.summary(sets.read_set(data, data / "sets" / "heads"), 12).endswith("of them with all")
+
+
+def test_points_of_labelme_without_rectangles_are_faces_whose_boxes_are_made_of_them(tmp_path, capsys):
+    """Two groups of five points in one file; the boxes are those of from_points, and this is said."""
+    folder = tmp_path / "sets" / "points" / "images"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "a.png"), np.zeros((SIZE, SIZE, 3), np.uint8))
+    points = np.stack([face((100, 120))[0], face((260, 250), 2)[0]])
+    (folder / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": [
+        {"shape_type": "point", "label": name, "group_id": group, "points": [place.tolist()]}
+        for group, places in enumerate(points) for name, place in zip(FACIAL_POINTS, places)]}))
+    image, = sets.read_set(tmp_path, folder.parent)
+    np.testing.assert_allclose(image.points, points)
+    np.testing.assert_allclose(image.boxes, from_points.face_box(points), rtol=1e-5)
+    assert "1 images have points and no boxes; their boxes are made of the points" in capsys.readouterr().out

@@ -46,13 +46,14 @@ UNRECORDED = {
     **{name: {"preprocess/gen_hard_example.py": O_NET} for name in ("VOTE_IOU", "VOTE_TRUST", "POINTS_BOX",
                                                                      "MIRROR_ORDER", "POINTS")},
     "FORMAT": {"": "every manifest records it by itself"},
-    "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded"},
+    "FACIAL_POINTS": {"": "only compared with POINTS: decides what a label file gives, whose content is recorded"},
     "name": {"": "names files and messages"}, "parameters": {"": TYPE},
     "size": {"preprocess/gen_landmark_aug.py": "an option: the step has a manifest per size",
              "preprocess/gen_imglist_pnet.py": "finds the lists of the next net; those are recorded inputs"},
     "batch": {"preprocess/gen_hard_example.py": TYPE,
               "preprocess/gen_tfrecords.py": "names the lists, and those are recorded inputs"},
 }
+UNRECORDED["POINTS_BOX"]["preprocess/gen_12net_data.py"] = "boxes made with it are in the digest of their set"
 UNRECORDED["POINTS"] = {**UNRECORDED["POINTS"], "preprocess/gen_12net_data.py": "only in messages and empty arrays"}
 # Constants and fields that make no step stale, and why.
 NEVER_STALE = {

@@ -117,6 +117,9 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
             pass            # the step that reads the image names it
     _classes(source, images, wanted, facts)
     _say_scales(images, facts)
+    made = sum(image.stated.boxes is None for image in images)
+    if made:
+        facts.notes.append(f"{made} images have points and no boxes; their boxes are made of the points")
     if any(len(image.rows) for image in images if image.stated.boxes is not None):
         facts.reading = given or _reading(source, form, images, facts)
     to_points = _points(source, form, images, facts)

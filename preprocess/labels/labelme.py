@@ -1,15 +1,17 @@
 """Labelme: a JSON file beside each image, of the same name. Boxes are shapes `rectangle`, two opposite corners in px.
 
-Points are shapes `point` whose label is one of POINTS, and belong to the rectangle with the same `group_id`. Shapes of
-other types and points of other labels are left out.
+Points are shapes `point` whose label is one of POINTS, and belong to the rectangle with the same `group_id`. In a file
+without a rectangle, the five points of each group are a face, whose box follows from them. Shapes of other types and
+points of other labels are left out.
 """
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from config import POINTS
+from config import FACIAL_POINTS, POINTS
 from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
 from preprocess.labels.reading import numbers
 
@@ -40,12 +42,15 @@ def _file(path: Path) -> Stated:
         if isinstance(error, BadLabel):
             raise
         raise BadLabel(f"is not a file of Labelme ({type(error).__name__}: {error})") from None
-    points = np.full((len(boxes), len(POINTS), 2), np.nan)
+    points_of = Counter(group for group, _, _ in labeled)
+    if not boxes and set(points_of.values()) == {len(POINTS)} and POINTS == FACIAL_POINTS:
+        boxes, of_group = None, {group: [face] for face, group in enumerate(points_of)}
+    points = np.full((len(of_group) if boxes is None else len(boxes), len(POINTS), 2), np.nan)
     for group, which, place in labeled:
         faces = of_group.get(group, [])
         if len(faces) != 1:
             raise BadLabel(f"the point {POINTS[which]} of group {group} fits {len(faces)} rectangles; give a face and "
                            "its points a group_id of their own")
         points[faces[0], which] = place
-    return Stated((path.stem, str(content.get("imagePath", path.stem))), boxes, None, points, classes,
+    return Stated((path.stem, str(content.get("imagePath", path.stem))), boxes, None, points, classes or None,
                   (content.get("imageWidth"), content.get("imageHeight")))
