@@ -128,4 +128,5 @@ def test_step_2_writes_the_same_lines_for_two_workers(images, script, tmp_path_f
             for count, work in enumerate(works, 1)]
     assert "44 faces with landmarks in 22 images" in said[0] and "nan" in (works[0] / "12/landmark.txt").read_text()
     assert (works[0] / "12/landmark.txt").read_bytes() == (works[1] / "12/landmark.txt").read_bytes()
-    assert labels.summary(sets.read_set(data, data / "sets" / "heads"), 12).endswith("of them with all")
+    assert labels.summary(sets.read_set(data, data / "sets" / "heads"), 12).endswith(
+        "| faces with all landmarks | 15 |\n| faces with only some landmarks | 31 |")
