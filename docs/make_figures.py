@@ -267,7 +267,7 @@ def some_samples(sample):
 
 def contact_sheet(found, count=9):
     """A row of samples per kind, with their targets, as in show_samples.py."""
-    from preprocess.show_samples import tile  # loads TensorFlow
+    from preprocess.show_samples import tile
     rows = []
     for kind, value in KINDS.items():
         tiles = [tile(pixels, value, s.offsets, s.points) for pixels, s in found[value][:count]]

@@ -2,6 +2,11 @@
 
 reads    <work>/<size>/records
 writes   <work>/<size>/samples.png: a block of rows per kind; the box of positives and parts in green, points in red
+
+--raw draws what the labels say, before any step:
+
+reads    the label files and images of step 1 (preprocess/labels/sets.py)
+writes   <work>/labels.png: a block of rows per set; faces in green, those that do not count in red, points in red
 """
 import argparse
 import sys
@@ -15,12 +20,15 @@ import numpy as np
 
 from config import KINDS, LANDMARK, NEGATIVE, STAGES
 from detection import boxes as bx
-from detection.media.draw import BOX, POINT
-from detection.quiet_tensorflow import tf
+from detection import images
+from detection.errors import UserError
+from detection.files import write_bytes
+from detection.media.draw import BOX, DROPPED, POINT
 from pipeline import step
-from preprocess import records
+from preprocess.labels import AnnotatedImage, sets
 
 TILE, MARGIN = 96, 24      # px of a sample on the sheet, and dark space around it, as boxes leave the crop
+PANEL = 320                # px of a labeled image on the sheet, its longer side
 
 
 def tile(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -39,24 +47,72 @@ def tile(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray)
     return canvas
 
 
-def sheet(dataset: tf.data.Dataset, count: int, columns: int = 12) -> np.ndarray:
+def labeled(image: np.ndarray, said: AnnotatedImage) -> np.ndarray:
+    """uint8 (H, W, 3) and what its label says -> a panel (PANEL, PANEL, 3), the boxes and points drawn."""
+    height, width = image.shape[:2]
+    scale = PANEL / max(height, width)
+    canvas = np.full((PANEL, PANEL, 3), 40, np.uint8)
+    small = images.resize(image, max(round(width * scale), 1), max(round(height * scale), 1))
+    canvas[:small.shape[0], :small.shape[1]] = small
+    for box, invalid, points in zip(said.boxes * scale, said.invalid, said.points * scale):
+        x1, y1, x2, y2 = np.round(box).astype(int).tolist()
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), DROPPED if invalid else BOX, 1)
+        for x, y in points[np.isfinite(points).all(axis=1)]:
+            cv2.circle(canvas, (round(float(x)), round(float(y))), 2, POINT, -1, cv2.LINE_AA)
+    return canvas
+
+
+def raw_sheet(data: Path, annotated: list[AnnotatedImage], count: int, columns: int = 6) -> np.ndarray:
+    """Annotated images -> one image uint8 (H, W, 3) with up to `count` of each source, evenly chosen."""
+    sources, rows = {}, []
+    for said in annotated:
+        parts = said.path.split("/")
+        sources.setdefault("/".join(parts[:2]) if parts[0] == sets.SETS else parts[0], []).append(said)
+    for source, all_said in sources.items():
+        panels = []
+        for said in all_said[::max(len(all_said) // count, 1)][:count]:
+            try:
+                panels.append(labeled(images.read(data / said.path), said))
+            except UserError as error:
+                print(f"skipped: {error}")
+        rows += block(source, panels, columns)
+    if not rows:
+        raise UserError(f"{data}: none of the labeled images can be read")
+    return np.vstack(rows)
+
+
+def block(title: str, tiles: list[np.ndarray], columns: int) -> list[np.ndarray]:
+    """Images of one size -> rows of a sheet, the title above them; nothing where there are none."""
+    if not tiles:
+        return []
+    tiles = tiles + [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[i:i + columns]) for i in range(0, len(tiles), columns)]
+    head = np.zeros((30, rows[0].shape[1], 3), np.uint8)
+    cv2.putText(head, title, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 1, cv2.LINE_AA)
+    return [head, *rows]
+
+
+def sheet(dataset: "tf.data.Dataset", count: int, columns: int = 12) -> np.ndarray:  # noqa: F821
     """Decoded samples -> one image uint8 (H, W, 3) with up to `count` of each kind, a block of rows per kind."""
     blocks = []
     for kind, value in KINDS.items():
         chosen = dataset.filter(lambda image, label, *_, value=value: label == value)
-        tiles = [tile(*sample) for sample in islice(chosen.as_numpy_iterator(), count)]
-        if not tiles:
-            continue
-        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-        rows = [np.hstack(tiles[i:i + columns]) for i in range(0, len(tiles), columns)]
-        title = np.zeros((30, rows[0].shape[1], 3), np.uint8)
-        cv2.putText(title, kind, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 1, cv2.LINE_AA)
-        blocks += [title, *rows]
+        blocks += block(kind, [tile(*sample) for sample in islice(chosen.as_numpy_iterator(), count)], columns)
     return np.vstack(blocks)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Writes the sheet of one size."""
+    """Writes the sheet of one size, or of the labels."""
+    if args.raw:
+        annotated, _ = sets.training(args.data)
+        path = args.work / "labels.png"
+        write_bytes(path, cv2.imencode(".png", raw_sheet(args.data, annotated, args.count))[1].tobytes())
+        print(f"{path}: up to {args.count} images of each source")
+        return
+    if args.size is None:
+        raise UserError("name the size of a net, 12, 24 or 48, or --raw to see the labels")
+    from detection.quiet_tensorflow import tf  # takes 2.7 s, and --raw needs none of it
+    from preprocess import records
     folder = args.work / str(args.size)
     stored = records.Records(folder, args.size)
     files = [path for name in STAGES[args.size].batch for path in stored.files(name, args.split)]
@@ -68,7 +124,9 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = step.parser(__doc__)
-    arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
-    arguments.add_argument("--count", type=int, default=24, help="samples of each kind (default: 24)")
+    arguments.add_argument("size", type=int, choices=STAGES, nargs="?", help="of the net, px")
+    arguments.add_argument("--raw", action="store_true", help="the labels themselves, without a size")
+    arguments.add_argument("--count", type=int, default=24,
+                           help="samples of each kind, or images of each set (default: 24)")
     arguments.add_argument("--split", choices=("train", "validation"), default="train", help="default: train")
     step.run(main, arguments)

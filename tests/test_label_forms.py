@@ -145,7 +145,7 @@ def test_a_form_of_five_points_is_refused_where_others_are_trained(tmp_path, for
 def test_the_summary_counts_faces_with_landmarks(tmp_path):
     make(tmp_path, **retinaface())
     assert labels.summary(read(tmp_path).values(), 12).endswith(
-        "| faces with all landmarks | 1 |\n| faces with some landmarks | 1 |")
+        "| faces with all landmarks | 1 |\n| faces with only some landmarks | 1 |")
 
 
 @pytest.mark.parametrize("name, text, invalid", [

@@ -7,7 +7,7 @@ import pytest
 
 from config import FACIAL_POINTS, LANDMARK_MIN_FACE, POINTS_BOX
 from detection import boxes as bx
-from preprocess import crops, gen_landmark_aug, samples
+from preprocess import crops, gen_landmark_aug, labels, samples
 from preprocess.labels import from_points, landmark_sets, sets
 
 SIZE = 400                          # px, the side of the images
@@ -128,6 +128,8 @@ def test_step_2_writes_the_same_lines_for_two_workers(images, script, tmp_path_f
             for count, work in enumerate(works, 1)]
     assert "44 faces with landmarks in 22 images" in said[0] and "nan" in (works[0] / "12/landmark.txt").read_text()
     assert (works[0] / "12/landmark.txt").read_bytes() == (works[1] / "12/landmark.txt").read_bytes()
+    assert labels.summary(sets.read_set(data, data / "sets" / "heads"), 12).endswith(
+        "| faces with all landmarks | 15 |\n| faces with only some landmarks | 31 |")
 
 
 def test_points_of_labelme_without_rectangles_are_faces_whose_boxes_are_made_of_them(tmp_path, capsys):

@@ -32,6 +32,7 @@ REFUSES = "only decides whether the step gives up or warns"
 KIND = "one of KINDS, which is recorded"
 STAGE = "the stages are recorded field by field"
 O_NET = "only for O-Net, and mining ends before it"
+LABELS = "the boxes that are made of points are in the fingerprints of the labels, which are recorded"
 TYPE = "attributes and strings with this name are other things"
 # What a script reads and does not record: name, or field of a stage -> script ("" for all) -> why.
 UNRECORDED = {
@@ -46,14 +47,15 @@ UNRECORDED = {
     **{name: {"preprocess/gen_hard_example.py": O_NET} for name in ("VOTE_IOU", "VOTE_TRUST", "POINTS_BOX",
                                                                      "MIRROR_ORDER", "POINTS")},
     "FORMAT": {"": "every manifest records it by itself"},
-    "FACIAL_POINTS": {"": "only compared with POINTS: decides what a label file gives, whose content is recorded"},
+    "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded",
+                      "preprocess/gen_12net_data.py": LABELS, "preprocess/gen_hard_example.py": LABELS},
     "name": {"": "names files and messages"}, "parameters": {"": TYPE},
     "size": {"preprocess/gen_landmark_aug.py": "an option: the step has a manifest per size",
              "preprocess/gen_imglist_pnet.py": "finds the lists of the next net; those are recorded inputs"},
     "batch": {"preprocess/gen_hard_example.py": TYPE,
               "preprocess/gen_tfrecords.py": "names the lists, and those are recorded inputs"},
 }
-UNRECORDED["POINTS_BOX"]["preprocess/gen_12net_data.py"] = "boxes made with it are in the digest of their set"
+UNRECORDED["POINTS_BOX"]["preprocess/gen_12net_data.py"] = LABELS
 UNRECORDED["POINTS"] = {**UNRECORDED["POINTS"], "preprocess/gen_12net_data.py": "only in messages and empty arrays"}
 # Constants and fields that make no step stale, and why.
 NEVER_STALE = {

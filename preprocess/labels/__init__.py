@@ -215,7 +215,7 @@ def summary(images: Iterable[AnnotatedImage], min_size: float, told: Iterable[tu
     rows += [(f"faces {name}", int(count)) for name, count in zip(names, np.histogram(sides, borders)[0])]
     every, some = (sum(int(which(np.isfinite(image.points), axis=(1, 2)).sum()) for image in images)
                    for which in (np.all, np.any))
-    rows += [("faces with all landmarks", every), ("faces with some landmarks", some - every)] * bool(some)
+    rows += [("faces with all landmarks", every), ("faces with only some landmarks", some - every)] * bool(some)
     rows += [(f"skipped, {what}", count) for what, count in (skipped or Counter()).most_common()]
     rows += [(f"not used, {what}", count) for what, count in (left_out or Counter()).most_common()]
     return markdown(("", "number"), rows)

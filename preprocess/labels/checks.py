@@ -48,6 +48,7 @@ UNFIT = 0.2         # of the boxes: where more are impossible, the set is refuse
 SHAPE = 0.7         # of the spread of five points that the shape of a face explains; 6,992 LFW/Net faces: 0.80 to 1.00,
                     # in another order of numbers 0.78 at most and 0.45 in the median, mirrored 0.27 at most
 OFF = 0.3           # of a box, from its middle: where the middle of its points hardly lies; LFW/Net: 0.11 at most
+FEW = 5             # faces whose shapes say nothing about the order of their points
 MARGIN = 0.5        # of the sides of a box, around it: points lie in there
 LOOK = "Look at them with preprocess/show_samples.py --raw"
 SAMPLED = 1000      # images on which a reading is decided
@@ -400,9 +401,9 @@ def _near(points: np.ndarray, boxes: np.ndarray | None, size: np.ndarray) -> np.
 
 def _shape(points: np.ndarray) -> float:
     """Points (N, 5, 2) -> how much they are upright faces: the median share of their spread that the shape of a face
-    explains, whatever its size and rotation; 0 where most are upside down, 1 where no face has all points."""
+    explains, whatever its size and rotation; 0 where most are upside down, 1 where fewer than FEW have all points."""
     points = points[np.isfinite(points).all(axis=(1, 2))]
-    if not len(points):
+    if len(points) < FEW:
         return 1.0
     z, face = (each[..., 0] + 1j * each[..., 1] for each in (points, TEMPLATE))
     z, face = z - z.mean(axis=1, keepdims=True), face - face.mean()
