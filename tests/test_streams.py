@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -166,3 +167,54 @@ def test_sigterm_ends_a_stalled_stream_at_once(tmp_path):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143 and time.monotonic() - start < 6 and "the results so far are kept" in err
     assert whole(tmp_path) == 10
+
+
+RTSP = """
+import sys, gi
+gi.require_version("Gst", "1.0"), gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+server, factory = GstRtspServer.RTSPServer(address="127.0.0.1", service=sys.argv[1]), GstRtspServer.RTSPMediaFactory()
+factory.set_launch("( videotestsrc is-live=true ! video/x-raw,format=I420,width=64,height=48,framerate=25/1 "
+                   "! jpegenc ! rtpjpegpay name=pay0 )")
+server.get_mount_points().add_factory("/live", factory)
+server.attach(None)
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
+"""
+SYSTEM_PYTHON = "/usr/bin/python3"     # Debian's python3-gi and gir1.2-gst-rtsp-server-1.0 are for this one
+
+
+def rtsp_server(port=0):
+    """GStreamer's RTSP server on 127.0.0.1 -> (process, port)."""
+    process = subprocess.Popen([SYSTEM_PYTHON, "-c", RTSP, str(port)], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.DEVNULL)
+    return process, int(process.stdout.readline() or 0)
+
+
+def test_an_rtsp_camera_that_is_restarted_and_one_that_hangs(monkeypatch):
+    monkeypatch.setattr(video, "STALL", 2.0)
+    monkeypatch.setattr(video, "BACK_OFF", (0.5, 0.5))
+    if not Path(SYSTEM_PYTHON).exists() or not (found := rtsp_server())[1]:
+        pytest.skip("needs gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-good of Debian")
+    (server, port), said, times = found, [], []
+    try:
+        stream = Video(sources.video(f"rtsp://127.0.0.1:{port}/live"), 20, said.append)
+        for frame in stream.frames():
+            assert frame.shape == (48, 64, 3)
+            times.append(stream.time)
+            if len(times) == 20:
+                server.kill()
+                server.wait()
+                server, _ = rtsp_server(port)
+            if len(times) == 40:
+                server.send_signal(signal.SIGSTOP)
+                threading.Timer(4, server.send_signal, (signal.SIGCONT,)).start()
+            if len(times) == 60:
+                break
+    finally:
+        server.kill()
+        server.wait()
+    assert "closed" in said[0] and any("stalled" in line for line in said) and times == sorted(set(times))
+    steps = np.diff(times)
+    assert np.median(steps) == pytest.approx(0.04, abs=0.005) and 1.9 < steps[38:42].max() < 20
