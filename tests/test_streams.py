@@ -210,11 +210,11 @@ def test_an_rtsp_camera_that_is_restarted_and_one_that_hangs(monkeypatch):
             if len(times) == 40:
                 server.send_signal(signal.SIGSTOP)
                 threading.Timer(4, server.send_signal, (signal.SIGCONT,)).start()
-            if len(times) == 60:
+            if len(times) > 400 or len(times) > 60 and "stalled" in said[-1] and stream.time - times[-2] < 0.1:
                 break
     finally:
         server.kill()
         server.wait()
     assert "closed" in said[0] and any("stalled" in line for line in said) and times == sorted(set(times))
-    steps = np.diff(times)
-    assert np.median(steps) == pytest.approx(0.04, abs=0.005) and 1.9 < steps[38:42].max() < 20
+    steps = np.sort(np.diff(times))
+    assert np.median(steps) == pytest.approx(0.04, abs=0.005) and steps[-2] > 0.5 and 1.9 < steps[-1] < 20
