@@ -7,12 +7,14 @@ usage    python test.py                     the images in picture/
 reads    the images and videos; model/pnet.npz, rnet.npz, onet.npz
 writes   <output>/<name>, a copy of each image or video (MPEG-4, without sound) with the faces drawn; files of a folder
          keep their relative paths. --camera and --video show a window if there is a display, else they write a video
-exits    with 0; with 2 if a file could not be read or written (all others are done); with 130 when stopped by
-         Ctrl-C, 143 by SIGTERM (results so far are kept)
+exits    with 0; with 2 if a file could not be read or written (all others are done); with 3 if a camera or stream
+         stalled or closed and --reconnect did not help; with 130 when stopped by Ctrl-C, 143 by SIGTERM. The results
+         so far are kept: JSON, CSV and videos are whole
 """
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,25 +27,30 @@ from detection.images import read
 from detection.media import sources
 from detection.media.draw import status
 from detection.media.results import Results, frame_label, save
+from detection.media.track import Follower
+from detection.media.video import RECONNECT, STALL, StreamLost, Video
 from detection.media.video_file import VideoFile
 from detection.media.window import QUIT, SAVE, Window, available
 
 
-def do_video(source: sources.Source, detector: Detector, results: Results, window: bool, live: bool,
-             every: int) -> None:
-    """Detects in each frame, or in one of `every`, which then stands for the following ones; shows it in a window or
+def do_video(source: sources.Source, detector: Detector, results: Results, window: bool,
+             args: argparse.Namespace) -> None:
+    """Detects in each frame, or in one of --every, which then stands for the following ones; shows it in a window or
     writes a video; live frames show the frame rate."""
-    video = sources.Video(source)
-    sink = Window(video.rate) if window else VideoFile(results.output / source.relative, video.rate)
+    video = Video(source, args.reconnect, partial(tqdm.write, file=sys.stderr))
+    copied = results.writes_images and not window
+    sink = Window(video.rate) if window else \
+        VideoFile(results.output / source.relative, video.copy_rate() if copied else video.rate)
+    follower = Follower(detector, args.search_every) if args.track else None
     start, count, before = time.monotonic(), 0, results.face_count
     try:
         with sink, tqdm(total=video.announced or None, unit=" frames", desc=video.name, disable=window) as bar:
             for frame in video.frames():
-                if count % every == 0:
-                    faces = detector.detect(frame)
-                    results.add_frame(source, count, frame, faces, video.time)
-                    image = results.render(frame, faces)
-                    if live:
+                if count % args.every == 0:
+                    faces, ids = follower.detect(frame, video.time) if follower else (detector.detect(frame), None)
+                    results.add_frame(source, count, frame, faces, video.time, ids)
+                    image = results.render(frame, faces, ids)
+                    if args.live:
                         rate = (count + 1) / (time.monotonic() - start)
                         image = status(image, f"{rate:.1f} frames/s, {len(faces)} faces")
                 count += 1
@@ -55,21 +62,23 @@ def do_video(source: sources.Source, detector: Detector, results: Results, windo
                     print(f"saved {save(results.output / f'{frame_label(source, count - 1)}.png', image)}")
                 if key == QUIT:
                     break
+            if copied:
+                sink.hold(video.end)
     finally:
         print(f"{video.name}: {results.face_count - before} faces in {count} " +
               (f"of {video.announced} frames" if video.announced else "frames") +
               (f"; written to {sink.path} ({sink.codec}, {sink.count} frames)" if getattr(sink, "codec", 0) else ""))
 
 
-def work(todo: list[sources.Source], detector: Detector, results: Results, window: bool, live: bool,
-         every: int) -> int:
-    """Detects in all sources; one that fails is reported and the next is done. Returns how many failed."""
-    done, failed, few = 0, 0, len(todo) < 10
+def work(todo: list[sources.Source], detector: Detector, results: Results, window: bool,
+         args: argparse.Namespace) -> int:
+    """Detects in all sources; one that fails is reported and the next is done. Returns the exit code."""
+    done, code, few = 0, 0, len(todo) < 10
     try:
         for source in tqdm(todo, unit=" files", disable=few):
             try:
                 if source.kind == "video":
-                    do_video(source, detector, results, window, live, every)
+                    do_video(source, detector, results, window, args)
                 else:
                     image = read(source.where)
                     stages = detector.trace(image)
@@ -78,7 +87,7 @@ def work(todo: list[sources.Source], detector: Detector, results: Results, windo
                         print(f"{source.where}: {len(stages[-1])} {'face' if len(stages[-1]) == 1 else 'faces'}")
                 done += 1
             except UserError as error:
-                failed += 1
+                code = 2 if code == 2 or not isinstance(error, StreamLost) else 3
                 tqdm.write(f"error: {error}", file=sys.stderr)
     finally:
         results.close()
@@ -89,13 +98,12 @@ def work(todo: list[sources.Source], detector: Detector, results: Results, windo
               (f"; written: {', '.join(written)}" if written else ""))
         if results.blurred:
             print("only the faces that were found are blurred: check each image; lower --thresholds find more faces")
-    return failed
+    return code
 
 
 def main(args: argparse.Namespace) -> int:
-    """Returns how many files failed."""
-    live = args.camera is not None or args.video is not None
-    if live:
+    """Returns the exit code."""
+    if args.live:
         todo = [sources.camera(args.camera) if args.video is None else sources.video(args.video)]
     else:
         todo, left_out = sources.find(args.paths or [PICTURE], args.output)
@@ -104,7 +112,7 @@ def main(args: argparse.Namespace) -> int:
     if args.explain and any(source.kind == "video" for source in todo):
         raise UserError("--explain is for images; leave out the videos or the option")
     results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv,
-                      args.crop_size, args.margin)
+                      args.crop_size, args.margin, args.track)
     results.check(todo)
     try:
         detector = Detector(args.model, args.min_face, args.thresholds, args.factor, largest=args.largest,
@@ -115,12 +123,12 @@ def main(args: argparse.Namespace) -> int:
         if args.crops:
             raise UserError(f"{args.model}: was trained without landmarks, by which --crops aligns faces; leave it out")
         print(f"{args.model}: trained without landmarks; faces have boxes and scores only")
-    window = live and not args.no_window and available()
-    if live:
+    window = args.live and not args.no_window and available()
+    if args.live:
         print("in a window: q or Esc quits, s saves a frame; --no-window writes a video instead" if window else
               f"no window{'' if args.no_window else ', as there is no display'}: writing to {args.output}; "
               "Ctrl-C ends it")
-    return work(todo, detector, results, window, live, args.every)
+    return work(todo, detector, results, window, args)
 
 
 def parse() -> argparse.Namespace:
@@ -143,6 +151,14 @@ def parse() -> argparse.Namespace:
                        help="find faces turned by 90, 180 or 270 degrees too; takes four times as long")
     group.add_argument("--every", type=int, default=1, metavar="N",
                        help="of videos: detect in one of N frames, which stands for the following ones (default: 1)")
+    group.add_argument("--track", action="store_true",
+                       help="of videos: an id for each face, the same in all frames, in JSON, CSV and drawings")
+    group.add_argument("--search-every", type=int, metavar="N",
+                       help="with --track: search one of N frames whole and follow the faces in between, which takes "
+                            "less time; new faces are found by the next search (default: 1)")
+    group.add_argument("--reconnect", type=int, default=RECONNECT, metavar="N",
+                       help=f"times in a row that a camera or stream is opened again when it closes, or stalls for "
+                            f"{STALL:.0f} s (default: {RECONNECT})")
     group = parser.add_argument_group("output")
     group.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR",
                        help="folder of images and videos (default: output/)")
@@ -159,8 +175,14 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if bool(args.paths) + (args.camera is not None) + (args.video is not None) > 1:
         parser.error("give paths, --camera or --video, only one of the three")
-    if args.every < 1:
-        parser.error("--every must be at least 1")
+    args.live = args.camera is not None or args.video is not None
+    if args.search_every is not None and not args.track:
+        parser.error("--search-every is for --track; add it")
+    args.search_every = args.search_every or 1
+    if min(args.every, args.search_every) < 1 or args.reconnect < 0:
+        parser.error("--every and --search-every must be at least 1, --reconnect at least 0")
+    if args.search_every > 1 and (args.rotate or args.largest):
+        parser.error("--search-every follows upright faces, and all of them; leave out --rotate and --largest")
     if args.blur and args.crops:
         parser.error("--blur hides the faces that --crops would save; leave out one of them")
     if args.blur and args.largest:
@@ -173,4 +195,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":     # so that importing the standard library's `test` runs nothing
-    sys.exit(2 if run_main(main, parse(), stopped="stopped; the results so far are kept") else 0)
+    sys.exit(run_main(main, parse(), stopped="stopped; the results so far are kept"))

@@ -146,6 +146,14 @@ class Detector:
             found.append(step(scales, found[-1]))
         return found
 
+    def refine(self, image: Image, proposals: Floats) -> Faces:
+        """uint8 (H, W, 3) BGR, proposals (N, 4) px -> the Faces that R-Net and O-Net make of them, in a fraction of the
+        time of `detect`: for videos, where the faces of the frame before are near. Needs all three nets; `largest` and
+        `rotate` have no effect."""
+        self._check(image)
+        scales = im.half_scales(image)
+        return self._output(scales, self._refine(scales, Faces(proposals, np.ones(len(proposals), np.float32))))
+
     def propose(self, image: Image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels; boxes corrected by their offsets."""
         self._check(image)

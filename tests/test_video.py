@@ -1,9 +1,6 @@
 """The times of videos: what is read, and how long the written video lasts."""
 import shutil
 import subprocess
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -11,6 +8,7 @@ import pytest
 
 from detection import UserError
 from detection.media import sources
+from detection.media.video import Video
 from detection.media.video_file import VideoFile
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="makes its videos with ffmpeg")
@@ -22,7 +20,7 @@ def image(level):
 
 def copy(where, out):
     """Writes a video anew as test.py does -> (times of the frames read, frames written, their rate)."""
-    video, times = sources.Video(sources.video(where)), []
+    video, times = Video(sources.video(where)), []
     with VideoFile(out, video.rate) as sink:
         for frame in video.frames():
             sink.write(frame, video.time)
@@ -70,7 +68,7 @@ class Played:
 def test_times_that_do_not_follow_are_replaced(tmp_path, times, expected):
     with VideoFile(tmp_path / "a.mp4", 10) as sink:
         sink.write(image(0))
-    video = sources.Video(sources.video(tmp_path / "a.mp4"))
+    video = Video(sources.video(tmp_path / "a.mp4"))
     video._capture, video.announced = Played(times), 0
     assert [video.time for _ in video.frames()] == pytest.approx(expected)
 
@@ -95,28 +93,36 @@ def test_a_file_that_is_cut_is_still_reported(tmp_path):
         copy(tmp_path / "cut.mkv", tmp_path / "out.mp4")
 
 
-def test_a_live_recording_lasts_as_long_as_it_was_received(tmp_path):
-    class Camera(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            for level in range(0, 240, 20):
-                data = cv2.imencode(".jpg", image(level))[1].tobytes()
-                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data) +
-                                 data + b"\r\n")
-                time.sleep(0.2)
+@needs_ffmpeg
+def test_a_copy_of_variable_rate_has_every_frame(tmp_path):
+    made(tmp_path / "a.mp4", "-vf", "select='not(mod(n,5))+lt(n,25)'", "-fps_mode", "vfr")
+    video = Video(sources.video(tmp_path / "a.mp4"))
+    assert video.rate < 12 and video.copy_rate() == 25               # 25 frames at 25/s, then every fifth one
+    with VideoFile(tmp_path / "out.mp4", video.copy_rate()) as sink:
+        places = []
+        for frame in video.frames():
+            sink.write(frame, video.time)
+            places.append(sink.count)
+        sink.hold(video.end)
+    assert len(set(places)) == len(places) == 40 and sink.count == 96
+    assert Video(sources.video(made(tmp_path / "constant.mp4"))).copy_rate() == 25
 
-        def log_message(self, *_):
-            pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        times, count, rate = copy(f"http://127.0.0.1:{server.server_port}/live.mjpg", tmp_path / "out.mp4")
-    finally:
-        server.shutdown()
-        server.server_close()
-    # opening the stream reads the first frames ahead: they arrive together
-    assert len(times) >= 11 and times[-1] <= 2.6 and (count - 1) / rate == pytest.approx(times[-1], abs=1 / rate)
-    assert times[-1] > 1
+@needs_ffmpeg
+def test_the_last_frame_is_held_as_long_as_it_lasts(tmp_path):
+    made(tmp_path / "a.mkv", "-f", "lavfi", "-i", "anullsrc=duration=4", "-vf", "select=lt(n\\,50)")  # longer sound
+    video = Video(sources.video(tmp_path / "a.mkv"))
+    with VideoFile(tmp_path / "out.mp4", video.rate) as sink:
+        for frame in video.frames():
+            sink.write(frame, video.time)
+        sink.hold(video.end)
+    assert video.time == pytest.approx(1.96, abs=0.002) and sink.count == 100
+
+
+def test_frames_of_another_size_are_scaled_to_the_first(tmp_path):
+    with VideoFile(tmp_path / "a.mp4", 10) as sink:
+        sink.write(image(100))
+        sink.write(np.full((96, 128, 3), 200, np.uint8))
+    capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    levels = [round(float(capture.read()[1].mean()), -1) for _ in range(sink.count)]
+    assert levels == [100, 200]

@@ -7,7 +7,7 @@ import numpy as np
 from detection import boxes as bx
 from detection import images as im
 from detection.cascade import Faces
-from detection.types import Floats, Image
+from detection.types import Floats, Image, Indices
 
 Color = tuple[int, int, int]       # BGR
 
@@ -17,14 +17,16 @@ BLUR_MARGIN = 0.15    # share of the sides of a box that is blurred around it: c
 PANEL = 800           # px, the longer side of one panel of an --explain sheet
 
 
-def draw(image: Image, faces: Faces) -> Image:
-    """uint8 (H, W, 3), Faces -> a copy with boxes, scores and landmarks; lines grow with the image and the face."""
+def draw(image: Image, faces: Faces, ids: Indices | None = None) -> Image:
+    """uint8 (H, W, 3), Faces (N) -> a copy with boxes, scores and landmarks, and their ids (N,); lines grow with the
+    image and the face."""
     canvas = np.ascontiguousarray(image).copy()
     thick = _thickness(image)
     _rectangles(canvas, faces.boxes, BOX, thick)
-    for box, score in zip(faces.boxes, faces.scores):
-        if box[2] - box[0] >= 30:
-            _label(canvas, f"{score:.2f}", (round(float(box[0])), round(float(box[1]))), 0.4 * thick)
+    for i, (box, score) in enumerate(zip(faces.boxes, faces.scores)):
+        if ids is not None or box[2] - box[0] >= 30:
+            text = f"{score:.2f}" if ids is None else f"#{ids[i]} {score:.2f}"
+            _label(canvas, text, (round(float(box[0])), round(float(box[1]))), 0.4 * thick)
     for box, points in zip(faces.boxes, faces.landmarks):
         radius = max(1, round(float(box[2] - box[0]) / 40))
         for x, y in points:

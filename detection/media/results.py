@@ -14,7 +14,7 @@ from detection.files import write_bytes
 from detection.media.draw import blur, draw, explain
 from detection.media.sources import Source
 from detection.media.tables import CsvFile, JsonFile
-from detection.types import Image
+from detection.types import Image, Indices
 
 CSV_HEADER = ("file", "frame", "score", "x1", "y1", "x2", "y2",
               *(f"{name.replace(' ', '_')}_{axis}" for name in POINTS for axis in "xy"), "time")
@@ -31,17 +31,18 @@ class Results:
     JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first, landmarks
     empty where the nets were trained without; the key
     of a frame of a video is "<relative path>#<frame>", and its faces have a "time", s from the first frame. CSV: one
-    line per face, columns CSV_HEADER, px; frame and time are empty for images.
+    line per face, columns CSV_HEADER, px; frame and time are empty for images. tracked: both also have the "id" of each
+    face of a frame.
     """
 
     def __init__(self, output: Path | str, drawn: bool = True, blurred: bool = False, explained: bool = False,
                  crops: Path | None = None, json_file: Path | None = None, csv_file: Path | None = None,
-                 crop_size: int = SIZE, margin: float = 0):
+                 crop_size: int = SIZE, margin: float = 0, tracked: bool = False):
         self.output, self.drawn, self.blurred, self.explained = Path(output), drawn, blurred, explained
         self.crops, self.json_file, self.csv_file = crops, json_file, csv_file
-        self._crop_size, self._margin = crop_size, margin
+        self._crop_size, self._margin, self._tracked = crop_size, margin, tracked
         self._json = JsonFile(json_file) if json_file else None
-        self._csv = CsvFile(csv_file, CSV_HEADER) if csv_file else None
+        self._csv = CsvFile(csv_file, (*CSV_HEADER, *["id"] * tracked)) if csv_file else None
         self.count = self.face_count = 0
 
     @property
@@ -80,34 +81,36 @@ class Results:
         if self.writes_images:
             save(self.output / source.relative, self.render(image, stages[-1]))
 
-    def add_frame(self, source: Source, number: int, image: Image, faces: Faces, time: float) -> None:
-        """Frame `number` of a video, counted from 0, uint8 (H, W, 3), shown at `time`, s. VideoFile writes it."""
-        self._keep(source.relative, number, frame_label(source, number), image, faces, time)
+    def add_frame(self, source: Source, number: int, image: Image, faces: Faces, time: float,
+                  ids: Indices | None = None) -> None:
+        """Frame `number` of a video, counted from 0, uint8 (H, W, 3), shown at `time`, s; ids (N,) of its faces.
+        VideoFile writes it."""
+        self._keep(source.relative, number, frame_label(source, number), image, faces, time, ids)
 
-    def render(self, image: Image, faces: Faces) -> Image:
-        """uint8 (H, W, 3), Faces -> the image that is written or shown."""
+    def render(self, image: Image, faces: Faces, ids: Indices | None = None) -> Image:
+        """uint8 (H, W, 3), Faces (N), their ids (N,) -> the image that is written or shown."""
         image = blur(image, faces) if self.blurred else image
-        return draw(image, self._shown(faces)) if self.drawn else image
+        return draw(image, self._shown(faces), ids) if self.drawn else image
 
     def _shown(self, faces: Faces) -> Faces:
         """Without landmarks where faces are blurred: they show the proportions of a face."""
         return Faces(faces.boxes, faces.scores) if self.blurred else faces
 
     def _keep(self, relative: Path, frame: int | None, label: Path, image: Image, faces: Faces,
-              time: float | None = None) -> None:
+              time: float | None = None, ids: Indices | None = None) -> None:
         self.count, self.face_count = self.count + 1, self.face_count + len(faces)
         name = relative.as_posix()
         landmarks = faces.landmarks if len(faces.landmarks) else bx.empty(len(faces), 0, 2)
         rows = [{"box": [round(float(v), 2) for v in box], "score": round(float(score), 5),
                  "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in points],
-                 **({} if time is None else {"time": round(time, 3)})}
-                for box, score, points in zip(faces.boxes, faces.scores, landmarks)]
+                 **({} if time is None else {"time": round(time, 3)}), **({} if ids is None else {"id": int(ids[i])})}
+                for i, (box, score, points) in enumerate(zip(faces.boxes, faces.scores, landmarks))]
         if self._json:
             self._json.add(name if frame is None else f"{name}#{frame}", rows)
         if self._csv:
             self._csv.add([name, "" if frame is None else frame, row["score"], *row["box"],
                            *([v for point in row["landmarks"] for v in point] or [""] * (2 * len(POINTS))),
-                           row.get("time", "")] for row in rows)
+                           row.get("time", ""), *[row.get("id", "")] * self._tracked] for row in rows)
         if self.crops:
             for number, face in enumerate(align(image, faces.landmarks, self._crop_size, self._margin), 1):
                 save(Path(self.crops) / label.with_name(f"{label.name}-{number}.png"), face)

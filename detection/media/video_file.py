@@ -10,8 +10,8 @@ from detection.types import Image
 
 
 class VideoFile:
-    """Writes frames to a video of their size; rate: frames/s. Use it in a `with`, so that the file is always complete,
-    with the frames so far.
+    """Writes frames to a video of the first one's size; rate: frames/s. Use it in a `with`, so that the file is always
+    complete, with the frames so far.
 
     The rate of the file is constant, the times of the frames need not be: a frame is repeated until the next one is
     due, and left out where the next one is due at the same place: the video lasts as long as its source, within a frame
@@ -26,22 +26,30 @@ class VideoFile:
         self.path, self.rate, self.count, self.codec = Path(path), rate, 0, ""
         self._writer: cv2.VideoWriter | None = None
         self._pending: Image | None = None
+        self._size: tuple[int, int] | None = None                      # width, height, px
 
     def __enter__(self) -> "VideoFile":
         return self
 
     def write(self, image: Image, time: float | None = None) -> None:
-        """uint8 (H, W, 3), all of one size; time: s since the first frame, None: right after the last frame."""
+        """uint8 (H, W, 3), scaled to the size of the first one; time: s since the first frame, None: right after the
+        last one."""
         if self._writer is None:
-            self._writer = self._open(image.shape[1], image.shape[0])
+            self._size = image.shape[1], image.shape[0]
+            self._writer = self._open(*self._size)
         place = self.count + (self._pending is not None) if time is None else round(time * self.rate)
         while self._pending is not None and self.count < place:
             self._flush(self._pending)
         self._pending = image
 
+    def hold(self, until: float) -> None:
+        """Shows the last frame until this time, s since the first frame."""
+        while self._pending is not None and self.count + 1 < round(until * self.rate):
+            self._flush(self._pending)
+
     def _flush(self, image: Image) -> None:
-        assert self._writer is not None
-        self._writer.write(image)
+        assert self._writer is not None and self._size is not None
+        self._writer.write(image if image.shape[1::-1] == self._size else cv2.resize(image, self._size))
         self.count += 1
 
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
