@@ -56,21 +56,38 @@ WITH_TENSORFLOW = {"preprocess/gen_tfrecords.py", "preprocess/show_samples.py", 
 
 
 @pytest.fixture(scope="session")
-def script(tmp_path_factory):
-    """script("train/train.py", "12", ..., cwd=...) -> the finished process; asserts exit code `code`."""
-    out = tmp_path_factory.mktemp("script") / "out"
+def forks():
+    """forks(path) -> the process that becomes that script: one with TensorFlow or one without."""
     light = Forks("cv2", "tqdm", "scipy.io", "scipy.optimize", "matplotlib.figure")
     heavy = Forks("cv2", "tqdm", "tensorflow")
-
-    def run(path, *args, cwd=ROOT, code=0):
-        forks = heavy if "/".join(Path(path).parts[-2:]) in WITH_TENSORFLOW else light
-        status = forks.run([ROOT / path, *args], cwd, out, timeout=600)
-        said, errors = (file.read_text(errors="replace") for file in (out, out.with_name("out.err")))
-        assert status == code, f"{path} ended with {status}:\n{said}\n{errors}"
-        return subprocess.CompletedProcess([path, *args], status, said, errors)
-    yield run
+    yield lambda path: heavy if "/".join(Path(path).parts[-2:]) in WITH_TENSORFLOW else light
     light.close()
     heavy.close()
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory, forks):
+    """script("train/train.py", "12", ..., cwd=...) -> the finished process; asserts exit code `code`."""
+    out = tmp_path_factory.mktemp("script") / "out"
+
+    def run(path, *args, cwd=ROOT, code=0):
+        done = forks(path).run([ROOT / path, *args], cwd, out, timeout=600)
+        assert done.returncode == code, f"{path} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return subprocess.CompletedProcess([path, *args], code, done.stdout, done.stderr)
+    return run
+
+
+@pytest.fixture
+def start(tmp_path_factory, forks):
+    """start("train/train.py", "12", ...) -> the running process, with what it has printed; it ends with the test."""
+    started, folder = [], tmp_path_factory.mktemp("started")
+
+    def run(path, *args):
+        started.append(forks(path).start([ROOT / path, *args], ROOT, folder / str(len(started))))
+        return started[-1]
+    yield run
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from forks import Forks
+
 ROOT = Path(__file__).resolve().parents[1]
 IN_A_ROW = 4                # kills before a run may end
 OFTEN = ("import runpy, sys, config; config.CHECKPOINT_SECONDS = 0.1; sys.argv = sys.argv[1:]; "
@@ -60,7 +62,7 @@ class Stage:
     before: Path | None = None
 
     def arguments(self, folder):
-        return [sys.executable, *(str(a).replace("FOLDER", str(folder)) for a in self.command)]
+        return [str(a).replace("FOLDER", str(folder)) for a in self.command]
 
 
 def tree(folder):
@@ -109,10 +111,9 @@ def session(number):
     return found
 
 
-def start_and_kill(arguments, after, alone, log):
-    """Starts a process, kills it after some seconds, it `alone` or all that it started. Returns (exit code or None
-    where it was killed, processes that outlived it)."""
-    process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+def kill_after(process, after, alone):
+    """Kills a process after some seconds, it `alone` or all that it started. Returns (exit code or None where it was
+    killed, processes that outlived it)."""
     try:
         return process.wait(after), 0
     except subprocess.TimeoutExpired:
@@ -127,7 +128,7 @@ def start_and_kill(arguments, after, alone, log):
     return None, len(left)
 
 
-def torment(stage, kills, rng, base):
+def torment(stage, kills, rng, base, forks):
     """Kills one stage so often; returns a row of the table."""
     def fresh(name):
         shutil.rmtree(base / name, ignore_errors=True)
@@ -135,17 +136,17 @@ def torment(stage, kills, rng, base):
         return base / name
     whole = fresh("whole")
     began = time.monotonic()
-    run(*stage.arguments(whole)[1:])
+    undisturbed = forks.run(stage.arguments(whole), ROOT, base / "log", timeout=600)
+    if undisturbed.returncode:
+        raise SystemExit(f"{stage.name} ended with {undisturbed.returncode}: {undisturbed.stderr}")
     span, wanted, row = time.monotonic() - began, tree(whole), Counter()
-    log = open(base / "log", "wb")
     while row["kills"] < kills:
         folder, before = fresh("killed"), ({}, {})
         for number in range(IN_A_ROW + 1):
             after = rng.uniform(0.1, 1) * span if number < IN_A_ROW and row["kills"] < kills else 600
-            log.seek(0)
-            log.truncate()
             started = time.monotonic()
-            code, left = start_and_kill(stage.arguments(folder), after, rng.random() < 0.5, log)
+            process = forks.start(stage.arguments(folder), ROOT, base / "log")
+            code, left = kill_after(process, after, rng.random() < 0.5)
             if code is not None and number == 0:
                 span = min(span, time.monotonic() - started)      # the first run was cold
             now = finished(folder)
@@ -159,7 +160,7 @@ def torment(stage, kills, rng, base):
         row["failed"] += code != 0
         row["different"] += tree(folder) != wanted
         if code != 0 or tree(folder) != wanted:
-            print(stage.name, tree(folder).keys() ^ wanted.keys(), Path(log.name).read_text()[-2000:])
+            print(stage.name, tree(folder).keys() ^ wanted.keys(), process.stderr[-2000:])
     row["seconds"] = round(time.monotonic() - began)
     return row
 
@@ -242,8 +243,15 @@ def busy(number):
             loop.wait()
 
 
-def main(kills, chosen=NAMES, seed=0, **start):
-    """Prints the table as it grows; returns the sums of its columns. start: what stages() starts from."""
+def main(kills, chosen=NAMES, forks=None, seed=0, **start):
+    """Prints the table as it grows; returns the sums of its columns. forks: starts the stages, one of its own where it
+    is not given; start: what stages() starts from."""
+    if forks is None:
+        forks = Forks("cv2", "tqdm", "tensorflow")
+        try:
+            return main(kills, chosen, forks, seed, **start)
+        finally:
+            forks.close()
     rng, sums, share = random.Random(seed), Counter(), -(-kills // len(chosen))
     print(f"| stage | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}", flush=True)
     os.environ["no_proxy"] = "127.0.0.1"
@@ -252,7 +260,7 @@ def main(kills, chosen=NAMES, seed=0, **start):
             if stage.name in chosen:
                 place = Path(base) / stage.name
                 place.mkdir()
-                row = torment(stage, share, rng, place)
+                row = torment(stage, share, rng, place, forks)
                 sums.update(row)
                 print(f"| {stage.name} | {' | '.join(str(row[name]) for name in COLUMNS)} |", flush=True)
     print(f"| all | {' | '.join(str(sums[name]) for name in COLUMNS)} |")
@@ -270,5 +278,5 @@ if __name__ == "__main__":
                         "processor time (default: 0)")
     args = parser.parse_args()
     with busy(args.busy):
-        result = main(args.kills, args.stages, args.seed, photos=args.photos)
+        result = main(args.kills, args.stages, seed=args.seed, photos=args.photos)
     sys.exit(bool(result["failed"] or result["different"] or result["redone"] or result["orphans"]))

@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 from conftest import P_STEPS, ROOT
+from forks import Forks
 from test_batches import make_records
 from test_steps import contents, random_model
 
 PATIENCE = 900      # seconds, on a busy machine
+EPOCHS = 3
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,22 @@ def loopback():
     holder.kill()
     holder.wait()
 
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, process):
+    """Waits for condition(); fails if the process ends before."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end, process
+        time.sleep(0.05)
+
+
+# --- Ray
 
 @pytest.fixture
 def start(loopback, tmp_path):
@@ -65,27 +83,6 @@ def kill(process):
         pass
     process.wait()
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(condition, process):
-    """Waits for condition(); fails if the process ends before."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None and time.monotonic() < end, process.log.read_text()
-        time.sleep(0.05)
-
-
-def finished(process):
-    """Its exit code, when it has ended by itself."""
-    return process.wait(PATIENCE)
-
-
-# --- Ray
 
 @pytest.fixture
 def ray_nodes(start, tmp_path):
@@ -119,7 +116,7 @@ def test_steps_on_two_ray_nodes_write_the_same_bytes_though_one_dies(done, sampl
             until(lambda: list((tmp_path / "cluster/24/.mined.parts").glob("*.tsv")), running)
             kill(second)
             assert running.poll() is None, "the step was through before the node was killed"
-        assert finished(running) == 0, running.log.read_text()
+        assert running.wait(PATIENCE) == 0, running.log.read_text()
     assert contents(tmp_path / "cluster") == contents(local)
 
 
@@ -153,21 +150,37 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """      # the processor as several devices, in the place of several GPUs
 
 
+@pytest.fixture(scope="module")
+def trainings(loopback):
+    """What trainings are forked from, in the network of the loopback device."""
+    forks = Forks("cv2", "tqdm", "tensorflow", before=loopback)
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def training(start, stored):
+def training(trainings, stored, tmp_path):
     """training(folder) -> one process; training(folder, 2) -> chief and worker; devices: of one process."""
+    started = []
+
+    def start(words, **environment):
+        started.append(trainings.start(words, ROOT, tmp_path / f"out-{len(started)}", {**os.environ, **environment}))
+        return started[-1]
+
     def run(folder, count=1, devices=1):
         if not folder.exists():
             shutil.copytree(stored, folder)
         program = ["train/train.py"] if devices == 1 else ["-c", ON_DEVICES, devices, "train/train.py"]
-        words = [sys.executable, *program, 24, "--work", folder, "--model", folder / "model", "--graph",
-                 folder / "graph", "--epochs", 4, "--batch-size", 60, "--learning-rate", 0.0001]
+        words = [*program, 24, "--work", folder, "--model", folder / "model", "--graph", folder / "graph",
+                 "--epochs", EPOCHS, "--batch-size", 60, "--learning-rate", 0.0001]
         if count == 1:
             return start(words, TF_NUM_INTRAOP_THREADS="1")
         cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(count)]}
         return [start(words, TF_NUM_INTRAOP_THREADS="1", TF_CONFIG=json.dumps(
             {"cluster": cluster, "task": {"type": "worker", "index": index}})) for index in range(count)]
-    return run
+    yield run
+    for process in started:
+        process.kill()
 
 
 def log(folder):
@@ -181,7 +194,7 @@ def test_two_workers_or_devices_give_the_loss_curve_of_one_though_one_is_killed(
     alone, mirrored = training(tmp_path / "alone"), training(tmp_path / "mirrored", devices=2)
     chief, worker = training(tmp_path / "two", 2)
     for process in (alone, mirrored, chief, worker):
-        assert finished(process) == 0, process.log.read_text()
+        assert process.wait(PATIENCE) == 0, process.stderr
     one = log(tmp_path / "alone")
     for several in (log(tmp_path / "two"), log(tmp_path / "mirrored")):
         np.testing.assert_allclose(several[0], one[0], rtol=2e-4)
@@ -189,10 +202,10 @@ def test_two_workers_or_devices_give_the_loss_curve_of_one_though_one_is_killed(
 
     chief, worker = training(tmp_path / "killed", 2)
     until(lambda: (tmp_path / "killed/24/.train.parts/train/log.csv").exists(), chief)
-    kill(worker)
-    assert finished(chief) == 2 and "start the same command on all of them again" in chief.log.read_text()
+    worker.kill()
+    assert chief.wait(PATIENCE) == 2 and "start the same command on all of them again" in chief.stderr
     chief, worker = training(tmp_path / "killed", 2)
-    assert finished(chief) == finished(worker) == 0, chief.log.read_text()
-    assert "resumed in epoch" in chief.log.read_text()
+    assert chief.wait(PATIENCE) == worker.wait(PATIENCE) == 0, chief.stderr
+    assert "resumed in epoch" in chief.stdout
     for name in ("24/train/log.csv", "model/rnet.npz"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name

@@ -4,30 +4,23 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
 import pytest
 
 import kills
-from conftest import ROOT
 from test_batches import make_records
 from test_steps import contents
 
 SAMPLING = "preprocess/gen_12net_data.py"
 
 
-def start(*command, **options):
-    return subprocess.Popen([sys.executable, *map(str, command)], cwd=ROOT, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, start_new_session=True, **options)
-
-
 def wait_for(happens, process, seconds=120):
     """Waits until happens() is true while the process runs; returns what it gave."""
     end = time.monotonic() + seconds
     while not (found := happens()):
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        assert process.poll() is None and time.monotonic() < end, process.stderr
         time.sleep(0.01)
     return found
 
@@ -58,7 +51,7 @@ def sampled(tmp_path_factory, sample, script):
     return work
 
 
-def test_a_second_run_of_a_step_leaves_in_one_sentence_until_the_first_is_dead(sampled, sample, script, tmp_path):
+def test_a_second_run_leaves_in_one_sentence_until_the_first_is_dead(sampled, sample, script, start, tmp_path):
     first = start(*sampling(sample, tmp_path))
     wait_for((tmp_path / "12" / ".12net.parts" / "depends.json").exists, first)
     os.killpg(first.pid, signal.SIGSTOP)                       # it holds the lock, and will not end before we look
@@ -67,36 +60,33 @@ def test_a_second_run_of_a_step_leaves_in_one_sentence_until_the_first_is_dead(s
         assert ".12net.parts: another run of this step is at work" in error
         assert "at work" in one_sentence(script(*sampling(sample, tmp_path), "--force", code=2).stderr)
     finally:
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        first.kill()
     script(*sampling(sample, tmp_path))
     assert contents(tmp_path) == contents(sampled)
 
 
-def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(sampled, sample, script, tmp_path):
+def test_ctrl_c_ends_a_step_with_130_one_line_and_no_orphan_and_it_goes_on(sampled, sample, script, start, tmp_path):
     process = start(*sampling(sample, tmp_path))
     wait_for(lambda: list((tmp_path / "12").glob(".12net.parts/0*.tsv")), process)      # the workers are at work
     os.killpg(process.pid, signal.SIGINT)                      # as a terminal does: to all of them
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in error, error
-    assert error.rstrip().endswith("the same command continues from here")
+    assert process.wait(60) == 130 and "Traceback" not in process.stderr, process.stderr
+    assert process.stderr.rstrip().endswith("the same command continues from here")
     assert gone(process)
     script(*sampling(sample, tmp_path))
     assert contents(tmp_path) == contents(sampled)
 
 
-def test_ctrl_c_ends_training(tmp_path, rng):
+def test_ctrl_c_ends_training(start, tmp_path, rng):
     make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
     process = start("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path,
                     "--epochs", 9999)
     wait_for((tmp_path / "12" / ".train.parts" / "train" / "checkpoint.npz").exists, process)
     os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in error, error
+    assert process.wait(60) == 130 and "Traceback" not in process.stderr, process.stderr
     assert gone(process)
 
 
-def test_a_worker_that_is_killed_is_told_not_waited_for(sampled, sample, script, tmp_path):
+def test_a_worker_that_is_killed_is_told_not_waited_for(sampled, sample, script, start, tmp_path):
     def workers():
         found = []
         for pid in kills.session(process.pid):
@@ -107,37 +97,36 @@ def test_a_worker_that_is_killed_is_told_not_waited_for(sampled, sample, script,
         return found if len(found) == 2 else []
     process = start(*sampling(sample, tmp_path))
     os.kill(wait_for(workers, process)[0], signal.SIGKILL)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 2 and "--workers 1: it resumes from here" in one_sentence(error)
+    assert process.wait(60) == 2 and "--workers 1: it resumes from here" in one_sentence(process.stderr)
     assert gone(process)
     script(*sampling(sample, tmp_path))
     assert contents(tmp_path) == contents(sampled)
 
 
 @contextmanager
-def full_disk(folder, megabytes):
-    """Makes `folder` a disk of that size: a file system of its own as root, a limit on files' sizes else."""
+def full_disk(folder, megabytes, forks):
+    """Makes `folder` a disk of that size: a file system of its own as root, else a limit on the sizes of the files that
+    scripts write which `forks` starts meanwhile."""
     folder.mkdir()
     if os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "full",
                                              folder], capture_output=True).returncode == 0:
         try:
-            yield {}
+            yield
         finally:
             subprocess.run(["umount", folder], check=True)
     else:
         limit = int(megabytes / 4 * (1 << 20))
-        yield {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
+        before = resource.prlimit(forks.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(forks.process.pid, resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(forks.process.pid, resource.RLIMIT_FSIZE, before)
 
 
-def run(*command, **options):
-    process = start(*command, **options)
-    return process.communicate(timeout=300)[1], process.returncode
-
-
-def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sample, script, tmp_path):
-    with full_disk(tmp_path / "full", 0.3) as options:
-        error, code = run(*sampling(sample, tmp_path / "full"), **options)
-        assert code == 2 and "make room" in one_sentence(error), error
+def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sample, script, forks, tmp_path):
+    with full_disk(tmp_path / "full", 0.3, forks(SAMPLING)):
+        assert "make room" in one_sentence(script(*sampling(sample, tmp_path / "full"), code=2).stderr)
         assert not list((tmp_path / "full").rglob("*.tmp"))
         shutil.copytree(tmp_path / "full", tmp_path / "roomy")
     script(*sampling(sample, tmp_path / "roomy"))
@@ -150,17 +139,16 @@ def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sampl
     ["export/export.py", "onnx", "--out", "FULL"],
     ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
     ids=["weights", "checkpoint", "export", "pictures"])
-def test_a_full_disk_is_told_by_every_writer(tmp_path, rng, command):
+def test_a_full_disk_is_told_by_every_writer(script, forks, tmp_path, rng, command):
     ready = tmp_path / "ready"
     make_records(ready / "12", 12, {"imglist": 400}, rng)
-    with full_disk(tmp_path / "full", 0.015) as options:
+    with full_disk(tmp_path / "full", 0.015, forks(command[0])):
         if "FULL" in command and "--work" in command and "READY" not in command:
             (tmp_path / "full" / "12").mkdir()
             (tmp_path / "full" / "12" / "records.json").write_bytes((ready / "12" / "records.json").read_bytes())
             (tmp_path / "full" / "12" / "records").symlink_to(ready / "12" / "records")
         filled = [str(a).replace("READY", str(ready)).replace("FULL", str(tmp_path / "full")) for a in command]
-        error, code = run(*filled, **options)
-        assert code == 2 and str(tmp_path / "full") in one_sentence(error), error
+        assert str(tmp_path / "full") in one_sentence(script(*filled, code=2).stderr)
         assert not [p for p in (tmp_path / "full").rglob("*.tmp")]
 
 
@@ -194,15 +182,16 @@ def test_four_workers_write_the_same_bytes_as_one(sampled, sample, script, tmp_p
     assert contents(tmp_path) == contents(sampled)
 
 
-def test_kills_at_random_moments_lose_nothing(done, sample):
+def test_kills_at_random_moments_lose_nothing(done, sample, forks):
     """The short form of tests/kills.py."""
-    result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), data=sample, ready=done)
+    result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), forks("train/train.py"),
+                        data=sample, ready=done)
     assert result["kills"] >= 10
     assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result
 
 
 @pytest.mark.slow
-def test_fifty_kills_of_each_stage_lose_nothing_on_a_busy_machine():
+def test_fifty_kills_of_each_stage_lose_nothing_on_a_busy_machine(forks):
     with kills.busy(2):
-        result = kills.main(50 * len(kills.NAMES))
+        result = kills.main(50 * len(kills.NAMES), forks=forks("train/train.py"))
     assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result

@@ -44,7 +44,8 @@ class Augmentation:
     """The settings of `augment`. Shares are of the samples."""
     color_jitter: float                              # strength of jitter and of gray_share
     random_erasing: float                            # share of which a rectangle is erased
-    jitter: Mapping[str, float] = field(default_factory=lambda: JITTER)     # brightness, contrast, saturation, tint
+    jitter: Mapping[str, float] = field(default_factory=lambda: JITTER, hash=False)     # brightness, contrast,
+                                                     # saturation, tint
     gray_share: float = GRAY_SHARE
     blur_share: float = BLUR_SHARE
     noise_share: float = NOISE_SHARE

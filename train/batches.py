@@ -4,14 +4,15 @@ Everything random follows from (seed, epoch, position), so the batch at a given 
 was stopped and resumed as in one that was not.
 """
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from config import KINDS, SHUFFLE_BYTES, Stage
 from detection.errors import UserError
 from detection.images import normalize
 from detection.quiet_tensorflow import tf
 from preprocess.records import Records
-from train.augment import augment
+from train.augment import Augmentation, augment
 from train.recipe import Recipe
 
 READ_CYCLE = 8     # shards read in turn
@@ -62,13 +63,19 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
         share = max(room * count // sum(parts.values()), 1024)
         streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
 
-    def finish(position, serialized):
-        images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
-        batch_seed = tf.stack([epoch_seed, tf.cast(position, tf.int64)])
-        return augment(images, *targets, batch_seed, recipe.augmentation)
-
+    finish, seed = _finisher(recipe.decode, stored.size, recipe.augmentation), tf.constant(epoch_seed, tf.int64)
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
-    return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return batches.map(lambda position, serialized: finish(tf.stack([seed, position]), serialized),
+                       num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+@lru_cache
+def _finisher(decode: Callable, size: int, augmentation: Augmentation) -> Callable:
+    """The function (seed: two int64, serialized samples of each list) -> batch, traced once for all epochs."""
+    @tf.function
+    def finish(seed, serialized):
+        return augment(*decode(tf.concat(serialized, axis=0), size), seed, augmentation)
+    return finish
 
 
 def validation(stored: Records, parts: Mapping[str, int], recipe: Recipe) -> tf.data.Dataset:
