@@ -4,7 +4,7 @@ Everything random follows from (seed, epoch, position), so the batch at a given 
 was stopped and resumed as in one that was not.
 """
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from config import KINDS, SHUFFLE_BYTES, Stage
 from detection.errors import UserError
@@ -46,10 +46,12 @@ def part_of(stored: Records, share: float) -> Records:
     return part
 
 
-def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0) -> tf.data.Dataset:
+def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0,
+             rows: Sequence[int] | None = None) -> tf.data.Dataset:
     """Endless batches of an epoch from position `skip` on: (images float32 (B, s, s, 3), labels, offsets, points).
 
     parts: list name -> samples in a batch. Each list is shuffled on its own, and shuffled again when it is exhausted.
+    rows: numbers of those rows of a batch whose images are prepared, by default all; the other three hold all rows.
     """
     epoch_seed = recipe.seed * 100_003 + (epoch if recipe.reshuffle else 0)
     room = SHUFFLE_BYTES // (stored.size ** 2 * 3)
@@ -65,7 +67,7 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
     def finish(position, serialized):
         images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
         batch_seed = tf.stack([epoch_seed, tf.cast(position, tf.int64)])
-        return augment(images, *targets, batch_seed, recipe.augmentation)
+        return augment(images, *targets, batch_seed, recipe.augmentation, rows)
 
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
     return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
