@@ -70,5 +70,5 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
 def standard(stage: Stage) -> Recipe:
     """The stage's own recipe, from config.py."""
     return Recipe(stage, stage.epochs, stage.learning_rate, stage.precision,
-                  Augmentation(stage.color_jitter, stage.random_erasing),
+                  Augmentation(stage.color_jitter, stage.random_erasing, stage.border_cut),
                   Losses(stage.loss_weights, stage.giou, stage.negatives_per_positive))
