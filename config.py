@@ -153,6 +153,14 @@ RANDOM_CROPS = 500_000              # steps 6 and 10: crops around all faces, sa
 RANDOM_CROPS_PER_FACE = 10, 40      # of those, at least and at most: the fewer faces, the more of each: [ours]
 RANDOM_ROTATION = 15.0              # degrees, both ways, of half of them: [ours]
 
+TILE = 64                           # px, side of the parts of pyramid levels that P-Net can also train on: 729 windows
+TILE_FACES = 32                     # in a tile at most; more are too many for a label each: [ours]
+TILES_OF_FACES = 5, 3, 20           # tiles of an image around faces: so many, so many for each face, at most: [ours]
+TILES_OF_BACKGROUND = 8             # tiles of an image anywhere: [ours]
+TILE_ZOOM = 0.45                    # octaves by which the face of a tile may differ from the window: [ours]
+TILE_LEVEL = 2.5                    # mean level of a tile of background; half of all windows are on the first: [ours]
+TILE_BORDER_CUT = 0.2               # share of the tiles around faces that a black edge cuts, as borders do: [ours]
+
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
 MAX_CROP = 4                        # times the image's longer side; a crop beyond it comes from a wrong list: [ours]
 BAD_SHARE = 0.05                    # of lines or images that may be skipped before a step gives up: [ours]
@@ -182,6 +190,11 @@ JPEG_QUALITY = (5, 50)              # at least, below: [ours]
 BORDER_VISIBLE = (0.35, 0.9)        # of the face's width or height that a border leaves, at least and at most: [ours]
 NOISE_TILES = 256                   # different patterns of it: [ours]
 ERASED_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
+TILE_BATCH = {"face": 60, "background": 36}      # tiles with and without a positive in one batch: [ours]
+TILE_EPOCHS, TILE_RATE = 8, 0.03    # of the training on tiles; rate as of later rounds: [ours]
+TILE_HARD_SHARE = 0.1               # of the negatives of a batch of tiles, those of the highest loss: [ours], about the
+                                    # share of windows that P-Net lets through
+TILE_AVERAGE = 0.998                # momentum of the moving average of the weights: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

@@ -2,7 +2,7 @@
 import numpy as np
 import tensorflow as tf
 
-from config import (BORDER_VISIBLE, ERASED_SIDE, GRAY_SHARE, NEGATIVE, NOISE, NOISE_TILES, PART, POSITIVE, POSITIVE_IOU)
+from config import BORDER_VISIBLE, ERASED_SIDE, GRAY_SHARE, NEGATIVE, NOISE, NOISE_TILES, PART, POSITIVE, POSITIVE_IOU
 from detection import boxes as bx
 from detection.images import normalize
 from train import augment

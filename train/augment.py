@@ -10,9 +10,27 @@ from itertools import permutations
 
 import numpy as np
 
-from config import (BLUR, BLUR_SHARE, BORDER_VISIBLE, ERASED_SIDE, EXPOSED_SHARE, EXPOSURE, GRAY_SHARE, JITTER,
-                    JPEG_QUALITY, JPEG_SHARE, NOISE, NOISE_SHARE, NOISE_TILES, PART, PERMUTED_SHARE, PIXEL_MEAN,
-                    PIXEL_SCALE, POSITIVE, POSITIVE_IOU)
+from config import (
+    BLUR,
+    BLUR_SHARE,
+    BORDER_VISIBLE,
+    ERASED_SIDE,
+    EXPOSED_SHARE,
+    EXPOSURE,
+    GRAY_SHARE,
+    JITTER,
+    JPEG_QUALITY,
+    JPEG_SHARE,
+    NOISE,
+    NOISE_SHARE,
+    NOISE_TILES,
+    PART,
+    PERMUTED_SHARE,
+    PIXEL_MEAN,
+    PIXEL_SCALE,
+    POSITIVE,
+    POSITIVE_IOU,
+)
 from detection.boxes import MIRROR_OFFSETS, MIRROR_POINTS, MIRROR_SHIFT
 from detection.images import normalize
 from detection.quiet_tensorflow import tf
@@ -56,6 +74,7 @@ class Augmentation:
     exposed_share: float = EXPOSED_SHARE             # of which all values are multiplied by a factor of `exposure`
     exposure: tuple[float, float] = EXPOSURE         # at least and at most
     blur_share: float = BLUR_SHARE
+    blur: float = BLUR                               # of the side, the standard deviation at most
     jpeg_share: float = JPEG_SHARE
     noise_share: float = NOISE_SHARE
     noise: float = NOISE                             # gray levels, the standard deviation at most
@@ -73,7 +92,7 @@ def augment(images: tf.Tensor, labels: tf.Tensor, offsets: tf.Tensor, points: tf
     seeds = tf.random.experimental.stateless_split(seed, 7)
     images, offsets, points = settings.mirror(images, offsets, points, coin(seeds[0], tf.shape(images)[0]))
     images = jitter_colors(images, seeds[1], settings)
-    images = change_some(images, seeds[2], settings.blur_share, blur)
+    images = change_some(images, seeds[2], settings.blur_share, lambda some, seed: blur(some, seed, settings.blur))
     images = change_some(images, seeds[3], settings.noise_share, lambda some, seed: add_noise(
         some, seed, settings.noise, settings.noise_tiles))
     images = tf.clip_by_value(images, DARKEST, BRIGHTEST)
@@ -121,10 +140,11 @@ def jitter_colors(images: tf.Tensor, seed: tf.Tensor, settings: Augmentation) ->
     return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalize(shift), [count, size, size, 3])
 
 
-def blur(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Normalized (B, s, s, 3) -> each with a Gaussian blur of up to BLUR of its side, as of small and unsharp faces."""
+def blur(images: tf.Tensor, seed: tf.Tensor, most: float) -> tf.Tensor:
+    """Normalized (B, s, s, 3) -> each with a Gaussian blur, as of small and unsharp faces, of a standard deviation up
+    to `most` of its side."""
     count, size = tf.shape(images)[0], images.shape[1]
-    sigma = tf.random.stateless_uniform([count, 1, 1], seed, 0.2, BLUR * size)                 # px
+    sigma = tf.random.stateless_uniform([count, 1, 1], seed, 0.2, most * size)                 # px
     place = tf.range(size, dtype=tf.float32)
     weights = tf.exp(-tf.square((place[:, None] - place) / sigma) / 2)                         # (B, s, s)
     weights /= tf.reduce_sum(weights, axis=2, keepdims=True)                # edges: mean of the pixels inside

@@ -65,7 +65,7 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
     def finish(position, serialized):
         images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
         batch_seed = tf.stack([epoch_seed, tf.cast(position, tf.int64)])
-        return augment(images, *targets, batch_seed, recipe.augmentation)
+        return recipe.label(*augment(images, *targets, batch_seed, recipe.augmentation))
 
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
     return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
@@ -85,6 +85,6 @@ def validation(stored: Records, parts: Mapping[str, int], recipe: Recipe) -> tf.
 
     def finish(*serialized):
         images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
-        return normalize(tf.cast(images, tf.float32)), *targets
+        return recipe.label(normalize(tf.cast(images, tf.float32)), *targets)
 
     return tf.data.Dataset.zip(*streams).take(steps).map(finish).prefetch(2)
