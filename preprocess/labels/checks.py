@@ -252,17 +252,20 @@ def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Re
     rows = {False: np.concatenate([image.rows[~image.invalid] for image in images] or [np.zeros((0, 4))])}
     if form.flat and max(counts, default=0) > 1:
         rows[True] = np.concatenate([_columns(image.rows)[~image.invalid] for image in images])
-    costs, notes = {}, {}
+    costs, notes, suspect = {}, {}, None
     for layout, unit, columns in product(LAYOUTS, UNITS, rows):
         reading = Reading(layout, unit, columns, form.first if unit == "pixels" else 0)
         impossible, squeezed, note = _speaks_against(reading, rows[columns], sizes, len(images))
         changes = (layout != form.layout) + (unit != form.unit) + columns
-        costs[reading] = impossible + changes * (COST[0] + COST[1] * len(sizes)) + (np.inf if squeezed else 0)
+        costs[reading] = impossible + changes * (COST[0] + COST[1] * len(sizes))
         notes[reading] = impossible, note
-        if changes and (impossible > BAD_SHARE * len(sizes) or not np.isfinite(sizes).all()):
-            costs[reading] = np.inf
-    best = min(costs, key=costs.get)
-    if not costs[best] < costs[own]:
+        if changes and (squeezed or impossible > BAD_SHARE * len(sizes) or not np.isfinite(sizes).all()):
+            del costs[reading]
+        elif not changes and squeezed:
+            suspect = unit
+    others = [reading for reading in costs if reading.unit != suspect]      # all of them, where nothing is suspect
+    best = min(others if suspect and others else costs, key=costs.get)
+    if not (suspect and others) and not costs[best] < costs[own]:
         best = own
     impossible, note = notes[best]
     if impossible > UNFIT * len(sizes) and np.isfinite(sizes).all():
