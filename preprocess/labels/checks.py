@@ -272,9 +272,10 @@ def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Re
         raise UserError(f"{source}: {impossible} of {len(sizes)} boxes do not fit their images, whatever their numbers "
                         f"mean; {form.name} has {own}. Find the images that were labeled, or export the labels again")
     if best != own:
-        facts.notes.append(f"the boxes are read as {best}, not as {own}, which {form.name} promises: as such "
-                           f"{notes[own][1] or f'{notes[own][0]} of {len(sizes)} do not fit their images'}. {LOOK}, or "
-                           "say in set.json how they are meant")
+        why = f"{notes[own][0]} of {len(sizes)} would not fit their images" if notes[own][0] > BAD_SHARE * len(sizes) \
+            else f"they would {notes[own][1]}"
+        facts.notes.append(f"the boxes are read as {best}, not as {own}, which {form.name} promises: so read, {why}. "
+                           f"{LOOK}; the set.json of a set can say how they are meant")
     elif impossible > BAD_SHARE * len(sizes):
         facts.notes.append(f"warning: {impossible} of {len(sizes)} boxes end outside of their images. {LOOK}")
     if note:
@@ -305,14 +306,13 @@ def _speaks_against(reading: Reading, rows: np.ndarray, sizes: np.ndarray, image
     sides = boxes[:, 2:] - boxes[:, :2]
     beyond = ((boxes[:, :2] < -2 - OUT * sides) | (boxes[:, 2:] > sizes + 2 + OUT * sides)).any(axis=1)
     impossible = int((beyond | ~(sides > 0).all(axis=1) | (sides.max(axis=1) < TINY)).sum()) if len(boxes) else 0
-    if not np.isfinite(sides).all() or not len(boxes):
-        return impossible, bool(len(boxes)), "cannot be in this unit, as their images are not known"
-    if not np.isfinite(sizes).all():
-        return impossible, np.median(sides.max(axis=1)) < TINY, "have less than two pixels" if \
-            np.median(sides.max(axis=1)) < TINY else ""
-    reach = (boxes[:, 2:] / sizes).max(axis=0)
+    if not np.isfinite(sides).all() or not len(boxes):          # in a unit that needs the sizes of images
+        return impossible, bool(len(boxes)), ""
     if np.median(sides.max(axis=1)) < TINY:
         return impossible, True, f"have a median side of {np.median(sides.max(axis=1)):.2g} pixels"
+    if not np.isfinite(sizes).all():
+        return impossible, False, ""
+    reach = (boxes[:, 2:] / sizes).max(axis=0)
     if (reach < CORNER).all() and (np.maximum(reach, 0).prod()) ** images < CHANCE:
         return impossible, True, f"all lie in the upper left {reach[0]:.0%} x {reach[1]:.0%} of their images"
     left, right = boxes[:, 0] / sizes[:, 0], 1 - boxes[:, 2] / sizes[:, 0]

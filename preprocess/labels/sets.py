@@ -46,8 +46,9 @@ from preprocess.labels import (
 from preprocess.labels.set_files import SetFiles, shown
 
 SETS = "sets"
-NAMED = {"label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl,
-         "annotations.txt": wider, "annotations.json": coco, "annotations.xml": cvat, "label_studio.json": label_studio}
+NAMED = {**{Path(name).name: wider for name in ("annotations.txt", *wider.TRAIN_LISTS)}, "label.txt": retinaface,
+         "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl, "annotations.json": coco,
+         "annotations.xml": cvat, "label_studio.json": label_studio}
 FORMS = wider, coco, voc, yolo, retinaface, labelv2, celeba, mtfl, cvat, label_studio, labelme, ibug    # first counts
 SETTINGS = {        # of set.json: key -> (type, meaning)
     "complete": (bool, "whether every face is labeled; else no background is cut from these images. Default: true, but "
