@@ -79,8 +79,10 @@ class Reading:
 
 @dataclass
 class Facts:
-    """What was found out: the reading of the boxes (None: none is labeled), boxes per class, sentences to print."""
+    """What was found out: the reading of the boxes (None: none is labeled), whether points are in shares or percent
+    though the form has pixels, boxes per class, sentences to print."""
     reading: Reading | None = None
+    relative: bool = False
     classes: Counter = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
@@ -111,11 +113,7 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
         found.append([where, stated if isinstance(stated, BadLabel) else attempt(_start, stated, locate, where)])
     _one_each(found)
     images = [image for _, image in found if isinstance(image, _Image)]
-    for image in _some(images) if data else ():
-        try:
-            image.size = np.array(size(Path(data) / image.place.path), float)
-        except UserError:
-            pass            # the step that reads the image names it
+    _measure(_some(images), data)
     _classes(source, images, wanted, facts)
     _say_scales(images, facts)
     made = sum(image.stated.boxes is None for image in images)
@@ -124,6 +122,8 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
     if any(len(image.rows) for image in images if image.stated.boxes is not None):
         facts.reading = given or _reading(source, form, images, facts)
     to_points = _points(source, form, images, facts)
+    if facts.relative or facts.reading and facts.reading.unit != "pixels":
+        _measure(images, data)
     strange = _off_center(images, facts.reading, to_points)
     if strange:
         facts.notes.append(f"warning: {strange}. {LOOK}")
@@ -131,6 +131,16 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
         print(f"{source}: {note}")
     return [(where, attempt(_finish, image, facts.reading, to_points) if isinstance(image, _Image) else image)
             for where, image in found], facts
+
+
+def _measure(images: list[_Image], data: Path | None) -> None:
+    """Gives the images below this data folder their sizes, where these are not known."""
+    for image in images if data else ():
+        if not np.isfinite(image.size).all():
+            try:
+                image.size = np.array(size(Path(data) / image.place.path), float)
+            except UserError:
+                pass            # the step that reads the image names it
 
 
 def read_list(path: Path, form: Form, sayings: Iterable[Saying], images: str, data: Path | None
@@ -369,6 +379,7 @@ def _points(source: Path, form: Form, images: list[_Image], facts: Facts) -> Cal
                         f"{near:.0%} lie at their boxes, and they have the shape of a face in no order; check their "
                         "order and their unit")
     best = min(good, key=good.get)
+    facts.relative = best[0] in UNITS and UNITS[best[0]] is not None
     said = [f"in {best[0]}"] * (best[0] != plain[0]) + [f"as `{best[1]}`"] * (best[1] != "") + \
         [f"in the order {', '.join(POINTS[best[2].index(i)] for i in range(len(POINTS)))}"] * (best[2] != plain[2])
     facts.notes.append(f"the landmarks are read {' and '.join(said)}; as {form.name} promises them, "
