@@ -3,6 +3,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from io import TextIOWrapper
 from typing import NoReturn, TypeVar
@@ -17,6 +18,10 @@ class UserError(Exception):
     """
 
 
+class UserNote(UserWarning):
+    """What a user should know of a file that is used all the same; scripts print it as one line."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, as from `kill`, `docker stop`, systemd and Slurm."""
 
@@ -28,6 +33,9 @@ def run_main(main: Callable[..., Result], *args: object,
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")       # names of files need not be valid in any encoding
+    plain = warnings.formatwarning
+    warnings.formatwarning = lambda message, category, *place: (
+        f"warning: {message}\n" if category is UserNote else plain(message, category, *place))
     before = _raise_on_sigterm()
     try:
         return main(*args)
@@ -39,6 +47,7 @@ def run_main(main: Callable[..., Result], *args: object,
     except KeyboardInterrupt as error:
         _exit(143 if isinstance(error, Terminated) else 130, f"\n{stopped}")
     finally:
+        warnings.formatwarning = plain
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 

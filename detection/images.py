@@ -1,4 +1,5 @@
 """All pixel work. Images are uint8 (H, W, 3) in BGR order, as OpenCV gives them."""
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ import numpy as np
 
 from config import PIXEL_MEAN, PIXEL_SCALE
 from detection.boxes import longer_side
-from detection.errors import UserError
+from detection.errors import UserError, UserNote
+from detection.quiet import quiet
 from detection.types import Floats, Image, Indices
 
+JPEG = b"\xff\xd8"  # how a file of it begins
+CUT = 0.01          # of the pixels: a JPEG of which more is missing is refused
+DARK = 17           # of 256: 12 bits in 16 are darker
 HEAD = 65536        # bytes in which the size of an image is looked for; what is not found there is decoded
 # What OpenCV 5's wheels decode, of an animation the first frame.
 EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".avif",
@@ -51,7 +56,11 @@ def _size_in_head(head: bytes) -> tuple[int, int] | None:
 
 
 def read(path: Path | str) -> Image:
-    """The image in file `path`: uint8 (H, W, 3). UserError where the file is missing or does not decode."""
+    """The image in file `path`: uint8 (H, W, 3). UserError where the file is missing or does not decode.
+
+    Of an animation the first frame. 10 or 12 bits in 16 are scaled to 8. A JPEG that lacks only its end is read with a
+    UserNote.
+    """
     try:
         data = np.fromfile(path, np.uint8)   # not cv2.imread, which cannot open every file name on every system
     except (OSError, ValueError) as error:           # ValueError: no file can have this name
@@ -59,6 +68,14 @@ def read(path: Path | str) -> Image:
                         "permissions") from None
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size and not _png_is_cut(data) else None
+        if image is None and data[:2].tobytes() == JPEG:
+            image = _without_end(data)
+            if image is not None:
+                warnings.warn(f"{path}: lacks its end and is used all the same, as only the end is missing", UserNote,
+                              stacklevel=2)
+        elif image is not None and image.max() < DARK and data[:2].tobytes() != JPEG:
+            deep = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            image = image if deep is None else _scaled(deep, image)
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
             raise UserError(f"{path}: has more pixels than is safe to decode; shrink it, or set the environment "
@@ -67,6 +84,26 @@ def read(path: Path | str) -> Image:
     if image is None:
         raise UserError(f"{path}: is not an image that OpenCV can decode; convert it to JPEG or PNG, or remove it")
     return image
+
+
+def _without_end(data: np.ndarray) -> Image | None:
+    """uint8 (N,) of a JPEG that does not decode -> the image, where no more than CUT of it can be missing; else None.
+
+    The decoder fills what is missing. Where it does not depend on what follows the data, nothing is missing.
+    """
+    other = np.random.default_rng(0).integers(0, 255, 4096, np.uint8)       # no 255, which would begin a marker
+    end = np.frombuffer(b"\xff\xd9", np.uint8)
+    with quiet():
+        found = [cv2.imdecode(np.concatenate([data, *more, end]), cv2.IMREAD_COLOR) for more in ((), (other,))]
+    if any(image is None for image in found) or (found[0] != found[1]).any(axis=2).mean() > CUT:
+        return None
+    return found[0]
+
+
+def _scaled(deep: np.ndarray, image: Image) -> Image:
+    """An image at its own depth, the same in 8 bits -> 8, 10 or 12 bits in 16 scaled to 8; else the latter."""
+    bits = next((bits for bits in (8, 10, 12) if deep.dtype == np.uint16 and deep.max() < 1 << bits), None)
+    return image if bits is None else np.round(deep * (255 / ((1 << bits) - 1))).astype(np.uint8)
 
 
 def _png_is_cut(data: np.ndarray) -> bool:

@@ -5,7 +5,7 @@
 For each form, right files about 40 images are corrupted in one way each: of a share of the boxes, or all, fields are
 lost, swapped or scaled, boxes are shifted or written in another layout, unit or file. A file is silently wrong if it is
 accepted, no warning is printed, and more than 5 % of the boxes that are read have an IoU under 0.5 with every face of
-their image. Prints a table per form and mutation.
+their image. Prints tables per form and mutation, of files that are wrong as a whole and of those that are in part.
 """
 import argparse
 import contextlib
@@ -32,19 +32,17 @@ IOU = 0.5
 SIGNS = "warning:", "are read", "another size"      # in what is printed
 
 
-def lost(rng, row, label):
-    return np.delete(row, rng.integers(4))
-
-
-def exchanged(rng, row, label):
+def two_swapped(rng):
     """Two fields of a box, the same for all boxes of a file."""
+    order = np.arange(4)
     a, b = rng.choice(4, 2, replace=False)
-    return lambda row, _: np.where(np.arange(4) == a, row[b], np.where(np.arange(4) == b, row[a], row))
+    order[[a, b]] = b, a
+    return lambda row, _: row[order]
 
 
-def per_file(make):
-    """A mutation whose random numbers are sampled once per file."""
-    return lambda rng: make(rng)
+def lost(rng):
+    which = rng.integers(4)
+    return lambda row, _: np.delete(row, which)
 
 
 def scaled(low, high):
@@ -76,8 +74,7 @@ def unit(name):
 
 
 MUTATIONS = {
-    "a field lost": lambda rng: (lambda which: lambda row, _: np.delete(row, which))(rng.integers(4)),
-    "two fields swapped": lambda rng: exchanged(rng, None, None),
+    "a field lost": lost, "two fields swapped": two_swapped,
     "another layout: x1 y1 x2 y2": layout("x1 y1 x2 y2"), "another layout: x y w h": layout("x y w h"),
     "another layout: center w h": layout("center w h"), "another layout: x1 x2 y1 y2": layout("x1 x2 y1 y2"),
     "another layout: y1 x1 y2 x2": layout("y1 x1 y2 x2"),
@@ -162,15 +159,17 @@ def main(args):
                 share = SHARES[trial // len(names) % len(SHARES)]
                 found = mutate(rng, lf.labels(scenes, form), form, name, share)
                 result = outcome(Path(folder), scenes, form, found)
-                results.setdefault((form, name), Counter())[result] += 1
+                results.setdefault((form, name, share == 1), Counter())[result] += 1
                 if result == "silently wrong" and args.show:
                     print(f"{form}, {name}, {share:.0%} of the images")
     kinds = "right", "warned", "refused", "silently wrong"
-    print(markdown(("form", *kinds), [[form, *(sum(count[kind] for (f, _), count in results.items() if f == form)
-                                               for kind in kinds)] for form in dict.fromkeys(f for f, _ in results)]))
-    print()
-    print(markdown(("mutation", *kinds), [[name, *(sum(count[kind] for (_, n), count in results.items() if n == name)
-                                                   for kind in kinds)] for name in MUTATIONS]))
+    for title, whole, column, keys in (
+            ("form, whole file", True, 0, args.form or lf.WITH_BOXES), ("mutation, whole file", True, 1, MUTATIONS),
+            ("form, part of the file", False, 0, args.form or lf.WITH_BOXES),
+            ("mutation, part of the file", False, 1, MUTATIONS)):
+        rows = [[key, *(sum(count[kind] for case, count in results.items() if case[column] == key and case[2] == whole)
+                        for kind in kinds)] for key in keys]
+        print(markdown((title, *kinds), rows), "\n")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,8 @@ def test_landmarks_of_no_face_are_refused(tmp_path):
         landmarks.read(path)
 
 
-def test_landmarks_in_shares_of_the_image_are_read(tmp_path, capsys):
+def test_landmarks_in_shares_of_the_image_are_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("preprocess.labels.checks.SAMPLED", 8)         # a few images decide, all are converted
     scenes = lf.scene(rng(), 40, True)
     lf.write(tmp_path, scenes, {})
     shares = [(f"sets/one/images/{name}", size, boxes, points / size) for name, size, boxes, points in scenes]
@@ -155,6 +156,18 @@ def test_a_list_that_holds_its_boxes_column_by_column_is_read(tmp_path, capsys):
     for image, (*_, boxes, _) in zip(wider.read(path, "sets/one/images", tmp_path), scenes):
         np.testing.assert_allclose(image.boxes, boxes, atol=0.1)
     assert "`x y w h` in pixels, column by column" in capsys.readouterr().out
+
+
+def test_a_long_list_in_shares_is_decided_on_some_images_and_all_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("preprocess.labels.checks.SAMPLED", 8)
+    scenes, found = made("one-line")
+    lf.write(tmp_path, scenes, {})
+    shares = lf.change(found, lambda row, label: row / np.tile(label.size, 2))
+    (tmp_path / "list.txt").write_text(lf.one_line(shares)["annotations.txt"])
+    images = wider.read(tmp_path / "list.txt", "sets/one/images", tmp_path)
+    assert len(images) == len(scenes)
+    for image, (*_, boxes, _) in zip(images, scenes):
+        np.testing.assert_allclose(image.boxes, boxes, atol=0.1)
 
 
 def test_celebas_list_under_the_name_of_a_one_line_list_is_read(tmp_path):

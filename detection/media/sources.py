@@ -2,12 +2,14 @@
 import glob
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detection.errors import UserError
-from detection.images import EXTENSIONS
+from detection.files import is_junk, walk
+from detection.images import EXTENSIONS, FOREIGN
 
 VIDEO_EXTENSIONS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts",
                     ".3gp", ".3g2", ".asf", ".m2ts", ".mts", ".ogv", ".vob"}
@@ -56,19 +58,25 @@ def _expand(name: str) -> tuple[Path, list[Path]]:
     if path.is_file() or path.is_fifo():
         return path.parent, [path]
     if path.is_dir():
-        return path, sorted(filter(_known, path.rglob("*")))
+        return path, [file for file in walk(path) if _known(file.relative_to(path))]
     if not glob.has_magic(name):
         raise UserError(f"{name}: no such file or folder")
     matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
     if not matches:
         raise UserError(f"{name}: no file matches this pattern")
     fixed = Path(*path.parts[:next(i for i, part in enumerate(path.parts) if glob.has_magic(part))])
-    files = [p for match in matches for p in (sorted(match.rglob("*")) if match.is_dir() else [match])]
-    return fixed, list(filter(_known, files))
+    files = [p for match in matches for p in (walk(match) if match.is_dir() else [match] * match.is_file())]
+    return fixed, [file for file in files if _known(file.relative_to(fixed))]
 
 
 def _known(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS and path.is_file()
+    return path.suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS and not is_junk(path)
+
+
+def unread(names: Iterable[Path | str]) -> dict[str, int]:
+    """Files, folders, patterns -> the extensions of images in them that OpenCV does not decode, with their numbers."""
+    files = (file for name in map(str, names) if Path(name).is_dir() for file in walk(name))
+    return dict(Counter(file.suffix.lower() for file in files if file.suffix.lower() in FOREIGN))
 
 
 def _unique(sources: list[Source]) -> list[Source]:

@@ -79,8 +79,10 @@ class Reading:
 
 @dataclass
 class Facts:
-    """What was found out: the reading of the boxes (None: none is labeled), boxes per class, sentences to print."""
+    """What was found out: the reading of the boxes (None: none is labeled), whether points are in shares or percent
+    though the form has pixels, boxes per class, sentences to print."""
     reading: Reading | None = None
+    relative: bool = False
     classes: Counter = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
@@ -111,11 +113,7 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
         found.append([where, stated if isinstance(stated, BadLabel) else attempt(_start, stated, locate, where)])
     _one_each(found)
     images = [image for _, image in found if isinstance(image, _Image)]
-    for image in _some(images) if data else ():
-        try:
-            image.size = np.array(size(Path(data) / image.place.path), float)
-        except UserError:
-            pass            # the step that reads the image names it
+    _measure(_some(images), data)
     _classes(source, images, wanted, facts)
     _say_scales(images, facts)
     made = sum(image.stated.boxes is None for image in images)
@@ -124,6 +122,8 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
     if any(len(image.rows) for image in images if image.stated.boxes is not None):
         facts.reading = given or _reading(source, form, images, facts)
     to_points = _points(source, form, images, facts)
+    if facts.relative or facts.reading and facts.reading.unit != "pixels":
+        _measure(images, data)
     strange = _off_center(images, facts.reading, to_points)
     if strange:
         facts.notes.append(f"warning: {strange}. {LOOK}")
@@ -131,6 +131,16 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
         print(f"{source}: {note}")
     return [(where, attempt(_finish, image, facts.reading, to_points) if isinstance(image, _Image) else image)
             for where, image in found], facts
+
+
+def _measure(images: list[_Image], data: Path | None) -> None:
+    """Gives the images below this data folder their sizes, where these are not known."""
+    for image in images if data else ():
+        if not np.isfinite(image.size).all():
+            try:
+                image.size = np.array(size(Path(data) / image.place.path), float)
+            except UserError:
+                pass            # the step that reads the image names it
 
 
 def read_list(path: Path, form: Form, sayings: Iterable[Saying], images: str, data: Path | None
@@ -252,26 +262,30 @@ def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Re
     rows = {False: np.concatenate([image.rows[~image.invalid] for image in images] or [np.zeros((0, 4))])}
     if form.flat and max(counts, default=0) > 1:
         rows[True] = np.concatenate([_columns(image.rows)[~image.invalid] for image in images])
-    costs, notes = {}, {}
+    costs, notes, suspect = {}, {}, None
     for layout, unit, columns in product(LAYOUTS, UNITS, rows):
         reading = Reading(layout, unit, columns, form.first if unit == "pixels" else 0)
         impossible, squeezed, note = _speaks_against(reading, rows[columns], sizes, len(images))
         changes = (layout != form.layout) + (unit != form.unit) + columns
-        costs[reading] = impossible + changes * (COST[0] + COST[1] * len(sizes)) + (np.inf if squeezed else 0)
+        costs[reading] = impossible + changes * (COST[0] + COST[1] * len(sizes))
         notes[reading] = impossible, note
-        if changes and (impossible > BAD_SHARE * len(sizes) or not np.isfinite(sizes).all()):
-            costs[reading] = np.inf
-    best = min(costs, key=costs.get)
-    if not costs[best] < costs[own]:
+        if changes and (squeezed or impossible > BAD_SHARE * len(sizes) or not np.isfinite(sizes).all()):
+            del costs[reading]
+        elif not changes and squeezed:
+            suspect = unit
+    others = [reading for reading in costs if reading.unit != suspect]      # all of them, where nothing is suspect
+    best = min(others if suspect and others else costs, key=costs.get)
+    if not (suspect and others) and not costs[best] < costs[own]:
         best = own
     impossible, note = notes[best]
     if impossible > UNFIT * len(sizes) and np.isfinite(sizes).all():
         raise UserError(f"{source}: {impossible} of {len(sizes)} boxes do not fit their images, whatever their numbers "
                         f"mean; {form.name} has {own}. Find the images that were labeled, or export the labels again")
     if best != own:
-        facts.notes.append(f"the boxes are read as {best}, not as {own}, which {form.name} promises: as such "
-                           f"{notes[own][1] or f'{notes[own][0]} of {len(sizes)} do not fit their images'}. {LOOK}, or "
-                           "say in set.json how they are meant")
+        why = f"{notes[own][0]} of {len(sizes)} would not fit their images" if notes[own][0] > BAD_SHARE * len(sizes) \
+            else f"they would {notes[own][1]}"
+        facts.notes.append(f"the boxes are read as {best}, not as {own}, which {form.name} promises: so read, {why}. "
+                           f"{LOOK}; the set.json of a set can say how they are meant")
     elif impossible > BAD_SHARE * len(sizes):
         facts.notes.append(f"warning: {impossible} of {len(sizes)} boxes end outside of their images. {LOOK}")
     if note:
@@ -302,14 +316,13 @@ def _speaks_against(reading: Reading, rows: np.ndarray, sizes: np.ndarray, image
     sides = boxes[:, 2:] - boxes[:, :2]
     beyond = ((boxes[:, :2] < -2 - OUT * sides) | (boxes[:, 2:] > sizes + 2 + OUT * sides)).any(axis=1)
     impossible = int((beyond | ~(sides > 0).all(axis=1) | (sides.max(axis=1) < TINY)).sum()) if len(boxes) else 0
-    if not np.isfinite(sides).all() or not len(boxes):
-        return impossible, bool(len(boxes)), "cannot be in this unit, as their images are not known"
-    if not np.isfinite(sizes).all():
-        return impossible, np.median(sides.max(axis=1)) < TINY, "have less than two pixels" if \
-            np.median(sides.max(axis=1)) < TINY else ""
-    reach = (boxes[:, 2:] / sizes).max(axis=0)
+    if not np.isfinite(sides).all() or not len(boxes):          # in a unit that needs the sizes of images
+        return impossible, bool(len(boxes)), ""
     if np.median(sides.max(axis=1)) < TINY:
         return impossible, True, f"have a median side of {np.median(sides.max(axis=1)):.2g} pixels"
+    if not np.isfinite(sizes).all():
+        return impossible, False, ""
+    reach = (boxes[:, 2:] / sizes).max(axis=0)
     if (reach < CORNER).all() and (np.maximum(reach, 0).prod()) ** images < CHANCE:
         return impossible, True, f"all lie in the upper left {reach[0]:.0%} x {reach[1]:.0%} of their images"
     left, right = boxes[:, 0] / sizes[:, 0], 1 - boxes[:, 2] / sizes[:, 0]
@@ -366,6 +379,7 @@ def _points(source: Path, form: Form, images: list[_Image], facts: Facts) -> Cal
                         f"{near:.0%} lie at their boxes, and they have the shape of a face in no order; check their "
                         "order and their unit")
     best = min(good, key=good.get)
+    facts.relative = best[0] in UNITS and UNITS[best[0]] is not None
     said = [f"in {best[0]}"] * (best[0] != plain[0]) + [f"as `{best[1]}`"] * (best[1] != "") + \
         [f"in the order {', '.join(POINTS[best[2].index(i)] for i in range(len(POINTS)))}"] * (best[2] != plain[2])
     facts.notes.append(f"the landmarks are read {' and '.join(said)}; as {form.name} promises them, "

@@ -1,6 +1,7 @@
 """The files of a set: images, found by the names that label files give them, and what else lies there."""
 import unicodedata
 from collections import Counter, defaultdict
+from os.path import commonprefix
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -103,9 +104,10 @@ class SetFiles:
                 return _nearest(name, parts[-1], whole), True
             wanted = wanted[len(here):]
             ends = [image for image in images if _ends_alike([*map(_plain, folders[image])], [*map(_plain, wanted)])]
-            below = [image for image in ends if folders[image][:len(here)] == here]
-            if ends:
-                return _nearest(name, parts[-1], below or ends), False
+            if ends:                # the nearest to the label file
+                shared = [len(commonprefix([_parts(base), _parts(image)[:-1]])) for image in ends]
+                nearest = [image for image, depth in zip(ends, shared) if depth == max(shared)]
+                return _nearest(name, parts[-1], nearest), False
         raise BadLabel(f"there is no image {name} in {self._where()}", "no such image")
 
     def _where(self) -> str:

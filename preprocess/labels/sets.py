@@ -46,8 +46,9 @@ from preprocess.labels import (
 from preprocess.labels.set_files import SetFiles, shown
 
 SETS = "sets"
-NAMED = {"label.txt": retinaface, "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl,
-         "annotations.txt": wider, "annotations.json": coco, "annotations.xml": cvat, "label_studio.json": label_studio}
+NAMED = {**{Path(name).name: wider for name in ("annotations.txt", *wider.TRAIN_LISTS)}, "label.txt": retinaface,
+         "labelv2.txt": labelv2, "list_bbox_celeba.txt": celeba, "training.txt": mtfl, "annotations.json": coco,
+         "annotations.xml": cvat, "label_studio.json": label_studio}
 FORMS = wider, coco, voc, yolo, retinaface, labelv2, celeba, mtfl, cvat, label_studio, labelme, ibug    # first counts
 SETTINGS = {        # of set.json: key -> (type, meaning)
     "complete": (bool, "whether every face is labeled; else no background is cut from these images. Default: true, but "
@@ -142,12 +143,13 @@ def _form(files: SetFiles) -> tuple[ModuleType, list[Path]]:
     found = defaultdict(list)
     for path in files.others:
         found[_reader(path)].append(path)
-    if not any("labels" in path.relative_to(files.folder).parts or
-               files.fits(files.name_beside(path.relative_to(files.folder))) for path in found[yolo]):
+    inside = [path.relative_to(files.folder) for path in found[yolo]]
+    alone = not any(found[form] for form in FORMS if form is not yolo)
+    if not any(files.fits(files.name_beside(path)) or alone and "labels" in path.parts for path in inside):
         found[None] += found.pop(yolo)
     reader = next((form for form in FORMS if found.get(form)), None)
     for form, paths in found.items():
-        for path in paths if form is not reader else ():
+        for path in paths if form is None or form is not reader else ():
             if path.name != "set.json":
                 files.leave_out("other files" if form is None else f"label files of another form, {_name(form)}",
                                 path.relative_to(files.folder).as_posix())

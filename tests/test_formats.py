@@ -1,0 +1,93 @@
+"""Images of every kind that OpenCV decodes, and what is said of the others."""
+import subprocess
+import sys
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from detection import images
+from detection.errors import UserError, UserNote
+from detection.media import sources
+
+
+@pytest.fixture(scope="module")
+def picture():
+    noise = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 5), None, 0, 255, cv2.NORM_MINMAX)
+
+
+def encoded(picture, extension, *options):
+    return cv2.imencode({".jfif": ".jpg", ".jpe": ".jpg"}.get(extension, extension), picture, options)[1].tobytes()
+
+
+@pytest.mark.parametrize("extension", sorted(images.EXTENSIONS - {".pbm", ".pgm"}))
+def test_every_known_extension_is_read_and_measured(tmp_path, picture, extension):
+    (tmp_path / f"a{extension}").write_bytes(encoded(picture, extension))
+    read = images.read(tmp_path / f"a{extension}")
+    assert read.shape == picture.shape and np.abs(read.astype(int) - picture).mean() < 25     # GIF has 256 colors
+    assert images.size(tmp_path / f"a{extension}") == (90, 60)
+    assert [source.where for source in sources.find([tmp_path])[0]] == [tmp_path / f"a{extension}"]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_few_bits_in_16_are_scaled(tmp_path, picture, extension, bits):
+    deep = np.round(picture.astype(float) * ((1 << bits) - 1) / 255).astype(np.uint16)
+    (tmp_path / f"a{extension}").write_bytes(encoded(deep, extension))
+    np.testing.assert_allclose(images.read(tmp_path / f"a{extension}").astype(int), picture, atol=12)
+
+
+def test_dark_images_stay_dark(tmp_path, picture):
+    for dark in (picture // 17, (picture // 17).astype(np.uint16) * 257 + 300):
+        (tmp_path / "a.png").write_bytes(encoded(dark, ".png"))
+        assert images.read(tmp_path / "a.png").max() <= 16
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("missing", [2, 4])
+def test_a_jpeg_that_lacks_only_its_end_is_read_with_a_note(tmp_path, picture, progressive, missing):
+    whole = encoded(cv2.resize(picture, (400, 300)), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, progressive)
+    (tmp_path / "a.jpg").write_bytes(whole)
+    right = images.read(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(whole[:-missing])
+    with pytest.warns(UserNote, match=r"a\.jpg: lacks its end"):
+        np.testing.assert_allclose(images.read(tmp_path / "a.jpg").astype(int), right, atol=3)
+
+
+def test_a_jpeg_of_which_more_is_missing_is_refused(tmp_path, picture):
+    whole = encoded(cv2.resize(picture, (400, 300)), ".jpg")
+    (tmp_path / "a.jpg").write_bytes(whole[:len(whole) * 9 // 10])
+    with pytest.raises(UserError, match=r"a\.jpg"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images.read(tmp_path / "a.jpg")
+
+
+def test_sizes_follow_the_orientation(tmp_path, picture):
+    exif = (b"Exif\0\0II*\0\x08\0\0\0\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0")
+    whole = encoded(picture, ".jpg")
+    (tmp_path / "a.jpg").write_bytes(whole[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + whole[2:])
+    assert images.read(tmp_path / "a.jpg").shape[:2] == (90, 60) and images.size(tmp_path / "a.jpg") == (60, 90)
+
+
+def test_folders_behind_links_are_searched_once_and_junk_is_not_read(tmp_path, picture):
+    folder, other = tmp_path / "one", tmp_path / "two"
+    for place in (folder, other, folder / ".ipynb_checkpoints"):
+        place.mkdir()
+        (place / "a.png").write_bytes(encoded(picture, ".png"))
+    (folder / "._a.png").write_bytes(b"junk")
+    (folder / "link").symlink_to(other)
+    (other / "back").symlink_to(folder)
+    found = [source.relative.as_posix() for source in sources.find([folder])[0]]
+    assert found == ["a.png", "link/a.png"]
+
+
+def test_unread_formats_are_named(tmp_path, picture):
+    (tmp_path / "a.png").write_bytes(encoded(picture, ".png"))
+    for name in ("b.heic", "c.HEIC"):
+        (tmp_path / name).write_bytes(b"\0")
+    done = subprocess.run([sys.executable, "test.py", tmp_path, "--no-draw"], cwd=ROOT, capture_output=True, text=True,
+                          check=True)
+    assert "left out: 2 .heic files" in done.stdout and "1 of 1 files" in done.stdout
