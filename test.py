@@ -22,6 +22,7 @@ from tqdm import tqdm
 from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
 from detection import Detector, UserError
 from detection.align import SIZE
+from detection.engines import NAMED
 from detection.errors import run_main
 from detection.images import read
 from detection.media import sources
@@ -118,7 +119,7 @@ def main(args: argparse.Namespace) -> int:
     results.check(todo)
     try:
         detector = Detector(args.model, args.min_face, args.thresholds, args.factor, largest=args.largest,
-                            rotate=args.rotate)
+                            rotate=args.rotate, engine=args.engine)
     except ValueError as error:
         raise UserError(str(error)) from None
     if not detector.has_landmarks:
@@ -151,6 +152,8 @@ def parse() -> argparse.Namespace:
     group.add_argument("--largest", action="store_true", help="only the largest face of each image or frame")
     group.add_argument("--rotate", action="store_true",
                        help="find faces turned by 90, 180 or 270 degrees too; takes four times as long")
+    group.add_argument("--engine", choices=NAMED, help=f"what runs the nets: {', '.join(NAMED)} (default: the fastest "
+                       "that is installed and loses nothing)")
     group.add_argument("--every", type=int, default=1, metavar="N",
                        help="of videos: detect in one of N frames, which stands for the following ones (default: 1)")
     group.add_argument("--track", action="store_true",

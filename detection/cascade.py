@@ -23,7 +23,7 @@ from config import (
 from detection import boxes as bx
 from detection import images as im
 from detection import pyramid
-from detection.engines import CascadeNet, Net
+from detection.engines import CascadeNet, Net, named
 from detection.types import Floats, Image, Indices, Mask
 
 PROPOSAL, REFINE, OUTPUT = range(3)                                # P-Net, R-Net, O-Net: places in CASCADE
@@ -81,8 +81,8 @@ class Detector:
     one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. largest: the last net's
     largest face only. rotate: the image is also turned by 90, 180 and 270 degrees, for four times the time, and the
     faces are those of the turn whose scores have the largest sum, in the image's own px; landmarks keep the order of
-    the upright face. ValueError for a number out
-    of its range, UserError where weights are missing or config.py contradicts itself.
+    the upright face. engine: the name of one, see `engines`; by default the fastest that is installed. ValueError for a
+    number out of its range, UserError where weights or an engine are missing or config.py contradicts itself.
 
     Any number of threads may share one Detector; each gets the faces that it would get alone. A net has at most one
     interpreter per processor, and further threads wait. Detectors can be pickled, for processes that start afresh, and
@@ -91,7 +91,7 @@ class Detector:
 
     def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
                  thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE),
-                 largest: bool = False, rotate: bool = False):
+                 largest: bool = False, rotate: bool = False, engine: str | None = None):
         thresholds = [stage.threshold for stage in CASCADE] if thresholds is None else list(thresholds)
         if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
             raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
@@ -102,7 +102,8 @@ class Detector:
         bx.check_mirror_order()
         self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
         self.largest, self.rotate = largest, rotate
-        self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads) for stage in CASCADE[:stages]] \
+        make = named(engine) if engine else None
+        self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads, make) for stage in CASCADE[:stages]] \
             if isinstance(model, (str, Path)) else list(model)
 
     @property

@@ -13,6 +13,10 @@ from detection.errors import UserError, UserNote
 from detection.quiet import quiet
 from detection.types import Floats, Image, Indices
 
+PARTS = 32               # of a pixel, to which OpenCV's remap rounds places: cv2.INTER_TAB_SIZE
+LARGEST = 32766          # px, the longest side of an image that it takes
+MOST_HALVINGS = 4        # a pixel of a crop is the mean of 16 x 16 at most, too few for huge boxes alone: [ours]
+SAMPLED = 1 << 18        # px that it interpolates in one call, so that they stay in the cache: [ours]
 JPEG = b"\xff\xd8"  # how a file of it begins
 CUT = 0.01          # of the pixels: a JPEG of which more is missing is refused
 DARK = 17           # of 256: 12 bits in 16 are darker
@@ -146,15 +150,20 @@ def normalize(pixels: Any) -> Any:
 def resize(image: Image, width: int, height: int) -> Image:
     """Image (H, W, 3) -> (height, width, 3); shrinks by averaging, so that nothing aliases.
 
-    Down to a quarter of the width it interpolates to twice the size, then averages 2 x 2 pixels: close to averaging
-    over the area of each pixel, and several times faster in OpenCV.
+    Interpolates to the size where that is more than half of the image's, else to the 2, 4, 8 ... times of it that is,
+    then averages 2 x 2, 4 x 4, 8 x 8 ... pixels. It computes in whole numbers, so every processor gives the same pixels
+    (OpenCV's INTER_LINEAR does not).
     """
     rows, columns = image.shape[:2]
-    if width * height >= rows * columns:
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    if (columns, rows) != (2 * width, 2 * height) and columns <= 4 * width and rows <= 4 * height:
-        image = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    near = width << _halvings(columns, width), height << _halvings(rows, height)
+    if near != (columns, rows):
+        image = cv2.resize(image, near, interpolation=cv2.INTER_LINEAR_EXACT)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if near != (width, height) else image
+
+
+def _halvings(side: int, target: int) -> int:
+    """How often a side, px, can be halved and still is at least the target, px; 0 where it is smaller."""
+    return max((side // target).bit_length() - 1, 0)
 
 
 def half_scales(image: Image) -> list[Image]:
@@ -168,10 +177,9 @@ def half_scales(image: Image) -> list[Image]:
 
 
 def shrink(scales: Sequence[Image], width: int, height: int) -> Image:
-    """Half scales -> (height, width, 3), from the smallest that is at least twice as large: it has fewer pixels to
-    read."""
-    source = next((image for image in reversed(scales[1:]) if image.shape[0] >= 2 * height and
-                   image.shape[1] >= 2 * width), scales[0])
+    """Half scales -> (height, width, 3), from the smallest that is as large: it has the fewest pixels to read."""
+    source = next((image for image in reversed(scales[1:]) if image.shape[0] >= height and image.shape[1] >= width),
+                  scales[0])
     return resize(source, width, height)
 
 
@@ -209,16 +217,41 @@ def crop(image: Image, boxes: Floats | Indices, size: int) -> Image:
 def crop_scaled(scales: Sequence[Image], boxes: Floats | Indices, size: int) -> Image:
     """Half scales, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3): near `crop`, and faster for large boxes.
 
-    It cuts the half or the quarter if the box lies on whole pixels there and has two or more for each of the crop's.
+    As `resize`: it interpolates in the smallest scale in which the box is as large as the crop; boxes that have 2, 4,
+    8 ... times the pixels there are averaged.
     """
-    boxes = np.asarray(boxes).astype(int)
-    crops = np.empty((len(boxes), size, size, 3), np.uint8)
-    for out, box, side in zip(crops, boxes.tolist(), longer_side(boxes).tolist()):
-        source = 0
-        while source + 1 < len(scales) and side >= 4 * size << source and not any(v % (2 << source) for v in box):
-            source += 1
-        out[:] = resize(cut(scales[source], [v >> source for v in box]), size, size)
+    pixels: Indices = np.asarray(boxes).astype(int)
+    crops = np.empty((len(pixels), size, size, 3), np.uint8)
+    if max(scales[0].shape) > LARGEST:
+        for out, box in zip(crops, pixels):
+            out[:] = resize(cut(scales[0], box), size, size)
+        return crops
+    halvings = np.maximum(np.frexp(longer_side(pixels) / size)[1] - 1, 0)
+    for times in np.unique(halvings).tolist():
+        scale = min(times, len(scales) - 1)
+        side = size << min(times - scale, MOST_HALVINGS)
+        chosen, step = np.nonzero(halvings == times)[0], max(SAMPLED // side ** 2, 1)
+        for some in np.split(chosen, range(step, len(chosen), step)):
+            crops[some] = _interpolated(scales[scale], pixels[some], side, scale, size)
     return crops
+
+
+def _interpolated(image: Image, boxes: Indices, side: int, halvings: int, size: int) -> Image:
+    """Image that was halved so often, boxes (N, 4) px of the image before -> crops (N, size, size, 3), the means of
+    side x side interpolated pixels."""
+    steps, unit = 2 * np.arange(side) + 1, 2 * side << halvings
+    corners, sides = boxes[:, :2, None], (boxes[:, 2:] - boxes[:, :2])[:, :, None]
+    places = (PARTS * (2 * side * corners + steps * sides) + unit // 2) // unit - PARTS // 2       # (N, 2, side)
+    places = places.clip(-2 * PARTS, (LARGEST + 1) * PARTS)
+    whole, part = (places // PARTS).astype(np.int16), (places % PARTS).astype(np.uint16)
+    pixels = np.empty((len(boxes), side, side, 2), np.int16)
+    pixels[..., 0], pixels[..., 1] = whole[:, 0, None, :], whole[:, 1, :, None]
+    parts = PARTS * part[:, 1, :, None] + part[:, 0, None, :]
+    crops = cv2.remap(image, pixels.reshape(-1, side, 2), parts.reshape(-1, side), cv2.INTER_LINEAR,
+                      borderMode=cv2.BORDER_CONSTANT)
+    if side > size:
+        crops = cv2.resize(crops, (size, len(boxes) * size), interpolation=cv2.INTER_AREA)
+    return crops.reshape(-1, size, size, 3)
 
 
 def rotate_points(points: Floats, box: Floats, degrees: float) -> Floats:

@@ -261,7 +261,7 @@ def some_samples(sample):
     found = {value: [] for value in KINDS.values()}
     for line in (lines[i] for i in np.random.default_rng(SEED).permutation(len(lines))):
         parsed = samples.parse(line)
-        found[parsed.label].append((crops.cut(images.read(sample / parsed.path), parsed, ONET.size), parsed))
+        found[parsed.label].append((crops.cut(images.read(sample / parsed.path), [parsed], ONET.size)[0], parsed))
     return found
 
 

@@ -2,6 +2,8 @@
 
 All boxes are float32 (N, 4) x1 y1 x2 y2 on whole pixels, and square. Random ones follow from the generator given.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
 from config import CROP_SHIFT, CROP_SIDE, MAX_CROP, PNET
@@ -59,16 +61,20 @@ def around(rng: np.random.Generator, face: np.ndarray, count: int) -> np.ndarray
     return squares((face[:2] + face[2:]) / 2 + shift - sides[:, None] / 2, sides)
 
 
-def cut(image: np.ndarray, sample: Sample, size: int) -> np.ndarray:
-    """uint8 (H, W, 3), a sample of it -> its pixels uint8 (size, size, 3).
-
-    ValueError where the crop is empty, or far larger than the image.
-    """
+def check(sample: Sample, shape: Sequence[int]) -> None:
+    """ValueError where the crop of a sample is empty, or far larger than its image of this shape (H, W, ...)."""
     x1, y1, x2, y2 = sample.crop.tolist()
-    if not 0 < min(x2 - x1, y2 - y1) <= max(x2 - x1, y2 - y1) <= MAX_CROP * max(image.shape):
-        raise ValueError(f"its crop is empty, or far larger than the image of {image.shape[1]} x {image.shape[0]} px")
-    if sample.rotation:
-        crop = images.rotated_crop(image, sample.crop, size, sample.rotation)
-    else:
-        crop = images.crop(image, sample.crop[None], size)[0]
-    return images.mirror(crop) if sample.mirror else crop
+    if not 0 < min(x2 - x1, y2 - y1) <= max(x2 - x1, y2 - y1) <= MAX_CROP * max(shape):
+        raise ValueError(f"its crop is empty, or far larger than the image of {shape[1]} x {shape[0]} px")
+
+
+def cut(image: np.ndarray, chosen: Sequence[Sample], size: int) -> np.ndarray:
+    """uint8 (H, W, 3), samples (N) of it -> their pixels uint8 (N, size, size, 3)."""
+    boxes = np.array([sample.crop for sample in chosen]).reshape(-1, 4)
+    pixels = images.crop_scaled(images.half_scales(image), boxes, size)
+    for out, sample in zip(pixels, chosen):
+        if sample.rotation:
+            out[:] = images.rotated_crop(image, sample.crop, size, sample.rotation)
+        if sample.mirror:
+            out[:] = images.mirror(out).copy()
+    return pixels

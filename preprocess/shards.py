@@ -75,15 +75,16 @@ def write_group(task: Task) -> None:
         except UserError as error:
             problems.add(str(error))
             continue
-        split = SPLITS[samples.held_out(path) or path in task.held_out]
+        split, chosen = SPLITS[samples.held_out(path) or path in task.held_out], []
         for name, line in by_image[path]:
             try:
-                sample = samples.parse(line)
-                pixels = crops.cut(image, sample, task.size)
+                chosen.append(samples.parse(line))
+                crops.check(chosen[-1], image.shape)
             except ValueError as error:
                 raise UserError(f"{name}.txt: `{line[:80].strip()}` is not a sample ({error}); write the list again "
                                 "with --force") from None
             kinds[f"{samples.kind_of(line)}-{split}"] += 1
+        for (name, _), sample, pixels in zip(by_image[path], chosen, crops.cut(image, chosen, task.size)):
             encoded[name, split].append(records.encode(pixels, sample.label, sample.offsets, sample.points))
     for (name, split), path in task.outputs.items():
         order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))

@@ -68,7 +68,7 @@ def test_every_target_lies_on_its_dot_in_the_crop(images, monkeypatch):
     for image in annotated[:6]:
         pixels = cv2.imread(str(data / image.path))
         for sample in map(samples.parse, sampler(image)[0]):
-            crop = crops.cut(pixels, sample, 96)
+            crop = crops.cut(pixels, [sample], 96)[0]
             for name, (x, y) in zip(FACIAL_POINTS, sample.points.reshape(5, 2) * 96 - 0.5):
                 if np.isnan(x):
                     lost.add((name, sample.mirror))

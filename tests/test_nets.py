@@ -7,8 +7,8 @@ import pytest
 
 from config import CASCADE, HEADS, ONET, PNET, RNET
 from conftest import ROOT
-from detection import engines, weights
-from detection.engines import Net, lite, opencv, tensorflow_gpu
+from detection import Detector, engines, weights
+from detection.engines import Net, lite, opencv, openvino, tensorflow_gpu
 from detection.errors import UserError
 from detection.images import normalize
 from train import nets
@@ -53,7 +53,8 @@ def test_parameters_are_those_of_the_paper(stage, published):
     assert {name: array.shape for name, array in folded.items()} == weights.shapes(stage)
 
 
-ENGINES = [lite.Engine, opencv.Engine, tensorflow_gpu.Engine]
+WITH_OPENVINO = pytest.mark.skipif(not openvino.installed(), reason="OpenVINO is not installed")
+ENGINES = [lite.Engine, opencv.Engine, tensorflow_gpu.Engine, pytest.param(openvino.Engine, marks=WITH_OPENVINO)]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -95,8 +96,8 @@ def test_runtime_computes_the_wanted_heads_only(rng):
         np.testing.assert_allclose(few, all_, atol=1e-6)
 
 
-def test_without_tensorflow_opencv_runs_the_nets(rng, monkeypatch):
-    monkeypatch.setattr(lite, "library", lambda: None)
+def test_without_litert_opencv_runs_the_nets(rng, monkeypatch):
+    monkeypatch.setattr(lite, "maker", lambda: None)
     crops = rng.integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
     arrays = lively(RNET, rng)
     without = Net(RNET, arrays)
@@ -106,14 +107,81 @@ def test_without_tensorflow_opencv_runs_the_nets(rng, monkeypatch):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("other", [None, type("Other", (), {"CreateWrapperFromBuffer": lambda model: model}), object()])
-def test_another_version_of_the_interpreter_is_left_alone(monkeypatch, other):
-    lite.library.cache_clear()
-    monkeypatch.setattr(lite, "_load", lambda: other)
-    try:
-        assert lite.library() is None and engines.fastest() is opencv.Engine
-    finally:
-        lite.library.cache_clear()
+@pytest.fixture
+def fresh():
+    """LiteRT's library is looked for anew, now and after the test."""
+    lite.maker.cache_clear()
+    yield
+    lite.maker.cache_clear()
+
+
+@pytest.mark.parametrize("other", [type("Other", (), {"CreateWrapperFromBuffer": lambda model: model}), object()])
+def test_another_version_of_the_interpreter_is_left_alone(monkeypatch, fresh, other):
+    monkeypatch.setattr(lite, "_libraries", lambda: iter([other]))
+    assert lite.maker() is None and engines.fastest() is opencv.Engine
+
+
+@pytest.mark.parametrize("library", lite.LIBRARIES)
+def test_each_package_s_library_runs_the_nets(rng, monkeypatch, fresh, library):
+    pytest.importorskip(library.partition(".")[0])
+    monkeypatch.setattr(lite, "LIBRARIES", (library,))
+    assert lite.maker().args[0] is sys.modules[library]
+    for stage in CASCADE:
+        arrays, crops = lively(stage, rng), rng.integers(0, 256, (70, stage.size, stage.size, 3), dtype=np.uint8)
+        for ours, theirs in zip(Net(stage, arrays, engine=lite.Engine)(crops), Net(stage, arrays, engine=opencv.Engine)
+                                (crops)):
+            np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.parametrize("order", ["detect(); imports()", "imports(); detect()"])
+def test_litert_s_package_and_the_engine_get_on(order):
+    pytest.importorskip("ai_edge_litert")
+    code = ("import numpy as np; from detection import Detector; from detection.engines import lite\n"
+            "lite.LIBRARIES = lite.LIBRARIES[1:]\n"
+            "def imports():\n    from ai_edge_litert import interpreter; interpreter.Interpreter\n"
+            "def detect():\n    Detector(engine='litert').detect(np.zeros((80, 90, 3), np.uint8))\n" + order)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_engines_are_chosen_by_name(monkeypatch):
+    assert {type(net._engine) for net in Detector(engine="opencv").nets} == {opencv.Engine}
+    with pytest.raises(UserError, match="no engine tensorrt; choose one of litert, opencv"):
+        Detector(engine="tensorrt")
+    monkeypatch.setattr(openvino, "installed", lambda: False)
+    with pytest.raises(UserError, match="openvino-bfloat16 needs the Python package openvino"):
+        Detector(engine="openvino-bfloat16")
+    monkeypatch.setattr(lite, "maker", lambda: None)
+    with pytest.raises(UserError, match="requirements-detect.txt"):
+        Detector(engine="litert")
+
+
+@WITH_OPENVINO
+def test_openvino_prepares_itself_for_few_sizes_only(rng, monkeypatch):
+    """And the padding changes nothing: sizes that are not even are not padded."""
+    seen = set()
+    monkeypatch.setattr(openvino, "_padded", lambda batch, shape, padded=openvino._padded:
+                        seen.add(shape) or padded(batch, shape))
+    stage, arrays = PNET, lively(PNET, rng)
+    ours, theirs = (Net(stage, arrays, engine=engine) for engine in (openvino.Engine, lite.Engine))
+    for height, width in ((12, 12), (14, 30), (60, 62), (64, 64), (13, 30), (40, 33)):
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        for one, other in zip(ours.maps(image), theirs.maps(image)):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+    assert seen == {(1, 32, 32), (1, 64, 64)}
+    net = Net(RNET, lively(RNET, rng), engine=openvino.Engine)
+    seen.clear()
+    for count in range(1, 20):
+        net(np.zeros((count, 24, 24, 3), np.uint8))
+    assert {shape[0] for shape in seen} == {1, 2, 4, 8, 16, 32}
+
+
+@WITH_OPENVINO
+def test_bfloat16_is_for_rnet_and_onet_alone(rng):
+    for stage in CASCADE:
+        arrays, crops = lively(stage, rng), rng.integers(0, 256, (8, stage.size, stage.size, 3), dtype=np.uint8)
+        full, reduced = (Net(stage, arrays, engine=engine)(crops) for engine in (openvino.Engine, openvino.Reduced))
+        np.testing.assert_allclose(reduced[0], full[0], atol=0 if stage is PNET else 0.05)
 
 
 @pytest.mark.parametrize("order", ["detect(); import tensorflow as tf", "import tensorflow as tf; detect()"])
@@ -121,7 +189,7 @@ def test_the_interpreter_and_tensorflow_get_on(order):
     """In either order, in a process of their own: two copies of the library would clash."""
     code = ("import sys, numpy as np; from detection import Detector; from detection.engines import lite\n"
             "def detect():\n    Detector(min_face_size=40).detect(np.zeros((80, 90, 3), np.uint8))\n"
-            "    print(lite.library() is not None, 'tensorflow' in sys.modules)\n"
+            "    print(lite.maker() is not None, 'tensorflow' in sys.modules)\n"
             f"{order}\ntf.lite.Interpreter; print(tf.lite.experimental.OpResolverType.AUTO.value)\n"
             "from tensorflow.lite.python.interpreter import _interpreter_wrapper as w; print(w.CreateWrapperFromFile)")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

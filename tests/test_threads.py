@@ -12,7 +12,7 @@ import pytest
 from config import CASCADE, MODEL
 from conftest import ROOT
 from detection import Detector
-from detection.engines import Net, lite, opencv
+from detection.engines import Net, lite, opencv, openvino
 from detection.engines.pool import InterpreterPool
 
 SIZES = [(128, 90), (200, 160), (90, 128), (240, 200), (160, 160)]      # px, width and height
@@ -29,7 +29,8 @@ def same(one, other):
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("boxes", "scores", "landmarks"))
 
 
-@pytest.mark.parametrize("engine", [lite.Engine, opencv.Engine])
+@pytest.mark.parametrize("engine", [lite.Engine, opencv.Engine, pytest.param(
+    openvino.Engine, marks=pytest.mark.skipif(not openvino.installed(), reason="OpenVINO is not installed"))])
 def test_threads_that_share_a_detector_get_the_faces_that_they_would_get_alone(engine, images):
     detector = Detector([Net.load(MODEL, stage, stage.heads, engine) for stage in CASCADE])
     alone = [detector.detect(image) for image in images]

@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402
 
 from config import CASCADE, MODEL  # noqa: E402
 from detection import Detector  # noqa: E402
-from detection.engines import Net, lite, opencv  # noqa: E402
+from detection.engines import NAMED, Net, named  # noqa: E402
 
 THREADS = (1, 2, 4)
 ROUNDS = 20
@@ -60,9 +60,7 @@ def campaign(detector, images, count, rng):
 
 def main(args):
     rng, bad = np.random.default_rng(0), 0
-    engines = {"TensorFlow Lite": lite.Engine, "OpenCV": opencv.Engine}
-    made = {name: [Net.load(MODEL, stage, stage.heads, engine) for stage in CASCADE]
-            for name, engine in engines.items() if name in args.engines}
+    made = {name: [Net.load(MODEL, stage, stage.heads, named(name)) for stage in CASCADE] for name in args.engines}
     if args.exported:
         from export import runners
         made |= {str(folder): runners.load(folder) for folder in args.exported}
@@ -79,6 +77,6 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000, help="calls with each number of threads (default: 10,000)")
-    parser.add_argument("--engines", nargs="*", default=["TensorFlow Lite", "OpenCV"])
+    parser.add_argument("--engines", nargs="*", default=["litert", "opencv"], choices=NAMED)
     parser.add_argument("--exported", nargs="*", type=Path, default=[], metavar="DIR", help="as export.py writes them")
     sys.exit(1 if main(parser.parse_args()) else 0)

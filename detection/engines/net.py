@@ -7,7 +7,8 @@ import numpy as np
 
 from config import HEADS, Stage
 from detection import weights
-from detection.engines import folded, lite, opencv
+from detection.engines import folded, lite, opencv, openvino
+from detection.errors import UserError
 from detection.types import Arrays, Floats, Image
 
 
@@ -35,9 +36,26 @@ class CascadeNet(Protocol):
         ...
 
 
+NAMED: dict[str, MakeEngine] = {"litert": lite.Engine, "opencv": opencv.Engine, "openvino": openvino.Engine,
+                                "openvino-bfloat16": openvino.Reduced}
+
+
 def fastest() -> MakeEngine:
-    """The fastest engine that is installed: TensorFlow Lite's, else OpenCV's."""
-    return lite.Engine if lite.library() else opencv.Engine
+    """The fastest engine that is installed and loses nothing: LiteRT's, else OpenCV's."""
+    return lite.Engine if lite.maker() else opencv.Engine
+
+
+def named(name: str) -> MakeEngine:
+    """The engine of this name; UserError where there is none, or it is not installed."""
+    if name not in NAMED:
+        raise UserError(f"there is no engine {name}; choose one of {', '.join(NAMED)}")
+    if name == "litert" and not lite.maker():
+        raise UserError("the engine litert needs the Python packages ai-edge-litert and flatbuffers; install them with "
+                        "`pip install -r requirements-detect.txt`, or choose another engine")
+    if name.startswith("openvino") and not openvino.installed():
+        raise UserError(f"the engine {name} needs the Python package openvino; install it with `pip install openvino`, "
+                        "or choose another engine")
+    return NAMED[name]
 
 
 class Net:
