@@ -3,7 +3,7 @@
 The few messages of the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that these nets need
 are written here in the protocol buffers wire format, so that writing them needs NumPy alone.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -13,52 +13,64 @@ from detection.engines.protobuf import field
 from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU
 from detection.types import Arrays
 
+Attribute = int | str | bytes | Sequence[int]     # bytes: a GraphProto
+
 IR_VERSION, OPSET = 8, 13
-FLOAT = 1                                             # TensorProto.DataType
-ATTRIBUTE_INT, ATTRIBUTE_INTS = 2, 7                  # AttributeProto.AttributeType
+TYPES = {"float32": 1, "uint8": 2, "int64": 7, "bool": 9, "float64": 11}     # TensorProto.DataType
+ATTRIBUTE_INT, ATTRIBUTE_TEXT, ATTRIBUTE_GRAPH, ATTRIBUTE_INTS = 2, 3, 5, 7  # AttributeProto.AttributeType
 
 
-def _tensor(name, array):
+def tensor(name: str, array: np.ndarray) -> bytes:
     """TensorProto: dims 1, data_type 2, name 8, raw_data 9."""
     dims = b"".join(field(1, side) for side in array.shape)
-    return dims + field(2, FLOAT) + field(8, name) + field(9, np.ascontiguousarray(array, np.float32).tobytes())
+    return dims + field(2, TYPES[array.dtype.name]) + field(8, name) + field(9, np.ascontiguousarray(array).tobytes())
 
 
 def _attribute(name, value):
-    """AttributeProto: name 1, i 3, ints 8, type 20."""
-    if isinstance(value, int):
-        return field(1, name) + field(3, value) + field(20, ATTRIBUTE_INT)
+    """AttributeProto: name 1, i 3, s 4, g 6, ints 8, type 20. A GraphProto is given as bytes."""
+    match value:
+        case int():
+            return field(1, name) + field(3, value) + field(20, ATTRIBUTE_INT)
+        case str():
+            return field(1, name) + field(4, value) + field(20, ATTRIBUTE_TEXT)
+        case bytes():
+            return field(1, name) + field(6, value) + field(20, ATTRIBUTE_GRAPH)
     return field(1, name) + b"".join(field(8, v) for v in value) + field(20, ATTRIBUTE_INTS)
 
 
-def _node(operator, inputs, output, **attributes):
+def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Attribute) -> bytes:
     """NodeProto: input 1, output 2, name 3, op_type 4, attribute 5."""
-    message = b"".join(field(1, name) for name in inputs) + field(2, output) + field(3, output)
-    return message + field(4, operator) + b"".join(field(5, _attribute(k, v)) for k, v in attributes.items())
+    message = b"".join(field(1, name) for name in inputs) + b"".join(field(2, name) for name in outputs)
+    return message + field(3, outputs[0]) + field(4, operator) + \
+        b"".join(field(5, _attribute(k, v)) for k, v in attributes.items())
 
 
-def _value(name, dims):
-    """ValueInfoProto of a float tensor; a dimension given as text can have any size."""
-    shape = b"".join(field(1, field(1, d) if isinstance(d, int) else field(2, d)) for d in dims)
-    return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, shape)))
+def value(name: str, dtype: str, dims: Sequence[int | str] | None) -> bytes:
+    """ValueInfoProto of a tensor; a dimension given as text can have any size. dims None: any number of them."""
+    shape = b"" if dims is None else \
+        field(2, b"".join(field(1, field(1, d) if isinstance(d, int) else field(2, d)) for d in dims))
+    return field(1, name) + field(2, field(1, field(1, TYPES[dtype]) + shape))
 
 
-def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
-    """A net -> ONNX model: normalized BGR, float32 (N, 3, H, W) -> one output for each head (`output_name`).
+def graph(name: str, nodes: Sequence[bytes], tensors: Sequence[bytes], inputs: Sequence[bytes],
+          outputs: Sequence[bytes]) -> bytes:
+    """GraphProto: node 1, name 2, initializer 5, input 11, output 12."""
+    parts = [*(field(1, n) for n in nodes), field(2, name), *(field(5, t) for t in tensors),
+             *(field(11, i) for i in inputs), *(field(12, o) for o in outputs)]
+    return b"".join(parts)
 
-    A fully convolutional net gives maps (N, c, h, w), another (N, c); "face" is the softmax over (no face, face).
+
+def model(main_graph: bytes) -> bytes:
+    """ModelProto: ir_version 1, graph 7, opset_import 8."""
+    return field(1, IR_VERSION) + field(7, main_graph) + field(8, field(1, "") + field(2, OPSET))
+
+
+def add_layers(operations: Iterable[network.Operation], arrays: Arrays, add: Callable[..., str],
+               constant: Callable[[str, np.ndarray], str]) -> None:
+    """Adds the operations of a net, named as in network.py, to a graph (N, 3, H, W).
+
+    add(operator, inputs, output, **attributes) adds a node, constant(name, array) an array; both return the name.
     """
-    nodes, tensors = [], []
-
-    def add(operator, inputs, output, **attributes):
-        nodes.append(_node(operator, inputs, output, **attributes))
-        return output
-
-    def constant(name, array):
-        tensors.append(_tensor(name, array))
-        return name
-
-    operations = list(network.operations(stage, {head: HEADS[head] for head in heads}))
     for operation in operations:
         name, x, names = operation.name, operation.source, list(operation.arrays)
         match operation:
@@ -77,16 +89,33 @@ def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> 
                 if len(operation.input) == 3:
                     x = add("Flatten", [x], f"{name}/flat", axis=1)
                 add("Gemm", [x, constant(names[0], weights), biases], name)
-        if output_name(name) != name:
-            add("Softmax", [name], output_name(name), axis=1)
+
+
+def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
+    """A net -> ONNX model: normalized BGR, float32 (N, 3, H, W) -> one output for each head (`output_name`).
+
+    A fully convolutional net gives maps (N, c, h, w), another (N, c); "face" is the softmax over (no face, face).
+    """
+    nodes, tensors = [], []
+
+    def add(operator, inputs, output, **attributes):
+        nodes.append(node(operator, inputs, [output], **attributes))
+        return output
+
+    def constant(name, array):
+        tensors.append(tensor(name, array.astype(np.float32)))
+        return name
+
+    add_layers(network.operations(stage, {head: HEADS[head] for head in heads}), arrays, add, constant)
+    for head in heads:
+        if output_name(head) != head:
+            add("Softmax", [head], output_name(head), axis=1)
 
     free = network.is_fully_convolutional(stage)
     side = ["height", "width"] if free else [stage.size, stage.size]
     outputs = {output_name(head): ["batch", HEADS[head]] + (["rows", "columns"] if free else []) for head in heads}
-    graph = b"".join(field(1, n) for n in nodes) + field(2, stage.name) + b"".join(field(5, t) for t in tensors)
-    graph += field(11, _value(INPUT, ["batch", 3, *side]))
-    graph += b"".join(field(12, _value(name, dims)) for name, dims in outputs.items())
-    return field(1, IR_VERSION) + field(7, graph) + field(8, field(1, "") + field(2, OPSET))
+    return model(graph(stage.name, nodes, tensors, [value(INPUT, "float32", ["batch", 3, *side])],
+                       [value(name, "float32", dims) for name, dims in outputs.items()]))
 
 
 def output_name(head: str) -> str:

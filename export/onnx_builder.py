@@ -1,0 +1,253 @@
+"""ONNX graphs written as expressions: `Graph` collects the nodes; a `Value`, the output of one, is used like an array.
+
+    g = Graph()
+    x = g.input("x", np.float32, ["n", 4])
+    g.output("area", (x[:, 2:3] - x[:, 0:1]) * (x[:, 3:4] - x[:, 1:2]), ["n", 1])
+    model = g.model("area")
+
+Numbers and arrays beside a Value become constants of its type. Rules are NumPy's, except that slices keep all axes.
+"""
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from config import Stage
+from detection.engines import folded, onnx_graph
+from detection.network import INPUT
+
+END = np.iinfo(np.int64).max        # of a slice without an end
+
+
+class Value:
+    """The output of a node: its name in the graph and the type of its elements."""
+
+    __array_ufunc__ = None      # array * value is a node, not an array of nodes
+
+    def __init__(self, graph: "Graph", name: str, dtype):
+        self.graph, self.name, self.dtype = graph, name, np.dtype(dtype)
+
+    def _binary(self, operator, other, dtype=None, swap=False):
+        pair = [self, self.graph.value(other, self.dtype)]
+        return self.graph.op(operator, *(pair[::-1] if swap else pair), dtype=dtype)
+
+    def __add__(self, other):
+        return self._binary("Add", other)
+
+    def __sub__(self, other):
+        return self._binary("Sub", other)
+
+    def __rsub__(self, other):
+        return self._binary("Sub", other, swap=True)
+
+    def __mul__(self, other):
+        return self._binary("Mul", other)
+
+    def __truediv__(self, other):
+        """Of whole numbers: the whole part."""
+        return self._binary("Div", other)
+
+    def __rtruediv__(self, other):
+        return self._binary("Div", other, swap=True)
+
+    def __mod__(self, other):
+        return self._binary("Mod", other)
+
+    def __matmul__(self, other):
+        return self._binary("MatMul", other)
+
+    def __ge__(self, other):
+        return self._binary("GreaterOrEqual", other, bool)
+
+    def __gt__(self, other):
+        return self._binary("Greater", other, bool)
+
+    def __lt__(self, other):
+        return self._binary("Less", other, bool)
+
+    def __le__(self, other):
+        return self._binary("LessOrEqual", other, bool)
+
+    def __and__(self, other):
+        return self._binary("And", other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __getitem__(self, slices) -> "Value":
+        """Slices, one for each of the first axes; all axes stay. Bounds are numbers or scalar Values."""
+        slices = slices if isinstance(slices, tuple) else (slices,)
+        axes = [axis for axis, part in enumerate(slices) if part != slice(None)]
+        steps = [slices[axis].step or 1 for axis in axes]
+        starts, ends = ([default[step < 0] if bound is None else bound for bound, step in zip(bounds, steps)]
+                        for default, bounds in (((0, END), [slices[axis].start for axis in axes]),
+                                                ((END, -END), [slices[axis].stop for axis in axes])))
+        return self.graph.op("Slice", self, self.graph.vector(starts), self.graph.vector(ends), np.int64(axes),
+                             np.int64(steps))
+
+    def cast(self, dtype) -> "Value":
+        dtype = np.dtype(dtype)
+        return self if dtype == self.dtype else \
+            self.graph.op("Cast", self, dtype=dtype, to=onnx_graph.TYPES[dtype.name])
+
+    def size(self, axis: int) -> "Value":
+        """Length of an axis, int64 scalar."""
+        return self.graph.op("Gather", self.graph.op("Shape", self, dtype=np.int64), np.int64(axis))
+
+    def reshape(self, *sides: "int | Value") -> "Value":
+        return self.graph.op("Reshape", self, self.graph.vector(sides))
+
+    def transpose(self, *order: int) -> "Value":
+        return self.graph.op("Transpose", self, perm=order)
+
+    def take(self, index, axis: int = 0) -> "Value":
+        return self.graph.op("Gather", self, self.graph.value(index, np.int64), axis=axis)
+
+    def where(self, mask: "Value", axis: int = 0) -> "Value":
+        """The entries along an axis where a mask (N,) is true."""
+        return self.graph.op("Compress", self, mask, axis=axis)
+
+
+class Graph:
+    """A graph and, while one of them is being written, its subgraphs."""
+
+    def __init__(self):
+        self._scopes, self._tensors, self._inputs, self._outputs, self._count = [[]], {}, [], [], 0
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    def value(self, thing, dtype=np.float32) -> Value:
+        """A Value as it is; a number or an array as a constant."""
+        if isinstance(thing, Value):
+            return thing
+        array = thing if isinstance(thing, (np.ndarray, np.generic)) else np.asarray(thing, dtype)
+        return self.constant(f"{array.dtype}{list(array.shape)}{array.ravel()[:16].tolist()}" if array.size <= 16 else
+                             self._name(), np.asarray(array))
+
+    def constant(self, name: str, array: np.ndarray) -> Value:
+        self._tensors[name] = onnx_graph.tensor(name, array)
+        return Value(self, name, array.dtype)
+
+    def vector(self, numbers: Sequence["int | Value"]) -> Value:
+        """Numbers and scalar Values -> int64 (N,)."""
+        if not any(isinstance(number, Value) for number in numbers):
+            return self.value(np.int64(numbers))
+        return self.concat([self.op("Reshape", self.value(number, np.int64), np.int64([1])) for number in numbers])
+
+    def op(self, operator: str, *inputs, dtype=None, outputs: int = 1, **attributes):
+        """Adds a node; its outputs have the type of its first input where dtype says nothing else."""
+        values = [self.value(each) for each in inputs]
+        names = [self._name() for _ in range(outputs)]
+        self._scopes[-1].append(onnx_graph.node(operator, [value.name for value in values], names, **attributes))
+        found = [Value(self, name, dtype or values[0].dtype) for name in names]
+        return found[0] if outputs == 1 else found
+
+    # Functions of arrays.
+
+    def concat(self, values: Sequence[Value], axis: int = 0) -> Value:
+        return values[0] if len(values) == 1 else self.op("Concat", *values, axis=axis)
+
+    def arange(self, stop) -> Value:
+        return self.op("Range", np.int64(0), self.value(stop, np.int64), np.int64(1))
+
+    def maximum(self, a: Value, b) -> Value:
+        return self.op("Max", a, self.value(b, a.dtype))
+
+    def minimum(self, a: Value, b) -> Value:
+        return self.op("Min", a, self.value(b, a.dtype))
+
+    def where(self, condition: Value, a: Value, b) -> Value:
+        return self.op("Where", condition, a, self.value(b, a.dtype), dtype=a.dtype)
+
+    def largest(self, values: Value, axis: int, keep: int = 1) -> Value:
+        return self.op("ReduceMax", values, axes=[axis], keepdims=keep)
+
+    def argsort(self, values: Value, descending: bool = True) -> Value:
+        """(N,) -> indices (N,); equal ones keep their order."""
+        _, index = self.op("TopK", values, values.size(0).reshape(1), outputs=2, axis=0, largest=int(descending))
+        return Value(self, index.name, np.int64)
+
+    def nonzero(self, mask: Value) -> Value:
+        """(N,) -> indices (K,) where it is true."""
+        return self.op("NonZero", mask, dtype=np.int64).reshape(-1)
+
+    def net(self, stage: Stage, arrays: Mapping[str, np.ndarray], x: Value) -> Value:
+        """A net, folded (folded.py), on pixels 0..255, float32 (N, 3, H, W) -> (N, c) or maps (N, c, h, w)."""
+        operations, values = folded.fold(stage, arrays, stage.heads)
+        prefix = self._name()
+
+        def add(operator, inputs, output, **attributes):
+            self._scopes[-1].append(onnx_graph.node(
+                operator, [x.name if name == INPUT else name if "." in name else f"{prefix}.{name}" for name in inputs],
+                [f"{prefix}.{output}"], **attributes))
+            return output
+
+        def constant(name, array):
+            return self.constant(f"{stage.name}.{name}", array.astype(np.float32)).name
+
+        onnx_graph.add_layers(operations, values, add, constant)
+        return Value(self, f"{prefix}.{folded.OUTPUT}", np.float32)
+
+    # Control flow. The function of a subgraph may use all values of the graph around it.
+
+    def _subgraph(self, write: Callable[[], Sequence[Value]], inputs: Sequence[bytes] = ()) -> bytes:
+        self._scopes.append([])
+        outputs = [self.op("Identity", value) for value in write()]
+        nodes = self._scopes.pop()
+        return onnx_graph.graph(self._name(), nodes, [], inputs, [self._info(value) for value in outputs])
+
+    @staticmethod
+    def _info(value: Value, dims: Sequence[int] | None = None) -> bytes:
+        return onnx_graph.value(value.name, value.dtype.name, dims)
+
+    def loop(self, body: Callable, *initial: Value, times: Value | None = None, going: Value | None = None,
+             scans: int = 0) -> list[Value]:
+        """body(i, *values) -> (going on or None, *next values, *`scans` values that are stacked) -> the last values.
+
+        times: how often at most; going: whether it begins at all.
+        """
+        yes = self.value(np.bool_(True))
+        iteration, condition = Value(self, self._name(), np.int64), Value(self, self._name(), bool)
+        carried = [Value(self, self._name(), value.dtype) for value in initial]
+        written = []
+
+        def write():
+            on, *values = body(iteration, *carried)
+            written.extend(values)
+            return [yes if on is None else on, *values]
+
+        graph = self._subgraph(write, [self._info(iteration, []), self._info(condition, []),
+                                       *(self._info(value) for value in carried)])
+        names = [self._name() for _ in written]
+        inputs = [times.name if times else "", (going or yes).name, *(value.name for value in initial)]
+        self._scopes[-1].append(onnx_graph.node("Loop", inputs, names, body=graph))
+        return [Value(self, name, value.dtype) for name, value in zip(names, written)]
+
+    def choose(self, condition: Value, yes: Callable[[], Sequence[Value]], no: Callable[[], Sequence[Value]]
+               ) -> list[Value]:
+        """The values of `yes` or of `no`; the other is not computed."""
+        written = []
+
+        def write():
+            written[:] = yes()
+            return written
+
+        then_branch, else_branch = self._subgraph(write), self._subgraph(no)
+        names = [self._name() for _ in written]
+        self._scopes[-1].append(onnx_graph.node("If", [condition.name], names, then_branch=then_branch,
+                                                else_branch=else_branch))
+        return [Value(self, name, value.dtype) for name, value in zip(names, written)]
+
+    # The ends of the graph.
+
+    def input(self, name: str, dtype, dims: Sequence[int | str]) -> Value:
+        self._inputs.append(onnx_graph.value(name, np.dtype(dtype).name, dims))
+        return Value(self, name, dtype)
+
+    def output(self, name: str, value: Value, dims: Sequence[int | str]) -> None:
+        self._scopes[-1].append(onnx_graph.node("Identity", [value.name], [name]))
+        self._outputs.append(onnx_graph.value(name, value.dtype.name, dims))
+
+    def model(self, name: str) -> bytes:
+        return onnx_graph.model(onnx_graph.graph(name, self._scopes[0], list(self._tensors.values()), self._inputs,
+                                                 self._outputs))
