@@ -33,9 +33,11 @@ from detection.types import Arrays
 from export import layouts
 from export.onnx_builder import Graph, Value
 
-STRIP = 64                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
+STRIP = 32                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
 BAND = 128                              # rows of an image that are halved at a time; even
 SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the crops of one call
+RUN = 4                                 # neighbouring pixels that are read at once
+UNITS = np.float32([[RUN], [1]])        # to which the first x and y that are read are rounded down
 POWERS = 2 ** np.arange(16)
 
 
@@ -85,10 +87,21 @@ class Cascade:
         scales = [self.g.op("Pad", image, self.g.vector(pads), np.uint8(0))]
         for _ in range(2):
             scales.append(self.half(scales[-1]))
-        areas = [scale.size(0) * scale.size(1) for scale in scales]
-        self.table = self.g.concat([scale.reshape(-1, 3) for scale in scales])               # all pixels, (N, 3)
-        self.starts = self.g.vector([0, 0, areas[0], 0, areas[0] + areas[1]])                # of scale 1, 2 and 4
+        self.keep_runs(scales)
         return scales
+
+    def keep_runs(self, scales: list[Value]) -> None:
+        """Half scales -> self.runs, uint8 (N, 3 RUN): their rows as runs of pixels, black after the last of a row; and
+        for scale 1, 2 and 4, int64 (5,), the first of its runs and how many a row has."""
+        g, runs, starts, lengths, start = self.g, [], [], [], 0
+        for scale in scales:
+            pads = g.vector([0, 0, 0, 0, (RUN - scale.size(1) % RUN) % RUN, 0])
+            runs.append(g.op("Pad", scale, pads, np.uint8(0)).reshape(-1, 3 * RUN))
+            starts.append(start)
+            lengths.append(runs[-1].size(0) / scale.size(0))
+            start = runs[-1].size(0) + start
+        self.runs = g.concat(runs)
+        self.starts, self.lengths = (g.vector([0, each[0], each[1], 0, each[2]]) for each in (starts, lengths))
 
     def half(self, image: Value) -> Value:
         """uint8 (H, W, 3), sides even -> (H / 2, W / 2, 3): means of 2 x 2 pixels."""
@@ -161,7 +174,7 @@ class Cascade:
         top = rows / 256
         bottom = g.minimum(top + 1, source_height - 1)
         weight = (rows % 256).cast(np.float32) * (1 / 256)
-        upper, lower = ((part * in_rows).reshape(-1, 1) for part in (1 - weight, weight))
+        upper, lower = ((part * in_rows).reshape(-1, 1, 1) for part in (1 - weight, weight))
         cells = (canvas(width) - PNET.size) / PNET_STRIDE + 1
         strips = (cells + (STRIP - 1)) / STRIP
         strip_cells = (cells + strips - 1) / strips
@@ -171,11 +184,11 @@ class Cascade:
             count = g.minimum(strip_cells, cells - first) * PNET_STRIDE + (PNET.size - PNET_STRIDE)
             columns, in_columns = places(first * PNET_STRIDE, count, width, source_width, times_x)
             left, right = columns[:1] / 256, g.minimum(columns[-1:] / 256 + 2, source_width)
-            # Half a grey level is added here, once, to round in the end: all weights of a pixel add up to 1.
-            pixels = self.columns_of(halvings, left, right)
+            pixels = self.columns_of(halvings, left, right)                                          # (H, columns, 3)
+            down = pixels.take(top).cast(np.float32) * upper + pixels.take(bottom).cast(np.float32) * lower
             weights = self.hat((columns - left * 256).cast(np.float32) * (1 / 256), (right - left).reshape())
-            across = pixels @ (weights * in_columns.reshape(-1, 1)).transpose(1, 0)    # (3, H of source, S)
-            level = g.op("Floor", across.take(top, 1) * upper + across.take(bottom, 1) * lower)
+            across = down.transpose(2, 0, 1) @ (weights * in_columns.reshape(-1, 1)).transpose(1, 0)     # (3, R, S)
+            level = g.op("Floor", across + 0.5)
             level, = g.choose((times_x * times_y > 1), lambda: [self.mean(level, times_y, times_x)], lambda: [level])
             maps = g.net(PNET, self.arrays["pnet"], g.op("Unsqueeze", level, np.int64([0])))
             across_cells = maps.size(3)
@@ -196,11 +209,11 @@ class Cascade:
         return g.concat([windows, found[:, 2:]], 1)
 
     def columns_of(self, halvings: Value, left: Value, right: Value) -> Value:
-        """Columns of the image that was halved so often -> float32 (3, H, columns), each pixel plus 0.5."""
+        """Columns of the image that was halved so often -> uint8 (H, columns, 3)."""
         g = self.g
 
         def cut(scale):
-            return [planes(self.scales[scale][:, left.reshape():right.reshape()]) + 0.5]
+            return [self.scales[scale][:, left.reshape():right.reshape()]]
 
         return g.choose(halvings > 0, lambda: g.choose(halvings > 1, lambda: cut(2), lambda: cut(1)), lambda: cut(0))[0]
 
@@ -303,7 +316,8 @@ class Cascade:
 
         def chunk(_, start, found):
             most = pixels[start:start + 1].reshape()
-            stop = start + g.minimum(g.maximum((SAMPLED / (most * most)).cast(np.int64), 1), crops_per_call(stage))
+            number = g.maximum((SAMPLED / (most * most)).cast(np.int64), 1)
+            stop = start + g.minimum(number, crops_per_call(stage) // 2)
             part = [each[start:stop] for each in (windows, scores, places)]
             return stop < count, stop, g.concat([found, run(self.crops(part[0], stage.size), *part)])
 
@@ -331,16 +345,19 @@ class Cascade:
         place = (place / (whole * 2) - images.PARTS // 2).cast(np.float32) * (1 / images.PARTS)
         origin = (corners * images.PARTS / scale).cast(np.float32) * (1 / images.PARTS)              # (n, 2)
         place = place.reshape(-1, 1, most * size) + origin.reshape(-1, 2, 1)                         # (n, 2, S)
-        first = g.op("Floor", place[:, :, :1])
-        reach = g.largest((g.op("Floor", place[:, :, -1:]) - first).reshape(-1), 0).cast(np.int64).reshape() + 2
+        first = g.op("Floor", place[:, :, :1] / UNITS) * UNITS                                       # (n, 2, 1)
+        runs = (g.largest((place[:, :, -1:] - first).reshape(-1), 0).cast(np.int64).reshape() + (RUN + 1)) / RUN
+        reach = runs * RUN
         pixel = first + g.arange(reach).cast(np.float32)                                             # (n, 2, reach)
         limits = (self.sides / scale).cast(np.float32).reshape(-1, 2, 1)
         inside = ((pixel >= 0) & (pixel < limits)).cast(np.float32).reshape(-1, 2, 1, reach)
         weights = self.hat(place - first, reach) * inside                                            # (n, 2, S, reach)
-        index = g.minimum(g.maximum(pixel, 0), limits - 1).cast(np.int64)
-        index = index[:, 1:2].reshape(-1, reach, 1) * limits[:, :1].cast(np.int64) + index[:, :1]    # (n, reach, reach)
-        patches = self.table.take(index + self.starts.take(scale).reshape(-1, 1, 1))
-        patches = patches.transpose(0, 3, 1, 2).cast(np.float32)
+        row = g.minimum(g.maximum(pixel[:, 1:2], 0), limits[:, 1:2] - 1).cast(np.int64).reshape(-1, reach, 1)
+        length = self.lengths.take(scale).reshape(-1, 1, 1)
+        run = first[:, :1].cast(np.int64) / RUN + g.arange(runs)                                     # (n, 1, runs)
+        run = g.minimum(g.maximum(run, 0), length - 1)
+        patches = self.runs.take(row * length + run + self.starts.take(scale).reshape(-1, 1, 1))
+        patches = patches.reshape(-1, reach, reach, 3).transpose(0, 3, 1, 2).cast(np.float32)
         crops = g.op("Floor", weights[:, 1:2] @ patches @ weights[:, :1].transpose(0, 1, 3, 2) + 0.5)
         return g.choose(most > 1, lambda: [self.crop_means(crops, size, most, times)], lambda: [crops])[0]
 
