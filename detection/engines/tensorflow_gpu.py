@@ -5,7 +5,7 @@ from pathlib import Path
 from config import CASCADE, CROPS, HEADS, Stage
 from detection.engines import folded
 from detection.engines.net import Net
-from detection.network import Convolution, FullyConnected, MaxPooling, PReLU
+from detection.network import Convolution, FullyConnected, MaxPooling, Operation, PReLU
 from detection.types import Arrays, Floats, Image
 
 DRIVERS = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")      # of NVIDIA, of AMD, of Windows below WSL
@@ -45,17 +45,22 @@ class Engine:
 
     def _forward(self, images):
         from detection.quiet_tensorflow import tf
-        x = tf.cast(images, tf.float32)
-        for operation in self._operations:
-            arrays = [self._arrays[name] for name in operation.arrays]
-            match operation:
-                case MaxPooling():
-                    padding = "SAME" if operation.pad_end else "VALID"
-                    x = tf.nn.max_pool2d(x, operation.kernel, operation.stride, padding)
-                case PReLU():
-                    x = tf.where(x > 0, x, arrays[0] * x)
-                case Convolution():
-                    x = tf.nn.conv2d(x, arrays[0], 1, "VALID") + arrays[1]
-                case FullyConnected():
-                    x = tf.reshape(x, [-1, len(arrays[0])]) @ arrays[0] + arrays[1]
-        return x
+        return forward(self._operations, self._arrays, tf.cast(images, tf.float32))
+
+
+def forward(operations: Sequence[Operation], arrays: Arrays, x):
+    """Operations of a net and its arrays, on a float32 tensor (N, H, W, 3) -> tensor (N, c) or maps (N, h, w, c)."""
+    from detection.quiet_tensorflow import tf
+    for operation in operations:
+        values = [arrays[name] for name in operation.arrays]
+        match operation:
+            case MaxPooling():
+                padding = "SAME" if operation.pad_end else "VALID"
+                x = tf.nn.max_pool2d(x, operation.kernel, operation.stride, padding)
+            case PReLU():
+                x = tf.where(x > 0, x, values[0] * x)
+            case Convolution():
+                x = tf.nn.conv2d(x, values[0], 1, "VALID") + values[1]
+            case FullyConnected():
+                x = tf.reshape(x, [-1, len(values[0])]) @ values[0] + values[1]
+    return x

@@ -1,4 +1,5 @@
 """The formats that nets are exported to: one module each, with a function `write`, and the table TARGETS of them all.
+`DETECTORS` are those of the whole detector.
 
 The project's own formats take normalized BGR, (pixel - 127.5) / 128, and give "face" (probabilities of no face and
 face), "box" and, for O-Net, "landmark": the heads that detection uses. The others are for the package of their name.
@@ -8,7 +9,16 @@ from dataclasses import dataclass
 
 from detection.align import require_facial_points
 from export import packages, runners
-from export.targets import facenet_pytorch, mtcnn, mtcnn_opencv, onnx, savedmodel, tflite
+from export.targets import (
+    detector_onnx,
+    detector_savedmodel,
+    facenet_pytorch,
+    mtcnn,
+    mtcnn_opencv,
+    onnx,
+    savedmodel,
+    tflite,
+)
 
 
 @dataclass(frozen=True)
@@ -38,4 +48,9 @@ TARGETS = {
     "mtcnn": Target(".lz4", mtcnn.write, needs=("joblib", "lz4"), five_points=True),
     "facenet-pytorch": Target(".pt", facenet_pytorch.write, needs=("torch",), five_points=True),
     "mtcnn-opencv": Target(".onnx", mtcnn_opencv.write, needs=("onnx",), five_points=True),
+}
+
+DETECTORS = {                   # name -> suffix of the file, or "" for a folder; (arrays by net, path, rgb) -> None
+    "detector-onnx": (".onnx", detector_onnx.write),
+    "detector-savedmodel": ("", detector_savedmodel.write),
 }

@@ -1,13 +1,16 @@
-"""ONNX graphs written as expressions: `Graph` collects the nodes; a `Value`, the output of one, is used like an array.
+"""Graphs of ONNX operators written as expressions: a `Value`, the output of an operator, is used like an array.
 
-    g = Graph()
+    g = OnnxGraph()
     x = g.input("x", np.float32, ["n", 4])
     g.output("area", (x[:, 2:3] - x[:, 0:1]) * (x[:, 3:4] - x[:, 1:2]), ["n", 1])
     model = g.model("area")
 
 Numbers and arrays beside a Value become constants of its type. Rules are NumPy's, except that slices keep all axes.
+`OnnxGraph` writes the operators to a file; tensorflow_operators.py runs the same ones in TensorFlow.
 """
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +22,11 @@ END = np.iinfo(np.int64).max        # of a slice without an end
 
 
 class Value:
-    """The output of a node: its name in the graph and the type of its elements."""
+    """The output of an operator. name: its name in the file, or TensorFlow's tensor; dtype: of its elements."""
 
-    __array_ufunc__ = None      # array * value is a node, not an array of nodes
+    __array_ufunc__ = None      # array * value is an operator, not an array of them
 
-    def __init__(self, graph: "Graph", name: str, dtype):
+    def __init__(self, graph: "Graph", name: Any, dtype):
         self.graph, self.name, self.dtype = graph, name, np.dtype(dtype)
 
     def _binary(self, operator, other, dtype=None, swap=False):
@@ -74,14 +77,7 @@ class Value:
 
     def __getitem__(self, slices) -> "Value":
         """Slices, one for each of the first axes; all axes stay. Bounds are numbers or scalar Values."""
-        slices = slices if isinstance(slices, tuple) else (slices,)
-        axes = [axis for axis, part in enumerate(slices) if part != slice(None)]
-        steps = [slices[axis].step or 1 for axis in axes]
-        starts, ends = ([default[step < 0] if bound is None else bound for bound, step in zip(bounds, steps)]
-                        for default, bounds in (((0, END), [slices[axis].start for axis in axes]),
-                                                ((END, -END), [slices[axis].stop for axis in axes])))
-        return self.graph.op("Slice", self, self.graph.vector(starts), self.graph.vector(ends), np.int64(axes),
-                             np.int64(steps))
+        return self.graph.slice(self, slices if isinstance(slices, tuple) else (slices,))
 
     def cast(self, dtype) -> "Value":
         dtype = np.dtype(dtype)
@@ -106,41 +102,48 @@ class Value:
         return self.graph.op("Compress", self, mask, axis=axis)
 
 
-class Graph:
-    """A graph and, while one of them is being written, its subgraphs."""
+class Graph(ABC):
+    """Where the operators go."""
 
-    def __init__(self):
-        self._scopes, self._tensors, self._inputs, self._outputs, self._count = [[]], {}, [], [], 0
+    @abstractmethod
+    def constant(self, name: str, array: np.ndarray) -> Value: ...
 
-    def _name(self) -> str:
-        self._count += 1
-        return f"v{self._count}"
+    @abstractmethod
+    def op(self, operator: str, *inputs, dtype=None, outputs: int = 1, **attributes) -> Any:
+        """Adds an operator -> its Value or Values; of the type of the first input where dtype says nothing else."""
+
+    @abstractmethod
+    def slice(self, value: Value, slices: Sequence[slice]) -> Value: ...
+
+    @abstractmethod
+    def net(self, stage: Stage, arrays: Mapping[str, np.ndarray], x: Value) -> Value:
+        """A net, folded (folded.py), on pixels 0..255, float32 (N, 3, H, W) -> (N, c) or maps (N, c, h, w)."""
+
+    @abstractmethod
+    def loop(self, body: Callable, *initial: Value, times: Value | None = None, going: Value | None = None,
+             scans: int = 0) -> list[Value]:
+        """body(i, *values) -> (going on or None, *next values, *`scans` values that are stacked) -> the last values.
+
+        times: how often at most; going: whether it begins at all. The body may use all values around it.
+        """
+
+    @abstractmethod
+    def choose(self, condition: Value, yes: Callable[[], Sequence[Value]], no: Callable[[], Sequence[Value]]
+               ) -> list[Value]:
+        """The values of `yes` or of `no`; the other is not computed."""
 
     def value(self, thing, dtype=np.float32) -> Value:
         """A Value as it is; a number or an array as a constant."""
         if isinstance(thing, Value):
             return thing
-        array = thing if isinstance(thing, (np.ndarray, np.generic)) else np.asarray(thing, dtype)
-        return self.constant(f"{array.dtype}{list(array.shape)}{array.ravel()[:16].tolist()}" if array.size <= 16 else
-                             self._name(), np.asarray(array))
-
-    def constant(self, name: str, array: np.ndarray) -> Value:
-        self._tensors[name] = onnx_graph.tensor(name, array)
-        return Value(self, name, array.dtype)
+        array = np.asarray(thing, None if isinstance(thing, (np.ndarray, np.generic)) else dtype)
+        return self.constant("", array)
 
     def vector(self, numbers: Sequence["int | Value"]) -> Value:
         """Numbers and scalar Values -> int64 (N,)."""
         if not any(isinstance(number, Value) for number in numbers):
             return self.value(np.int64(numbers))
         return self.concat([self.op("Reshape", self.value(number, np.int64), np.int64([1])) for number in numbers])
-
-    def op(self, operator: str, *inputs, dtype=None, outputs: int = 1, **attributes):
-        """Adds a node; its outputs have the type of its first input where dtype says nothing else."""
-        values = [self.value(each) for each in inputs]
-        names = [self._name() for _ in range(outputs)]
-        self._scopes[-1].append(onnx_graph.node(operator, [value.name for value in values], names, **attributes))
-        found = [Value(self, name, dtype or values[0].dtype) for name in names]
-        return found[0] if outputs == 1 else found
 
     # Functions of arrays.
 
@@ -171,8 +174,40 @@ class Graph:
         """(N,) -> indices (K,) where it is true."""
         return self.op("NonZero", mask, dtype=np.int64).reshape(-1)
 
-    def net(self, stage: Stage, arrays: Mapping[str, np.ndarray], x: Value) -> Value:
-        """A net, folded (folded.py), on pixels 0..255, float32 (N, 3, H, W) -> (N, c) or maps (N, c, h, w)."""
+
+class OnnxGraph(Graph):
+    """Collects the nodes of an ONNX file and, while one of them is being written, of its subgraphs."""
+
+    def __init__(self):
+        self._scopes, self._tensors, self._inputs, self._outputs, self._count = [[]], {}, [], [], 0
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    def constant(self, name, array):
+        if not name:
+            few = array.ravel()[:16].tolist()
+            name = f"{array.dtype}{list(array.shape)}{few}" if array.size <= len(few) else self._name()
+        self._tensors[name] = onnx_graph.tensor(name, array)
+        return Value(self, name, array.dtype)
+
+    def op(self, operator, *inputs, dtype=None, outputs=1, **attributes):
+        values = [self.value(each) for each in inputs]
+        names = [self._name() for _ in range(outputs)]
+        self._scopes[-1].append(onnx_graph.node(operator, [value.name for value in values], names, **attributes))
+        found = [Value(self, name, dtype or values[0].dtype) for name in names]
+        return found[0] if outputs == 1 else found
+
+    def slice(self, value, slices):
+        axes = [axis for axis, part in enumerate(slices) if part != slice(None)]
+        steps = [slices[axis].step or 1 for axis in axes]
+        starts, ends = ([default[step < 0] if bound is None else bound for bound, step in zip(bounds, steps)]
+                        for default, bounds in (((0, END), [slices[axis].start for axis in axes]),
+                                                ((END, -END), [slices[axis].stop for axis in axes])))
+        return self.op("Slice", value, self.vector(starts), self.vector(ends), np.int64(axes), np.int64(steps))
+
+    def net(self, stage, arrays, x):
         operations, values = folded.fold(stage, arrays, stage.heads)
         prefix = self._name()
 
@@ -193,8 +228,6 @@ class Graph:
         onnx_graph.add_layers(operations, values, add, constant)
         return Value(self, f"{prefix}.{folded.OUTPUT}", np.float32)
 
-    # Control flow. The function of a subgraph may use all values of the graph around it.
-
     def _subgraph(self, write: Callable[[], Sequence[Value]], inputs: Sequence[bytes] = ()) -> bytes:
         self._scopes.append([])
         outputs = [self.op("Identity", value) for value in write()]
@@ -205,12 +238,7 @@ class Graph:
     def _info(value: Value, dims: Sequence[int] | None = None) -> bytes:
         return onnx_graph.value(value.name, value.dtype.name, dims)
 
-    def loop(self, body: Callable, *initial: Value, times: Value | None = None, going: Value | None = None,
-             scans: int = 0) -> list[Value]:
-        """body(i, *values) -> (going on or None, *next values, *`scans` values that are stacked) -> the last values.
-
-        times: how often at most; going: whether it begins at all.
-        """
+    def loop(self, body, *initial, times=None, going=None, scans=0):
         yes = self.value(np.bool_(True))
         iteration, condition = Value(self, self._name(), np.int64), Value(self, self._name(), bool)
         carried = [Value(self, self._name(), value.dtype) for value in initial]
@@ -228,9 +256,7 @@ class Graph:
         self._scopes[-1].append(onnx_graph.node("Loop", inputs, names, body=graph))
         return [Value(self, name, value.dtype) for name, value in zip(names, written)]
 
-    def choose(self, condition: Value, yes: Callable[[], Sequence[Value]], no: Callable[[], Sequence[Value]]
-               ) -> list[Value]:
-        """The values of `yes` or of `no`; the other is not computed."""
+    def choose(self, condition, yes, no):
         written = []
 
         def write():
@@ -242,8 +268,6 @@ class Graph:
         self._scopes[-1].append(onnx_graph.node("If", [condition.name], names, then_branch=then_branch,
                                                 else_branch=else_branch))
         return [Value(self, name, value.dtype) for name, value in zip(names, written)]
-
-    # The ends of the graph.
 
     def input(self, name: str, dtype, dims: Sequence[int | str]) -> Value:
         self._inputs.append(onnx_graph.value(name, np.dtype(dtype).name, dims))

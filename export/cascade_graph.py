@@ -1,0 +1,469 @@
+"""The whole detector as one graph: an image of any size in, faces out.
+
+The methods are those of detection/cascade.py and of what it calls, written in the operators of graph.py. Pixels are the
+same to the last bit: where detection interpolates in whole numbers, the graph does in float32 numbers that hold these
+exactly. An interpolation along an axis is a product with a matrix that has the weights of a place in each row (`hat`).
+"""
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from config import (
+    CASCADE,
+    HEADS,
+    LEVEL_NMS,
+    NET_PIXELS,
+    ONET,
+    PNET,
+    PNET_BORDER,
+    PNET_STRIDE,
+    POINTS,
+    POINTS_BOX,
+    PYRAMID_FACTOR,
+    RNET,
+    VOTE_IOU,
+    VOTE_TRUST,
+    Stage,
+)
+from detection import boxes as bx
+from detection import images
+from detection.network import crops_per_call
+from detection.types import Arrays
+from export.graph import Graph, Value
+
+STRIP = 32                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
+BAND = 128                              # rows of an image that are halved at a time; even
+SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the crops of one call
+RUN = 4                                 # neighbouring pixels that are read at once
+UNITS = np.float32([[RUN], [1]])        # to which the first x and y that are read are rounded down
+POWERS = 2 ** np.arange(16)
+OUTPUTS = {"boxes": ("faces", 4), "scores": ("faces",), "landmarks": ("faces", len(POINTS), 2),   # best first, px
+           "proposals": ("proposals", 5), "refined": ("refined", 5)}       # boxes and scores after P-Net and R-Net
+FACES = tuple(OUTPUTS)[:3]
+
+
+class Cascade:
+    """Adds the detector to a graph. arrays: of each net, by its name; for images in the order of its channels."""
+
+    def __init__(self, graph: Graph, arrays: Mapping[str, Arrays]):
+        self.g, self.arrays = graph, arrays
+
+    def detect(self, image: Value, min_face: Value, thresholds: Value) -> dict[str, Value]:
+        """Image uint8 (H, W, 3), min_face float32 () px, thresholds float32 (3,) -> OUTPUTS."""
+        self.thresholds = [thresholds[i:i + 1] for i in range(len(CASCADE))]
+        self.scales = self.half_scales(image)
+        self.sides = self.g.vector([self.scales[0].size(axis) for axis in (1, 0)])           # width, height
+        self.keep_runs()
+        proposals = self.propose(min_face)
+        refined = self.refine(proposals)
+        boxes, scores, landmarks = self.output(refined)
+        return dict(zip(OUTPUTS, (boxes, scores, landmarks, proposals, refined)))
+
+    # Pixels: detection/images.py.
+
+    def half_scales(self, image: Value) -> list[Value]:
+        """uint8 (H, W, 3) -> the image, its half and its quarter; sides are padded with black to multiples of 4 px."""
+        pads = [0, 0, 0, *((4 - image.size(axis) % 4) % 4 for axis in (0, 1)), 0]
+        scales = [self.g.op("Pad", image, self.g.vector(pads), np.uint8(0))]
+        for _ in range(2):
+            scales.append(self.half(scales[-1]))
+        return scales
+
+    def keep_runs(self) -> None:
+        """The rows of the half scales as runs of pixels, uint8 (N, 3 RUN), black after the last of a row. For scale 1,
+        2 and 4, int64 (5,): the first of its runs and how many a row has."""
+        g, runs, starts, lengths, start = self.g, [], [], [], 0
+        for scale in self.scales:
+            pads = g.vector([0, 0, 0, 0, (RUN - scale.size(1) % RUN) % RUN, 0])
+            runs.append(g.op("Pad", scale, pads, np.uint8(0)).reshape(-1, 3 * RUN))
+            starts.append(start)
+            lengths.append(runs[-1].size(0) / scale.size(0))
+            start = runs[-1].size(0) + start
+        self.runs = g.concat(runs)
+        self.starts, self.lengths = (g.vector([0, each[0], each[1], 0, each[2]]) for each in (starts, lengths))
+
+    def half(self, image: Value) -> Value:
+        """uint8 (H, W, 3), sides even -> (H / 2, W / 2, 3): means of 2 x 2 pixels."""
+        g, height = self.g, image.size(0)
+
+        def band(i):
+            rows = g.minimum(g.arange(BAND) + i * BAND, height - 1)
+            pixels = planes(image.take(rows)).reshape(1, 3, BAND, -1)
+            means = g.op("AveragePool", pixels, kernel_shape=[2, 2], strides=[2, 2])
+            return None, g.op("Floor", means + 0.5).reshape(3, BAND // 2, -1).cast(np.uint8).transpose(1, 2, 0)
+
+        halves, = g.loop(band, times=(height + (BAND - 1)) / BAND, scans=1)
+        return halves.reshape(-1, image.size(1) / 2, 3)[:height / 2]
+
+    def hat(self, places: Value, count: Value) -> Value:
+        """Places (..., S) in pixels -> weights (..., S, count) of the pixels 0, 1, ... in a linear interpolation."""
+        g = self.g
+        pixels = g.arange(count).cast(np.float32)
+        distance = g.op("Abs", g.op("Unsqueeze", places, np.int64([-1])) - pixels)
+        return g.op("Relu", 1 - distance)
+
+    # P-Net: Detector._propose.
+
+    def propose(self, min_face: Value) -> Value:
+        """-> proposals (N, 5): boxes px, scores; best first."""
+        g = self.g
+        shorter = g.op("ReduceMin", self.sides, keepdims=0).cast(np.float64)
+
+        def holds_a_window(scale):
+            return shorter * scale >= PNET.size
+
+        def level(_, scale, proposals):
+            proposals = g.concat([proposals, self.scan(scale)])
+            return holds_a_window(scale * PYRAMID_FACTOR), scale * PYRAMID_FACTOR, proposals
+
+        first = PNET.size / min_face.cast(np.float64)
+        _, found = g.loop(level, first, g.value(np.zeros((0, 9), np.float32)), going=holds_a_window(first))
+        found = found.take(g.argsort(found[:, 4:5].reshape(-1)))
+        if levels_may_overlap():
+            found = found.take(self.nms(PNET, found[:, :4], found[:, 4:5]))
+        return g.concat([decode(found[:, 5:], found[:, :4]), found[:, 4:5]], 1)
+
+    def scan(self, scale: Value) -> Value:
+        """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets."""
+        g = self.g
+        sides = g.maximum(g.op("Round", self.sides.cast(np.float64) * scale).cast(np.int64), PNET.size)      # (2,)
+        fits = self.sides / np.int64([[2], [4]]) >= sides                                                # (2, 2)
+        halvings = g.op("ReduceSum", g.op("ReduceMin", fits.cast(np.int64), axes=[1], keepdims=0), keepdims=0)
+        source = self.sides / g.value(np.int64([1, 2, 4])).take(halvings)
+        times = g.largest(g.where(POWERS * sides.reshape(2, 1) <= source.reshape(2, 1), g.value(POWERS), 1), 1, 0)
+
+        def axis(i):
+            """Side of the level, of its source, and how often it is larger in between, along x (0) or y (1)."""
+            return [values[i:i + 1].reshape() for values in (sides, source, times)]
+
+        (width, source_width, times_x), (height, source_height, times_y) = axis(0), axis(1)
+
+        def places(first, count, side, source_side, times):
+            """Canvas px from `first` on -> places in the source, in 1/256 px, and whether they lie in the level."""
+            near = side * times
+            i = g.arange(count * times) + (first - PNET_BORDER) * times
+            twice = g.maximum((i * 2 + 1) * source_side - near, 0)
+            place = g.minimum((twice * 256 + near) / (near * 2), (source_side - 1) * 256)
+            return place, ((i >= 0) & (i < near)).cast(np.float32)
+
+        def canvas(side):
+            return side + side % PNET_STRIDE + 2 * PNET_BORDER
+
+        rows, in_rows = places(g.value(np.int64(0)), canvas(height), height, source_height, times_y)
+        top = rows / 256
+        bottom = g.minimum(top + 1, source_height - 1)
+        weight = (rows % 256).cast(np.float32) * (1 / 256)
+        upper, lower = ((part * in_rows).reshape(-1, 1, 1) for part in (1 - weight, weight))
+        cells = (canvas(width) - PNET.size) / PNET_STRIDE + 1
+        strips = (cells + (STRIP - 1)) / STRIP
+        strip_cells = (cells + strips - 1) / strips
+
+        def strip(i, found):
+            first = i * strip_cells
+            count = g.minimum(strip_cells, cells - first) * PNET_STRIDE + (PNET.size - PNET_STRIDE)
+            columns, in_columns = places(first * PNET_STRIDE, count, width, source_width, times_x)
+            left, right = columns[:1] / 256, g.minimum(columns[-1:] / 256 + 2, source_width)
+            pixels = self.columns_of(halvings, left, right)                                          # (H, columns, 3)
+            down = pixels.take(top).cast(np.float32) * upper + pixels.take(bottom).cast(np.float32) * lower
+            weights = self.hat((columns - left * 256).cast(np.float32) * (1 / 256), (right - left).reshape())
+            across = down.transpose(2, 0, 1) @ (weights * in_columns.reshape(-1, 1)).transpose(1, 0)     # (3, R, S)
+            level = g.op("Floor", across + 0.5)
+            level, = g.choose((times_x * times_y > 1), lambda: [self.mean(level, times_y, times_x)], lambda: [level])
+            maps = g.net(PNET, self.arrays["pnet"], g.op("Unsqueeze", level, np.int64([0])))
+            across_cells = maps.size(3)
+            maps = maps.reshape(5, -1)
+            scores = sigmoid(maps[:1])
+            cell = g.nonzero((scores >= self.thresholds[0]).reshape(-1))
+            corners = [(part * PNET_STRIDE).cast(np.float32).reshape(1, -1)
+                       for part in (cell % across_cells + first, cell / across_cells)]
+            return None, g.concat([found, g.concat([*corners, scores.take(cell, 1), maps[1:].take(cell, 1)])], 1)
+
+        found, = g.loop(strip, g.value(np.zeros((7, 0), np.float32)), times=strips)
+        found = found.transpose(1, 0)                                                                # (N, 7)
+        corners = found[:, :2]
+        found = found.take(self.iou_nms(g.concat([corners, corners + PNET.size], 1), found[:, 2:3], LEVEL_NMS))
+        scales = sides.cast(np.float32) / self.sides.cast(np.float32)
+        corners = found[:, :2] - PNET_BORDER
+        windows = g.concat([corners / scales, (corners + PNET.size) / scales], 1)
+        return g.concat([windows, found[:, 2:]], 1)
+
+    def columns_of(self, halvings: Value, left: Value, right: Value) -> Value:
+        """Columns of the image that was halved so often -> uint8 (H, columns, 3)."""
+        g = self.g
+
+        def cut(scale):
+            return [self.scales[scale][:, left.reshape():right.reshape()]]
+
+        return g.choose(halvings > 0, lambda: g.choose(halvings > 1, lambda: cut(2), lambda: cut(1)), lambda: cut(0))[0]
+
+    def mean(self, level: Value, times_y: Value, times_x: Value) -> Value:
+        """(3, H times_y, W times_x) -> (3, H, W): means of times_y x times_x pixels, rounded as OpenCV does."""
+        g = self.g
+        parts = level.reshape(3, -1, times_y, level.size(2) / times_x, times_x)
+        means = g.op("ReduceMean", parts, axes=[2, 4], keepdims=0)
+        return round_mean(means, (g.maximum(times_x, times_y) <= 2) & (g.minimum(times_x, times_y) > 1))
+
+    # R-Net and O-Net: Detector._refine, _output, _classify.
+
+    def refine(self, proposals: Value) -> Value:
+        """Proposals (N, 5) -> (K, 5)."""
+        found = self.classify(RNET, proposals)
+        boxes, scores = decode(found[:, 5:], found[:, :4]), found[:, 4:5]
+        return self.g.concat([boxes, scores], 1).take(self.nms(RNET, boxes, scores))
+
+    def output(self, proposals: Value) -> tuple[Value, Value, Value]:
+        """Proposals (N, 5) -> boxes (K, 4), scores (K,), landmarks (K, P, 2), best first."""
+        g = self.g
+        found = self.classify(ONET, proposals)
+
+        def some():
+            best_first = found.take(g.argsort(found[:, 4:5].reshape(-1)))
+            return [self.merge(best_first)]
+
+        faces, = g.choose(found.size(0) > 0, some, lambda: [g.value(np.zeros((0, 5), np.float32))])
+        return faces[:, :4], faces[:, 4:5].reshape(-1), self.landmarks(faces[:, :4])
+
+    def classify(self, stage: Stage, proposals: Value) -> Value:
+        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores at or above the net's threshold, offsets."""
+        g, place = self.g, CASCADE.index(stage)
+        threshold = self.thresholds[place]
+
+        def combine(own, before):
+            return g.op("Sqrt", own * before) if stage is ONET else own
+
+        def run(crops, windows, before, places):
+            outputs = g.net(stage, self.arrays[stage.name], crops)
+            own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
+            if stage.flip_pass:
+                able = (combine(g.op("Sqrt", own), before) >= threshold).reshape(-1)
+                crops, windows, before, places, own, offsets = (
+                    each.where(able) for each in (crops, windows, before, places, own, offsets))
+                flipped = g.net(stage, self.arrays[stage.name], mirror(crops))
+                own = g.op("Sqrt", own * sigmoid(flipped[:, :1]))
+                offsets = (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5
+            scores = combine(own, before)
+            return g.concat([windows, scores, offsets, places], 1).where((scores >= threshold).reshape(-1))
+
+        return self.over_crops(stage, self.windows(proposals[:, :4]), proposals[:, 4:5], run, 9)
+
+    def merge(self, found: Value) -> Value:
+        """Found (N, 9), best first -> faces (K, 5): NMS, then box voting."""
+        g = self.g
+        windows, scores = found[:, :4], found[:, 4:5]
+        boxes = decode(found[:, 5:], windows)
+        keep = self.nms(ONET, boxes, scores)
+        trust = self.iou(columns(windows), columns(self.square(boxes)))
+        weights = g.maximum(scores * g.op("Pow", trust, np.float32(VOTE_TRUST)), 1e-6)
+        overlap = self.iou(columns(boxes), rows(boxes.take(keep)))                             # (N, K)
+        kept = g.arange(keep.size(0))
+        own = g.op("Equal", g.arange(boxes.size(0)).reshape(-1, 1), keep, dtype=bool)                # (N, K)
+        choice = g.op("ArgMax", overlap, dtype=np.int64, axis=1, keepdims=1)
+        votes = g.op("Equal", choice, kept, dtype=bool) & (overlap >= VOTE_IOU)
+        is_kept = g.largest(own.cast(np.float32), 1) > 0.5                                           # votes for itself
+        ballots = (g.where(is_kept, own.cast(np.float32), votes.cast(np.float32)) * weights).transpose(1, 0)
+        total = g.op("ReduceSum", ballots, np.int64([1]), keepdims=1)                                # (K, 1)
+        return g.concat([(ballots / total) @ boxes, scores.take(keep)], 1)
+
+    def landmarks(self, boxes: Value) -> Value:
+        """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px."""
+        g = self.g
+        windows = self.windows(self.inner(boxes, *POINTS_BOX))
+        first = 1 + HEADS["box"]                                       # column of the net's outputs
+
+        def run(crops, windows, _, places):
+            plain, flipped = (g.net(ONET, self.arrays[ONET.name], each)[:, first:] for each in (crops, mirror(crops)))
+            return g.concat([(plain + (flipped @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT)) * 0.5, places], 1)
+
+        points = self.over_crops(ONET, windows, windows[:, :1], run, HEADS["landmark"]).reshape(-1, len(POINTS), 2)
+        corners, ends = (part.reshape(-1, 1, 2) for part in (windows[:, :2], windows[:, 2:]))
+        return points * (ends - corners) + corners
+
+    # Crops: images.crop_scaled.
+
+    def over_crops(self, stage: Stage, windows: Value, scores: Value, run: Callable[..., Value], columns: int) -> Value:
+        """Runs a net on the crops of windows (N, 4) on whole pixels, a few at a time, those of equal size together.
+
+        run(crops float32 (n, 3, size, size), windows (n, 4), scores (n, 1), places (n, 1)) -> (k, columns + 1): what it
+        finds, the place of its window last. All of it without places (K, columns), in the order of the windows.
+        """
+        g, count = self.g, windows.size(0)
+        sides = windows[:, 2:3] - windows[:, :1]
+        pixels = sides / self.scale_of(sides, stage.size)[0]
+        order = g.argsort(pixels.reshape(-1))
+        places = g.arange(count).cast(np.float32).reshape(-1, 1)
+        windows, scores, places, pixels = (each.take(order) for each in (windows, scores, places, pixels))
+
+        def chunk(_, start, found):
+            most = pixels[start:start + 1].reshape()
+            number = g.maximum((SAMPLED / (most * most)).cast(np.int64), 1)
+            stop = start + g.minimum(number, crops_per_call(stage) // 2)
+            part = [each[start:stop] for each in (windows, scores, places)]
+            return stop < count, stop, g.concat([found, run(self.crops(part[0], stage.size), *part)])
+
+        nothing = g.value(np.zeros((0, columns + 1), np.float32))
+        _, found = g.loop(chunk, g.value(np.int64(0)), nothing, going=count > 0)
+        return found.take(g.argsort(found[:, columns:].reshape(-1), descending=False))[:, :columns]
+
+    def scale_of(self, sides: Value, size: int) -> tuple[Value, Value]:
+        """Sides of windows, float32 (N, 1) px -> how many times smaller the scale is that they are cut from, 1, 2 or 4,
+        and how many times larger than the crop what is interpolated is, both float32 (N, 1)."""
+        g = self.g
+        times = g.largest(g.where(np.float32(POWERS) * size <= sides, g.value(np.float32(POWERS)), 1), 1)
+        scale = g.minimum(times, 4)
+        return scale, g.minimum(times / scale, 2 ** images.MOST_HALVINGS)
+
+    def crops(self, windows: Value, size: int) -> Value:
+        """Windows (n, 4) on whole pixels -> crops float32 (n, 3, size, size), whole numbers, black outside."""
+        g = self.g
+        corners, sides = windows[:, :2].cast(np.int64), windows[:, 2:3] - windows[:, :1]
+        scale, times = (each.cast(np.int64) for each in self.scale_of(sides, size))
+        most = g.largest(times, 0).reshape()
+        step = g.arange(most * size) * times / most                                                  # (n, S)
+        whole = times * scale * size
+        place = (step * 2 + 1) * sides.cast(np.int64) * images.PARTS + whole                         # (n, S)
+        place = (place / (whole * 2) - images.PARTS // 2).cast(np.float32) * (1 / images.PARTS)
+        origin = (corners * images.PARTS / scale).cast(np.float32) * (1 / images.PARTS)              # (n, 2)
+        place = place.reshape(-1, 1, most * size) + origin.reshape(-1, 2, 1)                         # (n, 2, S)
+        first = g.op("Floor", place[:, :, :1] / UNITS) * UNITS                                       # (n, 2, 1)
+        runs = (g.largest((place[:, :, -1:] - first).reshape(-1), 0).cast(np.int64).reshape() + (RUN + 1)) / RUN
+        reach = runs * RUN
+        pixel = first + g.arange(reach).cast(np.float32)                                             # (n, 2, reach)
+        limits = (self.sides / scale).cast(np.float32).reshape(-1, 2, 1)
+        inside = ((pixel >= 0) & (pixel < limits)).cast(np.float32).reshape(-1, 2, 1, reach)
+        weights = self.hat(place - first, reach) * inside                                            # (n, 2, S, reach)
+        row = g.minimum(g.maximum(pixel[:, 1:2], 0), limits[:, 1:2] - 1).cast(np.int64).reshape(-1, reach, 1)
+        length = self.lengths.take(scale).reshape(-1, 1, 1)
+        run = first[:, :1].cast(np.int64) / RUN + g.arange(runs)                                     # (n, 1, runs)
+        run = g.minimum(g.maximum(run, 0), length - 1)
+        patches = self.runs.take(row * length + run + self.starts.take(scale).reshape(-1, 1, 1))
+        patches = patches.reshape(-1, reach, reach, 3).transpose(0, 3, 1, 2).cast(np.float32)
+        crops = g.op("Floor", weights[:, 1:2] @ patches @ weights[:, :1].transpose(0, 1, 3, 2) + 0.5)
+        return g.choose(most > 1, lambda: [self.crop_means(crops, size, most, times)], lambda: [crops])[0]
+
+    def crop_means(self, crops: Value, size: int, most: Value, times: Value) -> Value:
+        """Crops (n, 3, most size, most size) -> (n, 3, size, size). times (n, 1): of these, how many differ."""
+        parts = crops.reshape(-1, size, most, size, most)
+        means = self.g.op("ReduceMean", parts, axes=[2, 4], keepdims=0).reshape(-1, 3, size, size)
+        return round_mean(means, self.g.op("Equal", times, np.int64(2), dtype=bool).reshape(-1, 1, 1, 1))
+
+    # Boxes: detection/boxes.py.
+
+    def square(self, boxes: Value) -> Value:
+        """Boxes (N, 4) -> squares (N, 4) of their longer side around the same centers."""
+        return self.inner(boxes, 1, 0)
+
+    def inner(self, boxes: Value, side: float, below: float) -> Value:
+        """Boxes (N, 4) -> squares (N, 4) of `side` times the longer side, the center lower by `below` times it."""
+        g = self.g
+        longer = g.largest(boxes[:, 2:] - boxes[:, :2], 1)
+        center = (boxes[:, :2] + boxes[:, 2:]) * 0.5 + longer * np.float32([0, below])
+        half = longer * (side / 2)
+        return g.concat([center - half, center + half], 1)
+
+    def windows(self, boxes: Value) -> Value:
+        """Boxes (N, 4) -> the square windows (N, 4) that the next net sees, on whole pixels."""
+        g = self.g
+        squares = self.square(boxes)
+        side = squares[:, 2:3] - squares[:, :1]
+        unit = g.where(side >= 192, g.value(np.float32(4)), g.where(side >= 96, g.value(np.float32(2)), 1))
+        corner = g.op("Round", squares[:, :2] / unit) * unit
+        side = g.maximum(g.op("Round", side / unit) * unit, 1)
+        return g.concat([corner, corner + side], 1)
+
+    def nms(self, stage: Stage, boxes: Value, scores: Value) -> Value:
+        """Boxes (N, 4), scores (N, 1), best first for "minimum" -> indices (K,) of those that the net's NMS keeps."""
+        if stage.overlap == "iou":
+            return self.iou_nms(boxes, scores, stage.nms)
+        return self.greedy_nms(self.minimum_overlap(columns(boxes), rows(boxes)) > stage.nms)
+
+    def iou_nms(self, boxes: Value, scores: Value, threshold: float) -> Value:
+        """Boxes (N, 4), scores (N, 1) -> indices (K,)."""
+        g = self.g
+        found = g.op("NonMaxSuppression", boxes.reshape(1, -1, 4), scores.reshape(1, 1, -1), scores.size(0).reshape(1),
+                     np.float32([threshold]), dtype=np.int64)                                        # (K, 3)
+        return found[:, 2:].reshape(-1)
+
+    def greedy_nms(self, clash: Value) -> Value:
+        """Which of N boxes, best first, overlap too much, bool (N, N) -> indices (K,) of the kept ones.
+
+        In each round the boxes that clash with no better one stay, and those that clash with them go.
+        """
+        g, count = self.g, clash.size(0)
+        order = g.arange(count)
+        later = (clash & (order.reshape(-1, 1) < order)).cast(np.float32)                            # (N, N)
+
+        def free(boxes):
+            """(1, N): 0 where one of these boxes, (1, N), clashes with this one."""
+            return (boxes @ later < 0.5).cast(np.float32)
+
+        def round_of(_, alive, kept):
+            best = alive * free(alive)
+            alive = alive * (1 - best) * free(best)
+            return (g.largest(alive, 1, 0) > 0.5).reshape(), alive, kept + best
+
+        alive = order.reshape(1, -1).cast(np.float32) * 0 + 1
+        _, kept = g.loop(round_of, alive, alive * 0, going=count > 0)
+        return g.nonzero((kept > 0.5).reshape(-1))
+
+    # Of boxes as four columns (N, 1) or rows (1, M) for x1, y1, x2, y2.
+
+    def intersection(self, a: Sequence[Value], b: Sequence[Value]) -> Value:
+        g = self.g
+        width, height = (g.minimum(a[i + 2], b[i + 2]) - g.maximum(a[i], b[i]) for i in (0, 1))
+        return g.op("Relu", width) * g.op("Relu", height)
+
+    def area(self, a: Sequence[Value]) -> Value:
+        return self.g.op("Relu", a[2] - a[0]) * self.g.op("Relu", a[3] - a[1])
+
+    def share(self, part: Value, whole: Value) -> Value:
+        return self.g.where(whole > 0, part / whole, 0)
+
+    def iou(self, a: Sequence[Value], b: Sequence[Value]) -> Value:
+        common = self.intersection(a, b)
+        return self.share(common, self.area(a) + self.area(b) - common)
+
+    def minimum_overlap(self, a: Sequence[Value], b: Sequence[Value]) -> Value:
+        return self.share(self.intersection(a, b), self.g.minimum(self.area(a), self.area(b)))
+
+
+def levels_may_overlap() -> bool:
+    """Whether windows of two levels can have an IoU above P-Net's `nms`: it is at most the ratio of their areas, whose
+    sides are rounded to whole pixels."""
+    return ((PNET.size + 0.5) / (PNET.size / PYRAMID_FACTOR - 0.5)) ** 2 > PNET.nms
+
+
+def columns(boxes: Value) -> list[Value]:
+    """(N, 4) -> four (N, 1)."""
+    return [boxes[:, i:i + 1] for i in range(4)]
+
+
+def rows(boxes: Value) -> list[Value]:
+    """(M, 4) -> four (1, M)."""
+    return [column.transpose(1, 0) for column in columns(boxes)]
+
+
+def decode(offsets: Value, windows: Value) -> Value:
+    """Offsets (N, 4), windows (N, 4) px -> boxes (N, 4) px."""
+    sides = windows[:, 2:] - windows[:, :2]
+    return windows + offsets * sides.graph.concat([sides, sides], 1)
+
+
+def sigmoid(logits: Value) -> Value:
+    """As engines.Net computes it: the operator Sigmoid rounds scores near 1 otherwise, and NMS takes equal ones by
+    their order."""
+    return 1 / (logits.graph.op("Exp", logits * -1) + 1)
+
+
+def planes(image: Value) -> Value:
+    """uint8 (H, W, 3) -> float32 (3, H, W)."""
+    return image.transpose(2, 0, 1).cast(np.float32)
+
+
+def mirror(crops: Value) -> Value:
+    """(N, 3, H, W) -> flipped horizontally."""
+    return crops[:, :, :, ::-1]
+
+
+def round_mean(means: Value, up: Value) -> Value:
+    """Means of whole numbers -> whole numbers, as OpenCV's INTER_AREA rounds: half up where `up`, else half to even."""
+    return means.graph.op("Round", means + up.cast(np.float32) * (1 / 64))
