@@ -26,7 +26,7 @@ from config import (
     Stage,
 )
 from detection import boxes as bx
-from detection import images
+from detection import images, weights
 from detection.network import crops_per_call
 from detection.types import Arrays
 from export.graph import Graph, Value
@@ -265,14 +265,17 @@ class Cascade:
         return g.concat([(ballots / total) @ boxes, scores.take(keep)], 1)
 
     def landmarks(self, boxes: Value) -> Value:
-        """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px."""
+        """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""
         g = self.g
+        if not weights.have_landmarks(self.arrays[ONET.name]):
+            return g.value(np.zeros((0, len(POINTS), 2), np.float32))
         windows = self.windows(self.inner(boxes, *POINTS_BOX))
         first = 1 + HEADS["box"]                                       # column of the net's outputs
 
         def run(crops, windows, _, places):
             plain, flipped = (g.net(ONET, self.arrays[ONET.name], each)[:, first:] for each in (crops, mirror(crops)))
-            return g.concat([(plain + (flipped @ bx.MIRROR_POINTS + bx.MIRROR_SHIFT)) * 0.5, places], 1)
+            flipped = flipped.take(bx.MIRROR_TAKE, 1) * np.float32(bx.MIRROR_SIGN) + np.float32(bx.MIRROR_SHIFT)
+            return g.concat([(plain + flipped) * 0.5, places], 1)
 
         points = self.over_crops(ONET, windows, windows[:, :1], run, HEADS["landmark"]).reshape(-1, len(POINTS), 2)
         corners, ends = (part.reshape(-1, 1, 2) for part in (windows[:, :2], windows[:, 2:]))
