@@ -51,8 +51,8 @@ def agreement(faces, found) -> np.ndarray:
 
 def main(args):
     cv2.setNumThreads(1)
-    model = detector_onnx.build({stage.name: weights.read(args.model / f"{stage.name}.npz", stage) for stage in CASCADE})
-    run = onnx_runtime(model)
+    arrays = {stage.name: weights.read(args.model / f"{stage.name}.npz", stage) for stage in CASCADE}
+    run = onnx_runtime(detector_onnx.build(arrays))
     files = sorted(file for file in args.data.rglob("*") if file.suffix.lower() in images.EXTENSIONS)[::args.every]
     if args.memory:
         for file in files:
@@ -68,13 +68,11 @@ def main(args):
         found = run(image)
         seconds += middle - start, time.process_time() - middle
         counts += agreement(faces, found)
-        if args.verbose and counts[0] != counts[3]:
-            print(file, *counts)
     command = [sys.executable, __file__, "--memory", *sys.argv[1:]]
     memory = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() if args.peak else "-"
     print("images  faces   same  score  points  ms per image  times Detector's  peak MB")
-    print(f"{len(files):6} {counts[0]:6,} {counts[1]:6,} {counts[2]:6,} {counts[3]:7,} {1000 * seconds[1] / len(files):13.0f}"
-          f" {seconds[1] / seconds[0]:17.2f} {memory:>8}")
+    print(f"{len(files):6} " + " ".join(f"{count:6,}" for count in counts) +
+          f" {1000 * seconds[1] / len(files):14.0f} {seconds[1] / seconds[0]:17.2f} {memory:>8}")
 
 
 if __name__ == "__main__":
@@ -84,5 +82,4 @@ if __name__ == "__main__":
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth image (default: all)")
     parser.add_argument("--peak", action="store_true", help="measure the memory, too, by a second run")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--verbose", action="store_true", help="name the images where faces differ")
     run_main(main, parser.parse_args())
