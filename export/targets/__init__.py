@@ -18,6 +18,7 @@ from export.targets import (
     onnx,
     savedmodel,
     tflite,
+    web,
 )
 
 
@@ -53,4 +54,5 @@ TARGETS = {
 DETECTORS = {                   # name -> suffix of the file, or "" for a folder; (arrays by net, path, rgb) -> None
     "detector-onnx": (".onnx", detector_onnx.write),
     "detector-savedmodel": ("", detector_savedmodel.write),
+    "web": ("", web.write),
 }
