@@ -216,9 +216,12 @@ class OnnxGraph(Graph):
 
         def add(operator, inputs, output, **attributes):
             names = [named(name) for name in inputs]
-            if operator == "PRelu":      # in ONNX Runtime 1.31 it takes ten times as long as these three together
+            if operator == "PRelu":      # in ONNX Runtime 1.31 it takes ten times as long as these
                 source, slopes = (Value(self, name, np.float32) for name in names)
-                operator, names = "Add", [self.op("Relu", source).name, (self.minimum(source, 0) * slopes).name]
+                if values[inputs[1].partition(".")[2]].max() <= 1:
+                    operator, names = "Max", [source.name, (source * slopes).name]
+                else:
+                    operator, names = "Add", [self.op("Relu", source).name, (self.minimum(source, 0) * slopes).name]
             self._scopes[-1].append(onnx_graph.node(operator, names, [f"{prefix}.{output}"], **attributes))
             return output
 
