@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config import HEADS, MIRROR_ORDER, POINTS, STAGES
+from config import HEADS, MIRROR_ORDER, POINTS, STAGES, TILE_FACES
 from detection.errors import UserError
 from detection.quiet_tensorflow import tf
 from pipeline import settings as st
@@ -40,6 +40,28 @@ def decode(serialized: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.T
             values["image/landmark"])
 
 
+TILE_SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
+               "image/kinds": tf.io.FixedLenFeature([TILE_FACES], tf.int64),
+               "image/faces": tf.io.FixedLenFeature([TILE_FACES * 4], tf.float32)}
+
+
+def encode_tile(image: np.ndarray, faces: np.ndarray, kinds: np.ndarray) -> bytes:
+    """A tile (tiles.py): uint8 (TILE, TILE, 3), its faces (TILE_FACES, 4) px and their kinds -> one serialized
+    record."""
+    values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+              "image/kinds": tf.train.Feature(int64_list=tf.train.Int64List(value=kinds)),
+              "image/faces": tf.train.Feature(float_list=tf.train.FloatList(value=faces.ravel()))}
+    return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
+
+
+def decode_tiles(serialized: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Records (B,) -> tiles uint8 (B, size, size, 3), kinds int64 (B, F), faces (B, F, 4) px, points (B, 0)."""
+    values = tf.io.parse_example(serialized, TILE_SCHEMA)
+    images = tf.ensure_shape(tf.io.decode_raw(values["image/encoded"], tf.uint8), [None, size * size * 3])
+    faces = tf.reshape(values["image/faces"], [-1, TILE_FACES, 4])
+    return tf.reshape(images, [-1, size, size, 3]), values["image/kinds"], faces, faces[:, 0, :0]
+
+
 def write(path: Path | str, encoded: Iterable[bytes]) -> None:
     """Writes serialized records to `path`, a file or an address, whole or not at all. OSError where that fails."""
     with storage.atomic_write(path) as temporary:
@@ -56,20 +78,21 @@ class Records:
 
     counts: "<list>-<split>" -> samples. landmarks: whether some are landmark samples. validates: whether the held-out
     ones are of all kinds that the others are of. UserError where the records are missing, hold crops of another size,
-    px, or other points, or a shard is missing or cut short.
+    px, or other points, or a shard is missing or cut short. script: that writes them, if not gen_tfrecords.py.
     """
 
-    def __init__(self, folder: Path, size: int):
+    def __init__(self, folder: Path, size: int, script: str = ""):
         self.folder, self.size = Path(folder), size
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
-        self._again = again = f"run `python preprocess/gen_tfrecords.py {size}`"
+        self._again = again = f"run `python preprocess/{script or f'gen_tfrecords.py {size}'}`"
         if manifest is None:
             raise UserError(f"{self.manifest}: there are no TFRecords; {again} first")
         try:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
-            absent = {f"{name}-{split}" for name in STAGES[size].batch for split in ("train", "validation")}
+            lists = STAGES[size].batch if size in STAGES else ()          # tiles are of no stage's size
+            absent = {f"{name}-{split}" for name in lists for split in ("train", "validation")}
             self.counts = {**dict.fromkeys(absent, 0), **report["counts"]}
             self.shards = {**dict.fromkeys(absent, ()), **report["shards"]}
             kinds = report.get("kinds", ("landmark-train", "landmark-validation"))     # older ones do not say it

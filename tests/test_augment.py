@@ -2,7 +2,18 @@
 import numpy as np
 import tensorflow as tf
 
-from config import ERASED_SIDE, GRAY_SHARE, NOISE, NOISE_TILES
+from config import (
+    BLUR,
+    BORDER_VISIBLE,
+    ERASED_SIDE,
+    GRAY_SHARE,
+    NEGATIVE,
+    NOISE,
+    NOISE_TILES,
+    PART,
+    POSITIVE,
+    POSITIVE_IOU,
+)
 from detection import boxes as bx
 from detection.images import normalize
 from train import augment
@@ -50,7 +61,8 @@ def copies(rng, count):
 
 def test_colors_differ_from_image_to_image_and_not_on_average(rng):
     images = copies(rng, 400)
-    out = pixels(augment.jitter_colors(tf.constant(images), Random(SEED, 400), PLAIN))
+    settings = Augmentation(1.0, 0.0, permuted_share=0.0, exposed_share=0.0)
+    out = pixels(augment.jitter_colors(tf.constant(images), Random(SEED, 400), settings))
     change = np.abs(out - images).mean(axis=(1, 2, 3))
     assert (change > 1).mean() > 0.95 and len(np.unique(change.round(3))) > 350
     assert abs(out.mean() - images.mean()) < 3
@@ -74,7 +86,7 @@ def test_a_share_is_changed_and_no_other(rng):
 
 def test_blurred_images_keep_their_brightness_and_lose_detail(rng):
     images = normalize(copies(rng, 400).astype(np.float32))
-    out = np.asarray(augment.blur(tf.constant(images), Random(SEED, 400)))
+    out = np.asarray(augment.blur(tf.constant(images), Random(SEED, 400), BLUR))
     detail = np.abs(np.diff(out, axis=2)).mean(axis=(1, 2, 3)) / np.abs(np.diff(images[0], axis=1)).mean()
     assert detail.max() <= 1 and detail.min() < 0.4 and 0.9 < (detail < 0.98).mean()
     assert np.abs(out.mean((1, 2, 3)) - images.mean((1, 2, 3))).max() < 0.02
@@ -113,3 +125,59 @@ def test_augmented_pixels_are_within_the_range_of_pixels(rng):
 def test_half_of_the_samples_are_mirrored():
     flips = augment.coin(SEED, 10_000).numpy()
     assert 0.47 < flips.mean() < 0.53
+
+
+def test_channels_change_places_in_a_share(rng):
+    images = tf.constant(rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8))
+    settings = Augmentation(1e-9, 0.0, gray_share=0.0, permuted_share=0.3, exposed_share=0.0)
+    out = pixels(augment.jitter_colors(images, Random(SEED, 1000), settings)).round()
+    same = (out == images.numpy()).all(axis=(1, 2, 3))
+    assert 0.64 < same.mean() < 0.76
+    np.testing.assert_array_equal(np.sort(out, axis=3), np.sort(images.numpy(), axis=3))
+
+
+def test_exposure_multiplies_a_share_by_factors_within_its_bounds():
+    images = tf.fill([1000, 12, 12, 3], tf.constant(100, tf.uint8))
+    settings = Augmentation(1e-9, 0.0, gray_share=0.0, permuted_share=0.0, exposed_share=0.5, exposure=(0.25, 2.0))
+    factors = pixels(augment.jitter_colors(images, Random(SEED, 1000), settings)).mean(axis=(1, 2, 3)) / 100
+    assert 0.45 < (abs(factors - 1) > 1e-3).mean() < 0.55
+    assert 0.25 <= factors.min() < 0.27 and 1.9 < factors.max() <= 2.001
+
+
+def test_compressed_images_differ_little_and_keep_their_colors(rng):
+    images = np.full((100, 48, 48, 3), (40, 90, 200), np.float32)
+    images[:, 12:36, 12:36] = (150, 60, 20)
+    out = pixels(augment.compress(tf.constant(normalize(images)), Random(SEED, 100)))
+    change = np.abs(out - images)
+    assert 0.5 < change.mean() < 12 and np.abs(out.mean(axis=(1, 2)) - images.mean(axis=(1, 2))).max() < 8
+
+
+def test_a_border_blackens_what_its_new_box_leaves_out():
+    """A white face on gray: after the cut the white that is left fills the new box, and nothing beyond is seen."""
+    size, count = 48, 200
+    image = np.full((size, size, 3), 100, np.float32)
+    image[14:38, 8:32] = 255
+    box = np.array([8, 14, 32, 38], np.float32) / size
+    images = tf.constant(np.repeat(normalize(image)[None], count, axis=0))
+    offsets = tf.constant(np.repeat([box - (0, 0, 1, 1)], count, axis=0), tf.float32)
+    labels = tf.constant(np.full(count, POSITIVE), tf.int64)
+    out, kinds, targets = (t.numpy() for t in augment.cut_by_border(images, labels, offsets, Random(SEED, count), 1.0))
+    left = (targets + (0, 0, 1, 1)) * size
+    for one, kind, (x1, y1, x2, y2) in zip(pixels(out), kinds, left):
+        rows, columns = np.nonzero(one[..., 0] > 250)
+        np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], (x1, y1, x2, y2),
+                                   atol=1)
+        assert (one[..., 0] < 1).any()
+        square = bx.square(np.array([[x1, y1, x2, y2]], np.float32))
+        overlap = bx.iou(square, np.array([[0, 0, size, size]], np.float32))[0, 0]
+        assert kind == (POSITIVE if overlap >= POSITIVE_IOU else PART)
+    shares = bx.area(left) / 24 ** 2
+    assert BORDER_VISIBLE[0] - 0.01 < shares.min() < 0.45 and 0.8 < shares.max() < BORDER_VISIBLE[1] + 0.01
+
+
+def test_a_border_leaves_other_samples_and_the_targets_of_negatives_alone(rng):
+    images = tf.constant(rng.random((400, 24, 24, 3), np.float32))
+    labels = tf.constant(np.full(400, NEGATIVE), tf.int64)
+    out, kinds, targets = augment.cut_by_border(images, labels, tf.zeros((400, 4)), Random(SEED, 400), 0.25)
+    changed = (out != images).numpy().any(axis=(1, 2, 3))
+    assert 0.2 < changed.mean() < 0.3 and (kinds.numpy() == NEGATIVE).all() and not targets.numpy().any()

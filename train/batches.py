@@ -65,7 +65,8 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
         share = max(room * count // sum(parts.values()), 1024)
         streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
 
-    finish = _finisher(recipe.decode, stored.size, recipe.augmentation, None if rows is None else tuple(rows))
+    finish = _finisher(recipe.decode, recipe.label, stored.size, recipe.augmentation,
+                       None if rows is None else tuple(rows))
     seed = tf.constant(epoch_seed, tf.int64)
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
     return batches.map(lambda position, serialized: finish(tf.stack([seed, position]), serialized),
@@ -73,12 +74,13 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
 
 
 @lru_cache
-def _finisher(decode: Callable, size: int, augmentation: Augmentation, rows: tuple[int, ...] | None) -> Callable:
-    """The function (seed: two int64, serialized samples of each list) -> the rows of the batch that are wanted, traced
-    once for all epochs."""
+def _finisher(decode: Callable, label: Callable, size: int, augmentation: Augmentation,
+              rows: tuple[int, ...] | None) -> Callable:
+    """The function (seed: two int64, serialized samples of each list) -> the batch, with the images of these rows,
+    traced once for all epochs."""
     @tf.function
     def finish(seed, serialized):
-        return augment(*decode(tf.concat(serialized, axis=0), size), seed, augmentation, rows)
+        return label(*augment(*decode(tf.concat(serialized, axis=0), size), seed, augmentation, rows))
     return finish
 
 
@@ -96,6 +98,6 @@ def validation(stored: Records, parts: Mapping[str, int], recipe: Recipe) -> tf.
 
     def finish(*serialized):
         images, *targets = recipe.decode(tf.concat(serialized, axis=0), stored.size)
-        return normalize(tf.cast(images, tf.float32)), *targets
+        return recipe.label(normalize(tf.cast(images, tf.float32)), *targets)
 
     return tf.data.Dataset.zip(*streams).take(steps).map(finish).prefetch(2)

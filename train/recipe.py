@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from config import DECAY, MOMENTUM, SEED, WARM_UP, Stage
+from detection.quiet_tensorflow import tf
 from pipeline.settings import plain
 from preprocess import records
 from train.augment import Augmentation
@@ -21,6 +22,11 @@ from train.losses import Losses
 
 # The fields that manifests always hold, as train.py has options for them.
 OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "decay_at", "precision")
+
+
+def unchanged(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """A batch -> itself: each crop has its label already."""
+    return batch
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Recipe:
     average: float | None = None            # momentum of a moving average, which replaces the weights at the end
     norm: type[Norm] = Norm                 # what stands between a layer and its PReLU while the net trains
     decode: Callable[..., tuple] = records.decode      # (serialized, size) -> images, labels, offsets, points
+    label: Callable[..., tuple] = unchanged  # the four, augmented -> the four with a row for each answer of the net
     reshuffle: bool = True                  # for each epoch; False: every epoch has the batches of the first
     image_share: float = 1.0                # of the images, landmark images aside, whose samples are used
     init_from: Path | None = None           # weights to start from; None: random weights
@@ -70,5 +77,5 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
 def standard(stage: Stage) -> Recipe:
     """The stage's own recipe, from config.py."""
     return Recipe(stage, stage.epochs, stage.learning_rate, stage.precision,
-                  Augmentation(stage.color_jitter, stage.random_erasing),
+                  Augmentation(stage.color_jitter, stage.random_erasing, stage.border_cut),
                   Losses(stage.loss_weights, stage.giou, stage.negatives_per_positive))

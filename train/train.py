@@ -1,9 +1,9 @@
 """Steps 5, 9 and 13: trains P-Net (12), R-Net (24) or O-Net (48).
 
-reads    <work>/<size>/records
+reads    <work>/<size>/records; with --tiles <work>/12/tiles/records
 writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with the lowest validation loss (training
          loss, where the held-out samples lack a kind);
-         <work>/<size>/train/: log.csv, best.npz; <graph>/<size>: TensorBoard logs
+         <work>/<size>/train/, with --tiles <work>/12/tiles/train/: log.csv, best.npz; <graph>/<size>: TensorBoard logs
 
 Stopped at any moment, the same command resumes at the last checkpoint, at most a minute back, and ends in the same
 weights. After a change of the records, of an option or of a setting in config.py it starts anew.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import GRAPH, STAGES, Stage
+from config import GRAPH, PNET, STAGES, TILE, Stage
 from detection import weights
 from detection.errors import UserError
 from detection.files import atomic_write
@@ -37,7 +37,11 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     """Trains to the last epoch; leaves best.npz and log.csv in the step's parts. Returns the log: one row per epoch."""
     from detection.quiet_tensorflow import keras, tf
     from train import loop, replicas
+    from train.recipe import unchanged
     strategy = replicas.strategy()     # first of all: it finds the other machines
+    if recipe.label is not unchanged and strategy.num_replicas_in_sync > 1:
+        raise UserError("--tiles is for one worker with one device: replicas share a batch by its samples, and a tile "
+                        "is many; leave TF_CONFIG out, or set CUDA_VISIBLE_DEVICES=0")
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
     tf.config.experimental.enable_op_determinism()
@@ -58,11 +62,12 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
 
 def settings(stage: Stage) -> dict:
     """The values of config.py that the trained weights depend on."""
-    return {**st.of_config("BLUR_SHARE", "DECAY", "GRAY_SHARE", "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "KINDS",
-                           "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NOISE", "NOISE_SHARE", "NOISE_TILES",
-                           "NORM_EPSILON", "NORM_MOMENTUM", "ERASED_SIDE", "PIXEL_MEAN", "PIXEL_SCALE", "POINTS",
-                           "PRELU_INIT", "SHUFFLE_BYTES", "WARM_UP", "WEIGHT_DECAY"),
-            **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing",
+    return {**st.of_config("BLUR", "BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSED_SHARE", "EXPOSURE",
+                           "GRAY_SHARE", "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "JPEG_SHARE",
+                           "KINDS", "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NOISE", "NOISE_SHARE", "NOISE_TILES",
+                           "NORM_EPSILON", "NORM_MOMENTUM", "PERMUTED_SHARE", "PIXEL_MEAN", "PIXEL_SCALE", "POINTS",
+                           "POSITIVE_IOU", "PRELU_INIT", "SHUFFLE_BYTES", "WARM_UP", "WEIGHT_DECAY"),
+            **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing", "border_cut",
                           "negatives_per_positive", "color_jitter")}
 
 
@@ -98,11 +103,18 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
     from preprocess.records import Records
     from train.recipe import standard
-    folder = args.work / str(args.size)
-    stored = Records(folder, args.size)
+    folder, recipe = args.work / str(args.size), standard(STAGES[args.size])
+    if args.tiles:
+        if args.size != PNET.size:
+            raise UserError(f"--tiles is for {PNET.size}: only P-Net is fully convolutional; leave it out")
+        from train import tiles
+        folder, recipe = folder / "tiles", tiles.recipe()
+        stored = Records(folder, TILE, "gen_tiles.py")
+    else:
+        stored = Records(folder, args.size)
     chosen = {name: getattr(args, name) for name in ("epochs", "batch_size", "learning_rate", "precision", "init_from")
               if getattr(args, name) is not None}
-    recipe = replace(standard(STAGES[args.size]), seed=args.seed, decay_at=tuple(args.decay_at), **chosen)
+    recipe = replace(recipe, seed=args.seed, decay_at=tuple(args.decay_at), **chosen)
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
 
 
@@ -128,5 +140,7 @@ if __name__ == "__main__":
                        help=f"of the arithmetic (default: {by_size('precision')})")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
                        help="warm start: begin with these weights (.npz of this net) instead of random ones")
+    group.add_argument("--tiles", action="store_true",
+                       help="12 only: train on the tiles of gen_tiles.py, best from trained weights with --init-from")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
     step.run(main, arguments)

@@ -1,0 +1,133 @@
+"""Tiles: where their faces lie, which label each cell gets, and a training on them from the images to the weights."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import HEADS, NEGATIVE, PART, PNET, POSITIVE, ROOT, TILE, TILE_FACES
+from detection import boxes as bx
+from detection import weights
+from preprocess import labels, samples, tiles
+from preprocess.records import Records, decode_tiles, encode_tile
+from train import augment
+from train import tiles as training
+
+CELLS = ((TILE - PNET.size) // 2 + 1) ** 2
+
+
+def drawn(width, height, boxes):
+    """Noise with white boxes (N, 4)."""
+    pixels = np.random.default_rng(0).integers(0, 120, (height, width, 3), dtype=np.uint8)
+    for x1, y1, x2, y2 in np.asarray(boxes, int):
+        pixels[y1:y2, x1:x2] = 255
+    return pixels
+
+
+def annotated(boxes, invalid=None):
+    return labels.annotate("a.jpg", boxes, invalid)
+
+
+def random_tiles(rng, count):
+    """faces (count, F, 4), kinds (count, F): up to eight faces of 6 to 30 px, some ignored."""
+    faces, kinds = np.zeros((count, TILE_FACES, 4), np.float32), np.full((count, TILE_FACES), tiles.ABSENT)
+    for i in range(count):
+        some = rng.integers(9)
+        corner, side = rng.uniform(-8, TILE, (some, 2)), rng.uniform(6, 30, (some, 1)) * rng.uniform(0.7, 1, (some, 2))
+        faces[i, :some], kinds[i, :some] = np.hstack([corner, corner + side]), rng.random(some) < 0.8
+    return faces, kinds
+
+
+def test_cells_get_the_labels_and_offsets_of_crops(rng):
+    faces, kinds = random_tiles(rng, 40)
+    shape = [40, TILE, TILE, 3]
+    _, got, offsets, points = training.label(tf.zeros(shape), tf.constant(kinds), tf.constant(faces), tf.zeros([40, 0]))
+    assert points.shape == (40 * CELLS, HEADS["landmark"]) and len(tiles.windows()) == CELLS
+    windows, offsets = tiles.windows(), offsets.numpy().reshape(40, CELLS, 4)
+    for one, (boxes, kind) in enumerate(zip(faces, kinds)):
+        truth, ignored = boxes[kind == tiles.TRUE], boxes[kind == tiles.IGNORED]
+        wanted, nearest = samples.label(windows, truth, ignored, PNET.part_iou)
+        labeled = got.numpy().reshape(40, CELLS)[one]
+        assert (labeled == wanted).mean() > 0.999          # but for a rounding at a bound
+        boxed = np.isin(wanted, (POSITIVE, PART)) & (labeled == wanted)
+        np.testing.assert_allclose(offsets[one][boxed], bx.encode(nearest, windows)[boxed], atol=1e-5)
+    assert {POSITIVE, PART, NEGATIVE, samples.AMBIGUOUS} == set(got.numpy().tolist())
+
+
+def test_a_mirrored_tile_has_the_mirrored_labels(rng):
+    faces, kinds = random_tiles(rng, 8)
+    pixels = tf.constant(rng.integers(0, 256, (8, TILE, TILE, 3), dtype=np.uint8))
+    flips = tf.constant([True, False] * 4)
+    mirrored = augment.mirror_images(pixels, flips)
+    boxes, _ = training.mirror(tf.constant(faces), tf.zeros([8, 0]), flips)
+    _, plain, *_ = training.label(pixels, tf.constant(kinds), tf.constant(faces), tf.zeros([8, 0]))
+    _, other, *_ = training.label(pixels, tf.constant(kinds), boxes, tf.zeros([8, 0]))
+    side = int(CELLS ** 0.5)
+    plain, other = (labeled.numpy().reshape(8, side, side) for labeled in (plain, other))
+    for i, flipped in enumerate(flips.numpy()):
+        np.testing.assert_array_equal(mirrored[i], pixels[i, :, ::-1] if flipped else pixels[i])
+        np.testing.assert_array_equal(other[i], plain[i, :, ::-1] if flipped else plain[i])
+
+
+def test_tiles_show_faces_of_about_the_window_and_their_boxes_fit():
+    boxes = [[30, 40, 90, 110], [200, 100, 215, 118]]
+    pixels = drawn(320, 240, boxes)
+    made = tiles.of_image(annotated(boxes), pixels, np.random.default_rng(1))
+    assert len(made) == 5 + 2 * 3 + 8 and sum(map(tiles.has_positive, made)) >= 5
+    for tile in made:
+        for x1, y1, x2, y2 in tile.faces[tile.kinds == tiles.TRUE]:
+            inner = tile.pixels[max(int(y1) + 2, 0):int(y2) - 1, max(int(x1) + 2, 0):int(x2) - 1]
+            assert not inner.size or inner.min() > 200, "the box of a white face holds other pixels"
+
+
+def test_a_border_blackens_what_its_faces_leave_out(rng):
+    pixels = np.full((TILE, TILE, 3), 90, np.uint8)
+    faces = np.array([[20, 22, 32, 36], [40, 10, 55, 27], [1, 2, 12, 14]], np.float32)
+    for _ in range(30):
+        cut, left = tiles.cut_by_border(pixels, faces, faces[0], rng)
+        assert (pixels == 90).all() and 0.25 < bx.area(left)[0] / bx.area(faces)[0] < 0.95
+        black = (cut == 0).all(axis=2)
+        assert 0 < black.sum() and (black.all(axis=0).any() or black.all(axis=1).any())
+        for x1, y1, x2, y2 in left[bx.area(left) > 0].astype(int):
+            assert not black[y1:y2, x1:x2].any()
+
+
+def test_invalid_faces_are_ignored_and_images_with_incomplete_labels_give_no_background():
+    boxes = [[30, 40, 90, 110], [200, 100, 240, 148]]
+    image = annotated(boxes, [False, True])
+    made = tiles.of_image(replace(image, complete=False), drawn(320, 240, boxes), np.random.default_rng(1))
+    assert len(made) == 5 + 3 and any((tile.kinds == tiles.IGNORED).any() for tile in made)
+
+
+def test_a_record_gives_its_tile_back(rng):
+    faces, kinds = random_tiles(rng, 1)
+    pixels = rng.integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
+    got = decode_tiles(tf.constant([encode_tile(pixels, faces[0], kinds[0])]), TILE)
+    for value, wanted in zip(got, (pixels, kinds[0], faces[0])):
+        np.testing.assert_array_equal(value[0], wanted)
+
+
+def test_the_face_loss_counts_positives_and_the_hardest_negatives_alike():
+    labels_ = tf.constant([POSITIVE] + [NEGATIVE] * 20 + [PART, samples.AMBIGUOUS], tf.int64)
+    logits = np.zeros((23, 2), np.float32)
+    logits[1:3] = 0, 2
+    logits[3:21] = 9, 0
+    logits[21:] = 0, 30
+    wanted = (np.log(2) + np.log1p(np.exp(2))) / 2
+    assert float(training.face(tf.constant(logits), labels_, 0.1)) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_from_images_to_weights(sample, tmp_path, script):
+    """The two commands of the option; the second one starts from the shipped weights and changes them."""
+    where = ("--data", sample, "--work", tmp_path, "--model", tmp_path / "model")
+    said = script("preprocess/gen_tiles.py", *where, "--workers", 1).stdout
+    stored = Records(tmp_path / "12" / "tiles", TILE, "gen_tiles.py")
+    assert f"{stored.counts['face-train']:,} tiles" in said and stored.counts["background-validation"]
+    assert "done already" in script("preprocess/gen_tiles.py", *where).stdout
+    start = ROOT / "model" / "pnet.npz"
+    said = script("train/train.py", "12", "--tiles", *where, "--init-from", start, "--epochs", 1, "--batch-size", 32,
+                  "--graph", tmp_path / "graph").stdout
+    before, after = (weights.read(path, PNET) for path in (start, tmp_path / "model" / "pnet.npz"))
+    assert "pnet.npz: epoch 1" in said and any((before[name] != after[name]).any() for name in before)
+    refused = script("train/train.py", "24", "--tiles", *where, code=2)
+    assert "--tiles is for 12" in refused.stdout + refused.stderr
