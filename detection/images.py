@@ -43,20 +43,35 @@ def size(path: Path | str) -> tuple[int, int]:
 
 
 def _size_in_head(head: bytes) -> tuple[int, int] | None:
-    """The size that the first bytes of a PNG or JPEG state; None for other files, and where an orientation in its EXIF
-    data may turn the image. Sources: W3C, "Portable Network Graphics", section 11.2.2; ITU-T T.81, annex B."""
-    if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:16] == b"IHDR" and b"eXIf" not in head:
-        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    position = 2
-    while head[:2] == b"\xff\xd8" and position + 9 <= len(head) and head[position] == 0xFF:
+    """The size that the first bytes of a PNG or JPEG state, turned as the orientation in its EXIF data says; None for
+    other files. Sources: W3C, "Portable Network Graphics", section 11.2.2; ITU-T T.81, annex B."""
+    if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:16] == b"IHDR":
+        at = head.find(b"eXIf")
+        if at < 0 or _orientation(head[at + 4:]) == 1:
+            return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+        return None
+    position, turned = 2, False
+    while head[:2] == JPEG and position + 9 <= len(head) and head[position] == 0xFF:
         marker, length = head[position + 1], int.from_bytes(head[position + 2:position + 4], "big")
-        if marker == 0xE1 and head[position + 4:position + 8] == b"Exif":
-            return None
+        if marker == 0xE1 and head[position + 4:position + 10] == b"Exif\0\0":
+            turned = _orientation(head[position + 10:position + 2 + length]) >= 5
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):           # a start of frame
             height, width = (int.from_bytes(head[position + at:position + at + 2], "big") for at in (5, 7))
-            return (width, height) if width and height else None
+            return ((height, width) if turned else (width, height)) if width and height else None
         position += 2 + length
     return None
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation 1..8 that EXIF data state, 1 where they do not. Source: TIFF, revision 6.0, section 2."""
+    order = "little" if exif[:2] == b"II" else "big"
+    start = int.from_bytes(exif[4:8], order)
+    for entry in range(int.from_bytes(exif[start:start + 2], order)):
+        field = exif[start + 2 + 12 * entry:start + 14 + 12 * entry]
+        if len(field) == 12 and int.from_bytes(field[:2], order) == 0x0112:
+            found = int.from_bytes(field[8:10], order)
+            return found if 1 <= found <= 8 else 1
+    return 1
 
 
 def read(path: Path | str) -> Image:

@@ -2,6 +2,7 @@
 import subprocess
 import sys
 import warnings
+import zlib
 
 import cv2
 import numpy as np
@@ -65,11 +66,25 @@ def test_a_jpeg_of_which_more_is_missing_is_refused(tmp_path, picture):
         images.read(tmp_path / "a.jpg")
 
 
-def test_sizes_follow_the_orientation(tmp_path, picture):
-    exif = (b"Exif\0\0II*\0\x08\0\0\0\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0")
-    whole = encoded(picture, ".jpg")
-    (tmp_path / "a.jpg").write_bytes(whole[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + whole[2:])
-    assert images.read(tmp_path / "a.jpg").shape[:2] == (90, 60) and images.size(tmp_path / "a.jpg") == (60, 90)
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_sizes_follow_the_orientation(tmp_path, picture, extension, order, orientation):
+    """As OpenCV turns the image; 0 and 9 are none."""
+    def number(value, length):
+        return value.to_bytes(length, order)
+    exif = ((b"II" if order == "little" else b"MM") + number(42, 2) + number(8, 4) + number(2, 2)
+            + number(0x010F, 2) + number(2, 2) + number(1, 4) + b"a\0\0\0"
+            + number(0x0112, 2) + number(3, 2) + number(1, 4) + number(orientation, 2) + b"\0\0" + bytes(4))
+    whole = encoded(picture, extension)
+    if extension == ".jpg":
+        exif = b"Exif\0\0" + exif
+        whole = whole[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + whole[2:]
+    else:
+        chunk = b"eXIf" + exif
+        whole = whole[:33] + len(exif).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + whole[33:]
+    (tmp_path / "a").write_bytes(whole)
+    assert images.size(tmp_path / "a") == images.read(tmp_path / "a").shape[1::-1]
 
 
 def test_folders_behind_links_are_searched_once_and_junk_is_not_read(tmp_path, picture):

@@ -146,6 +146,16 @@ def test_landmarks_in_shares_of_the_image_are_read(tmp_path, capsys, monkeypatch
     assert "are read in shares" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("form", ["mtfl", "ibug"])
+@pytest.mark.parametrize("whole", [1, 100])
+def test_points_without_boxes_in_another_unit_are_read(tmp_path, capsys, form, whole):
+    scenes, found = made(form)
+    images = read(tmp_path, form, scenes, lf.change(found, None, lambda each, label: (each - 1) / label.size * whole))
+    for name, _, _, points in scenes:
+        np.testing.assert_allclose(images[name].points, points, atol=0.01)
+    assert f"are read in {'shares' if whole == 1 else 'percent'}" in capsys.readouterr().out
+
+
 def test_a_list_that_holds_its_boxes_column_by_column_is_read(tmp_path, capsys):
     """As the file wider_face_val.txt that goes round with a TensorFlow 1 training: all x, all y, all w, all h."""
     scenes = lf.scene(rng())

@@ -350,10 +350,17 @@ def _points(source: Path, form: Form, images: list[_Image], facts: Facts) -> Cal
     boxes = [_corners(facts.reading, _rows(image, facts.reading), image.size)
              if facts.reading and image.stated.boxes is not None else None for image in labeled]
 
+    alone = bool(labeled) and all(box is None for box in boxes)
+
     def fits(unit: str, in_row: str, orders: list[tuple[int, ...]]) -> Iterator[tuple[float, float]]:
         """For each order of points: the share that lies at the boxes, how much a face the shape is (1: unknown)."""
         found = [_placed(image, box, unit, in_row, first) for image, box in zip(labeled, boxes)]
         near = np.concatenate([_near(points, box, image.size) for points, box, image in zip(found, boxes, labeled)])
+        if alone:       # then the places of all faces show whether their unit is right
+            faces = np.concatenate(found)
+            sizes = np.repeat([image.size for image in labeled], [len(image.points) for image in labeled], axis=0)
+            corners = np.hstack([np.nanmin(faces, axis=1), np.nanmax(faces, axis=1)])
+            near = near & ~np.bool_(_speaks_against(Reading("x1 y1 x2 y2", "pixels"), corners, sizes, len(labeled))[1])
         for order in orders:
             yield near.mean(), _shape(np.concatenate(found)[:, list(order)]) if POINTS == FACIAL_POINTS else 1.0
 
@@ -383,7 +390,8 @@ def _points(source: Path, form: Form, images: list[_Image], facts: Facts) -> Cal
     said = [f"in {best[0]}"] * (best[0] != plain[0]) + [f"as `{best[1]}`"] * (best[1] != "") + \
         [f"in the order {', '.join(POINTS[best[2].index(i)] for i in range(len(POINTS)))}"] * (best[2] != plain[2])
     facts.notes.append(f"the landmarks are read {' and '.join(said)}; as {form.name} promises them, "
-                       + (f"{1 - near:.0%} would lie away from their boxes" if near < 0.5 else
+                       + ("they would lie in a corner of their images" if near < 0.5 and alone else
+                          f"{1 - near:.0%} would lie away from their boxes" if near < 0.5 else
                           "most would not have the shape of an upright face"))
     return look(best)
 
