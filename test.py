@@ -28,7 +28,7 @@ from detection.images import read
 from detection.media import sources
 from detection.media.draw import status
 from detection.media.results import Results, frame_label, save
-from detection.media.track import Follower
+from detection.media.track import SEARCH, Follower
 from detection.media.video import RECONNECT, STALL, StreamLost, Video
 from detection.media.video_file import VideoFile
 from detection.media.window import QUIT, SAVE, Window, available
@@ -160,7 +160,8 @@ def parse() -> argparse.Namespace:
                        help="of videos: an id for each face, the same in all frames, in JSON, CSV and drawings")
     group.add_argument("--search-every", type=int, metavar="N",
                        help="with --track: search one of N frames whole and follow the faces in between, which takes "
-                            "less time; new faces are found by the next search (default: 1)")
+                            f"less time; new faces are found by the next search (default: {SEARCH}; 1 with --rotate "
+                            "or --largest)")
     group.add_argument("--reconnect", type=int, default=RECONNECT, metavar="N",
                        help=f"times in a row that a camera or stream is opened again when it closes, or stalls for "
                             f"{STALL:.0f} s (default: {RECONNECT})")
@@ -183,7 +184,8 @@ def parse() -> argparse.Namespace:
     args.live = args.camera is not None or args.video is not None
     if args.search_every is not None and not args.track:
         parser.error("--search-every is for --track; add it")
-    args.search_every = args.search_every or 1
+    if args.search_every is None:
+        args.search_every = 1 if args.rotate or args.largest else SEARCH
     if min(args.every, args.search_every) < 1 or args.reconnect < 0:
         parser.error("--every and --search-every must be at least 1, --reconnect at least 0")
     if args.search_every > 1 and (args.rotate or args.largest):

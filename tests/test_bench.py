@@ -68,3 +68,9 @@ def test_training_is_timed_for_each_net(script):
     header, *rows = cells(script("bench/training.py", "--steps", "2", "--turns", "1").stdout)
     assert header[0] == "net" and [row[0].split(",")[0] for row in rows] == ["pnet", "rnet", "onet"]
     assert all(float(number.replace(",", "")) > 0 for row in rows for number in row[1:])
+
+
+def test_faces_that_are_followed(script):
+    header, *rows = cells(script("bench/video.py", "--frames", "3", "--search-every", "2").stdout)
+    assert [row[0] for row in rows] == ["1", "2"] and header[3] == "faces found"
+    assert rows[0][3] == "1.000" and float(rows[1][3]) > 0.5
