@@ -51,7 +51,7 @@ def rng():
     return np.random.default_rng(7)
 
 
-WITH_TENSORFLOW = {"preprocess/gen_tfrecords.py", "preprocess/show_samples.py", "train/train.py", "export/export.py",
+WITH_TENSORFLOW = {"preprocess/show_samples.py", "train/train.py", "export/export.py",
                    "export/import_weights.py", "experiments/ablation.py", "bench/training.py"}
 
 

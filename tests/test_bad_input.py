@@ -17,7 +17,7 @@ import pytest
 from config import CASCADE, MAX_PIXELS, PNET, RNET
 from conftest import ROOT
 from detection import Detector, UserError, images, weights
-from preprocess import labels, samples
+from preprocess import labels, samples, tfrecord
 from preprocess.labels import sets
 from preprocess.labels import wider as wider_lists
 from test_batches import make_records
@@ -423,12 +423,12 @@ def test_training_that_goes_astray_keeps_the_first_bad_batch(tmp_path, rng):
     """One sample's target is absurd; the batch that holds it must be the one that is kept."""
     from dataclasses import replace
 
-    from preprocess import records
     from train import loop, recipe
     stored = make_records(tmp_path, 12, {"imglist": 300}, rng)
     shard = tmp_path / "records" / "imglist-train-2.tfrecord"
-    bad = records.encode(np.full((12, 12, 3), 200, np.uint8), 1, np.full(4, 1e30), np.zeros(10))
-    records.write(shard, [bad, *(records.encode(np.zeros((12, 12, 3), np.uint8), 0, np.zeros(4), np.zeros(10)),) * 99])
+    bad = tfrecord.encode(np.full((12, 12, 3), 200, np.uint8), 1, np.full(4, 1e30), np.zeros(10))
+    good = tfrecord.encode(np.zeros((12, 12, 3), np.uint8), 0, np.zeros(4), np.zeros(10))
+    tfrecord.write(shard, [bad, *(good,) * 99])
     small = replace(recipe.standard(PNET), epochs=2, batch_size=20, learning_rate=0.001)
     run = loop.Training(small, stored, tmp_path / "t", tmp_path / "graph")
     with pytest.raises(UserError, match="in epoch 1 at batch .*bad-batch.npz; run again with --force and a smaller"):
