@@ -94,7 +94,7 @@ def start(tmp_path_factory, forks):
 def sample(tmp_path_factory, script):
     """A drawn data set small enough for tests; only read."""
     out = tmp_path_factory.mktemp("sample")
-    script("data/make_sample.py", "--out", out, "--photos", 150, "--landmark-photos", 160, "--val-photos", 40)
+    script("data/make_sample.py", "--out", out, "--photos", 100, "--landmark-photos", 100, "--val-photos", 20)
     return out
 
 
