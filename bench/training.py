@@ -22,7 +22,7 @@ from bench import measure
 from config import CASCADE
 from detection.quiet_tensorflow import keras, tf
 from pipeline import settings, step, tables
-from preprocess import records
+from preprocess import records, tfrecord
 from train import batches, loop, recipe
 
 
@@ -32,7 +32,7 @@ def random_records(stage, folder, amount=2000):
     for name in stage.batch:
         crops = random.integers(0, 256, (amount, stage.size, stage.size, 3), dtype=np.uint8)
         path = folder / "records" / f"{name}.tfrecord"
-        records.write(path, [records.encode(crop, 1, np.zeros(4), np.zeros(10)) for crop in crops])
+        tfrecord.write(path, [tfrecord.encode(crop, 1, np.zeros(4), np.zeros(10)) for crop in crops])
         for split in ("train", "validation"):
             report["counts"][f"{name}-{split}"], report["shards"][f"{name}-{split}"] = amount, [path.name]
         outputs[f"records/{path.name}"] = path.stat().st_size

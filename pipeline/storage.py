@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from detection import files as local
 
@@ -57,6 +58,21 @@ def remove(place: Place) -> None:
     from detection.quiet_tensorflow import tf
     if tf.io.gfile.exists(place):
         tf.io.gfile.remove(place)
+
+
+@contextmanager
+def open_write(place: Place) -> Iterator[BinaryIO]:
+    """A file to write bytes to, at a local path or an address. OSError where that fails."""
+    if not is_address(place):
+        with open(place, "wb") as file:
+            yield file
+        return
+    from detection.quiet_tensorflow import tf
+    try:
+        with tf.io.gfile.GFile(place, "wb") as file:
+            yield file
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from None
 
 
 @contextmanager

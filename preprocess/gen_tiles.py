@@ -25,7 +25,7 @@ from detection import UserError, images
 from pipeline import settings as st
 from pipeline import step, storage, workers
 from pipeline.problems import Problems
-from preprocess import labels, samples, shards, tiles
+from preprocess import labels, samples, shards, tfrecord, tiles
 from preprocess.labels import AnnotatedImage, sets
 
 NAMES = ("face", "background")
@@ -45,7 +45,6 @@ def write_group(group: Group) -> None:
     """Writes one group of shards and its report, group.done, unless that is done."""
     if group.done.is_file():
         return
-    from preprocess import records  # TensorFlow, only where records are written
     encoded, problems, counts = {key: [] for key in group.outputs}, Problems(), Counter()
     for image in group.images:
         try:
@@ -57,10 +56,10 @@ def write_group(group: Group) -> None:
         split = shards.SPLITS[samples.held_out(image.path)]
         for tile in tiles.of_image(image, pixels, samples.rng("tiles", image.path, group.seed)):
             name = NAMES[0] if tiles.has_positive(tile) else NAMES[1]
-            encoded[name, split].append(records.encode_tile(tile.pixels, tile.faces, tile.kinds))
+            encoded[name, split].append(tfrecord.encode_tile(tile.pixels, tile.faces, tile.kinds))
     for (name, split), path in group.outputs.items():
         order = samples.rng("records", path.name, group.seed).permutation(len(encoded[name, split]))
-        records.write(path, (encoded[name, split][i] for i in order))
+        tfrecord.write(path, (encoded[name, split][i] for i in order))
         counts[f"{name}-{split}"] = len(order)
     step.write_json(group.done, {"counts": counts, "problems": asdict(problems)})
 

@@ -1,14 +1,12 @@
-"""The TFRecord schema of a sample, with encode and decode side by side; and the records of a stage on the disk.
+"""The schema of a sample's record and its decoding, with TensorFlow; and the records of a stage on the disk.
 
 image/encoded: the crop's raw uint8 pixels, height x width x 3, BGR; image/label: int64; image/roi: four offsets;
 image/landmark: x1 y1 ... xP yP, NaN where a point of a landmark sample is not labeled. The keys are those of both
-baselines.
+baselines. tfrecord.py encodes and writes.
 """
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
 
 from config import HEADS, MIRROR_ORDER, POINTS, STAGES, TILE_FACES
 from detection.errors import UserError
@@ -21,15 +19,6 @@ SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
           "image/label": tf.io.FixedLenFeature([], tf.int64),
           "image/roi": tf.io.FixedLenFeature([4], tf.float32),
           "image/landmark": tf.io.FixedLenFeature([HEADS["landmark"]], tf.float32)}
-
-
-def encode(image: np.ndarray, label: int, offsets: np.ndarray, points: np.ndarray) -> bytes:
-    """uint8 (size, size, 3), int, (4,), (2P,) -> one serialized record."""
-    values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
-              "image/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-              "image/roi": tf.train.Feature(float_list=tf.train.FloatList(value=offsets)),
-              "image/landmark": tf.train.Feature(float_list=tf.train.FloatList(value=points))}
-    return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
 
 
 def decode(serialized: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -45,32 +34,12 @@ TILE_SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
                "image/faces": tf.io.FixedLenFeature([TILE_FACES * 4], tf.float32)}
 
 
-def encode_tile(image: np.ndarray, faces: np.ndarray, kinds: np.ndarray) -> bytes:
-    """A tile (tiles.py): uint8 (TILE, TILE, 3), its faces (TILE_FACES, 4) px and their kinds -> one serialized
-    record."""
-    values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
-              "image/kinds": tf.train.Feature(int64_list=tf.train.Int64List(value=kinds)),
-              "image/faces": tf.train.Feature(float_list=tf.train.FloatList(value=faces.ravel()))}
-    return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
-
-
 def decode_tiles(serialized: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Records (B,) -> tiles uint8 (B, size, size, 3), kinds int64 (B, F), faces (B, F, 4) px, points (B, 0)."""
     values = tf.io.parse_example(serialized, TILE_SCHEMA)
     images = tf.ensure_shape(tf.io.decode_raw(values["image/encoded"], tf.uint8), [None, size * size * 3])
     faces = tf.reshape(values["image/faces"], [-1, TILE_FACES, 4])
     return tf.reshape(images, [-1, size, size, 3]), values["image/kinds"], faces, faces[:, 0, :0]
-
-
-def write(path: Path | str, encoded: Iterable[bytes]) -> None:
-    """Writes serialized records to `path`, a file or an address, whole or not at all. OSError where that fails."""
-    with storage.atomic_write(path) as temporary:
-        try:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for record in encoded:
-                    writer.write(record)
-        except tf.errors.OpError as error:
-            raise OSError(error.message) from None
 
 
 class Records:

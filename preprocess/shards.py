@@ -16,7 +16,7 @@ from detection import images
 from detection.errors import UserError
 from pipeline import step, storage, workers
 from pipeline.problems import Problems
-from preprocess import crops, samples
+from preprocess import crops, samples, tfrecord
 
 SPLITS = ("train", "validation")
 
@@ -62,7 +62,6 @@ def write_group(task: Task) -> None:
     """Writes one group of shards and its report, task.done, unless that is done. UserError for a damaged list."""
     if task.done.is_file():
         return
-    from preprocess import records  # TensorFlow, only where records are written
     by_image = {}
     with open(task.lines, encoding="utf-8") as lines:
         for line in lines:
@@ -85,10 +84,10 @@ def write_group(task: Task) -> None:
                                 "with --force") from None
             kinds[f"{samples.kind_of(line)}-{split}"] += 1
         for (name, _), sample, pixels in zip(by_image[path], chosen, crops.cut(image, chosen, task.size)):
-            encoded[name, split].append(records.encode(pixels, sample.label, sample.offsets, sample.points))
+            encoded[name, split].append(tfrecord.encode(pixels, sample.label, sample.offsets, sample.points))
     for (name, split), path in task.outputs.items():
         order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))
-        records.write(path, (encoded[name, split][i] for i in order))
+        tfrecord.write(path, (encoded[name, split][i] for i in order))
     counts = {f"{name}-{split}": len(rows) for (name, split), rows in encoded.items()}
     step.write_json(task.done, {"counts": counts, "images": len(by_image), "kinds": kinds,
                                 "problems": asdict(problems)})

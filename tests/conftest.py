@@ -51,7 +51,7 @@ def rng():
     return np.random.default_rng(7)
 
 
-WITH_TENSORFLOW = {"preprocess/gen_tfrecords.py", "preprocess/show_samples.py", "train/train.py", "export/export.py",
+WITH_TENSORFLOW = {"preprocess/show_samples.py", "train/train.py", "export/export.py",
                    "export/import_weights.py", "experiments/ablation.py", "bench/training.py"}
 
 
@@ -94,7 +94,7 @@ def start(tmp_path_factory, forks):
 def sample(tmp_path_factory, script):
     """A drawn data set small enough for tests; only read."""
     out = tmp_path_factory.mktemp("sample")
-    script("data/make_sample.py", "--out", out, "--photos", 150, "--landmark-photos", 160, "--val-photos", 40)
+    script("data/make_sample.py", "--out", out, "--photos", 100, "--landmark-photos", 100, "--val-photos", 20)
     return out
 
 

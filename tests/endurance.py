@@ -66,9 +66,9 @@ def records(rng, folder):
 
     from pipeline import settings as st
     from pipeline.step import write_json
-    from preprocess import records
+    from preprocess import records, tfrecord
     crops = rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8)
-    records.write(folder / "records" / "a", [records.encode(c, 1, np.zeros(4), np.zeros(10)) for c in crops])
+    tfrecord.write(folder / "records" / "a", [tfrecord.encode(c, 1, np.zeros(4), np.zeros(10)) for c in crops])
     depends = {"settings": st.of_config("POINTS", "MIRROR_ORDER")}
     write_json(folder / "records.json", {"depends": depends, "outputs": {}, "report": {
         "size": 12, "counts": {"imglist-train": 1000}, "shards": {"imglist-train": ["a"]}}})

@@ -184,9 +184,9 @@ class Targets:
 
     def records(self):
         from pipeline.step import write_json
-        from preprocess import records
+        from preprocess import records, tfrecord
         np, shard = self.np, self.folder / "records" / "a"
-        records.write(shard, [records.encode(np.zeros((12, 12, 3), np.uint8), 1, np.zeros(4), np.zeros(10))] * 3)
+        tfrecord.write(shard, [tfrecord.encode(np.zeros((12, 12, 3), np.uint8), 1, np.zeros(4), np.zeros(10))] * 3)
         write_json(self.folder / "records.json", {**self._points(), "outputs": {}, "report": {
             "size": 12, "counts": {"imglist-train": 3}, "shards": {"imglist-train": ["a"]}}})
         stored = records.Records(self.folder, 12)

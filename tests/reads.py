@@ -73,6 +73,7 @@ def _named_by(module, name):
     return named, words
 
 
+@cache
 def reads(script, skipped=frozenset()):
     """Path of a script -> names of config.py that it can read, attributes and strings in the code that it can reach.
 

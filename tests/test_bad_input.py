@@ -17,7 +17,7 @@ import pytest
 from config import CASCADE, MAX_PIXELS, PNET, RNET
 from conftest import ROOT
 from detection import Detector, UserError, images, weights
-from preprocess import labels, samples
+from preprocess import labels, samples, tfrecord
 from preprocess.labels import sets
 from preprocess.labels import wider as wider_lists
 from test_batches import make_records
@@ -323,12 +323,42 @@ def damage(path, kind):
     path.write_bytes(content)
 
 
+@pytest.fixture(scope="module")
+def pnet_training(tmp_path_factory):
+    """A training of P-Net, its functions traced by an epoch that went well; its records are in 12/records."""
+    from dataclasses import replace
+
+    from train import loop, recipe
+    folder = tmp_path_factory.mktemp("training")
+    stored = make_records(folder / "12", 12, {"imglist": 900}, np.random.default_rng(7))
+    small = replace(recipe.standard(PNET), epochs=1, batch_size=100)
+    run = loop.Training(small, stored, folder / "t", folder / "graph")
+    run.run()
+    return run
+
+
 @pytest.mark.parametrize("kind", ["cut", "flipped", "zeros"])
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_training_names_the_damaged_shard(tmp_path, rng, script, kind, split):
-    make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
-    shard = tmp_path / "12" / "records" / f"imglist-{split}-1.tfrecord"
+def test_training_names_the_damaged_shard(pnet_training, kind, split):
+    run = pnet_training
+    shard = run.stored.folder / "records" / f"imglist-{split}-1.tfrecord"
+    good = shard.read_bytes()
     damage(shard, kind)
+    run.epoch, run.position, run.history = 0, 0, []
+    try:
+        with pytest.raises(UserError) as error, run.stored.named_errors():
+            type(run.stored)(run.stored.folder, 12)         # finds that a file is too short
+            run.run()
+    finally:
+        shard.write_bytes(good)
+    kind_of_damage = "missing or cut short" if kind == "cut" else "damaged"
+    assert f"{shard}: this shard is {kind_of_damage}; run `python preprocess/gen_tfrecords.py 12`" in str(error.value)
+
+
+def test_the_script_names_the_damaged_shard_in_one_sentence(tmp_path, rng, script):
+    make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
+    shard = tmp_path / "12" / "records" / "imglist-train-1.tfrecord"
+    damage(shard, "flipped")
     error = script("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path, "--epochs", 1,
                    code=2).stderr
     line, = [line for line in error.splitlines() if line.startswith("error: ")]
@@ -392,43 +422,34 @@ def test_weights_that_are_none_are_named(tmp_path, harm):
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "another net's", "older"])
-def test_checkpoints_that_are_none_are_named(tmp_path, rng, harm):
-    from dataclasses import replace
-
+def test_checkpoints_that_are_none_are_named(pnet_training, tmp_path, rng, harm):
     from train import loop, recipe
-
-    def training(stage, folder, size):
-        if not (tmp_path / str(size)).exists():
-            make_records(tmp_path / str(size), size, {"imglist": 64, "positive": 20, "negative": 50}, rng)
-        from preprocess.records import Records
-        stored = Records(tmp_path / str(size), size)
-        stored.counts |= {"part-train": 0, "landmark-train": 0}
-        small = replace(recipe.standard(stage), epochs=1, batch_size=32)
-        return loop.Training(small, stored, tmp_path / folder, tmp_path / "graph")
-    training(PNET, "p", 12).run()
-    checkpoint = tmp_path / "p" / "checkpoint.npz"
+    checkpoint = tmp_path / "checkpoint.npz"
+    shutil.copy(pnet_training.checkpoint, checkpoint)
     if harm == "another net's":
-        training(RNET, "r", 24).run()
-        shutil.copy(tmp_path / "r" / "checkpoint.npz", checkpoint)
+        stored = make_records(tmp_path / "24", 24, {"positive": 20, "part": 20, "negative": 50, "landmark": 20}, rng)
+        other = loop.Training(recipe.standard(RNET), stored, tmp_path / "r", tmp_path / "graph")
+        other._save()
+        shutil.copy(other.checkpoint, checkpoint)
     elif harm == "older":
         kept = dict(np.load(checkpoint))
         np.savez(checkpoint, **{name: array for name, array in kept.items() if name != "sums"})
     else:
         damage(checkpoint, harm)
     with pytest.raises(UserError, match="checkpoint.npz: is not a checkpoint of this training.*--force"):
-        training(PNET, "p", 12)
+        loop.Training(pnet_training.recipe, pnet_training.stored, tmp_path, tmp_path / "graph")
 
 
 def test_training_that_goes_astray_keeps_the_first_bad_batch(tmp_path, rng):
     """One sample's target is absurd; the batch that holds it must be the one that is kept."""
     from dataclasses import replace
 
-    from preprocess import records
     from train import loop, recipe
     stored = make_records(tmp_path, 12, {"imglist": 300}, rng)
     shard = tmp_path / "records" / "imglist-train-2.tfrecord"
-    bad = records.encode(np.full((12, 12, 3), 200, np.uint8), 1, np.full(4, 1e30), np.zeros(10))
-    records.write(shard, [bad, *(records.encode(np.zeros((12, 12, 3), np.uint8), 0, np.zeros(4), np.zeros(10)),) * 99])
+    bad = tfrecord.encode(np.full((12, 12, 3), 200, np.uint8), 1, np.full(4, 1e30), np.zeros(10))
+    good = tfrecord.encode(np.zeros((12, 12, 3), np.uint8), 0, np.zeros(4), np.zeros(10))
+    tfrecord.write(shard, [bad, *(good,) * 99])
     small = replace(recipe.standard(PNET), epochs=2, batch_size=20, learning_rate=0.001)
     run = loop.Training(small, stored, tmp_path / "t", tmp_path / "graph")
     with pytest.raises(UserError, match="in epoch 1 at batch .*bad-batch.npz; run again with --force and a smaller"):

@@ -9,7 +9,7 @@ from config import KINDS, ONET, PNET, RNET
 from detection.errors import UserError
 from pipeline import settings as st
 from pipeline.step import read_json, write_json
-from preprocess import records
+from preprocess import records, tfrecord
 from train import batches
 from train.recipe import standard
 
@@ -26,9 +26,9 @@ def make_records(folder, size, counts, rng, shards=3):
                 rows = []
                 for number in range(i, amount, shards):
                     image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
-                    rows.append(records.encode(image, KINDS.get(name, 1), np.full(4, number / 1000),
+                    rows.append(tfrecord.encode(image, KINDS.get(name, 1), np.full(4, number / 1000),
                                                np.full(10, 0.25)))
-                records.write(folder / "records" / shard, rows)
+                tfrecord.write(folder / "records" / shard, rows)
                 outputs[f"records/{shard}"] = (folder / "records" / shard).stat().st_size
             report["counts"][f"{name}-{split}"] = amount
             report["shards"][f"{name}-{split}"] = names
@@ -44,7 +44,7 @@ def stored(tmp_path, rng):
 
 def test_a_record_gives_the_sample_back(rng):
     image, offsets, points = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8), rng.normal(size=4), rng.random(10)
-    serialised = records.encode(image, -2, offsets, points)
+    serialised = tfrecord.encode(image, -2, offsets, points)
     example = tf.train.Example.FromString(serialised)
     assert set(example.features.feature) == {"image/encoded", "image/label", "image/roi", "image/landmark"}
     back = records.decode(tf.constant([serialised]), 24)
@@ -52,6 +52,24 @@ def test_a_record_gives_the_sample_back(rng):
     assert back[1][0] == -2
     np.testing.assert_array_equal(back[2][0], offsets.astype(np.float32))
     np.testing.assert_array_equal(back[3][0], points.astype(np.float32))
+
+
+@pytest.mark.parametrize("label, size", [(1, 12), (-2, 24), (0, 48)])
+def test_records_are_the_bytes_that_tensorflow_writes(tmp_path, rng, label, size):
+    image, offsets, points = rng.integers(0, 256, (size, size, 3), dtype=np.uint8), rng.normal(size=4), rng.random(10)
+    points[7] = np.nan                                  # not labeled
+    features = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+                "image/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+                "image/roi": tf.train.Feature(float_list=tf.train.FloatList(value=offsets)),
+                "image/landmark": tf.train.Feature(float_list=tf.train.FloatList(value=points))}
+    example = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+    assert tfrecord.encode(image, label, offsets, points) == example
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
+        for record in (example, b"four", b"and more"):
+            writer.write(record)
+    for place in (tmp_path / "ours", f"file://{tmp_path}/ours at an address"):
+        tfrecord.write(place, [example, b"four", b"and more"])
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {(tmp_path / "theirs").read_bytes()}
 
 
 def test_records_of_another_size_or_other_points_are_refused(tmp_path, stored):
@@ -64,7 +82,8 @@ def test_records_of_another_size_or_other_points_are_refused(tmp_path, stored):
     with pytest.raises(UserError, match="other points"):
         records.Records(tmp_path, 24)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        records.decode(tf.constant([records.encode(np.zeros((24, 24, 3), np.uint8), 0, np.zeros(4), np.zeros(10))]), 20)
+        records.decode(tf.constant([tfrecord.encode(np.zeros((24, 24, 3), np.uint8), 0, np.zeros(4), np.zeros(10))]),
+                       20)
 
 
 def test_a_missing_or_short_shard_is_named(tmp_path, stored):

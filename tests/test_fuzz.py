@@ -75,8 +75,8 @@ def test_any_sample_comes_back_from_its_line(crop, label, offsets, points, mirro
 @given(label=st.integers(-2 ** 63, 2 ** 63 - 1), pixels=hnp.arrays(np.uint8, (12, 12, 3)),
        offsets=hnp.arrays(np.float32, 4), points=hnp.arrays(np.float32, 10))
 def test_any_record_comes_back(label, pixels, offsets, points):
-    from preprocess import records
-    back = [t.numpy()[0] for t in records.decode([records.encode(pixels, label, offsets, points)], 12)]
+    from preprocess import records, tfrecord
+    back = [t.numpy()[0] for t in records.decode([tfrecord.encode(pixels, label, offsets, points)], 12)]
     for found, wanted in zip(back, (pixels, label, offsets, points)):
         np.testing.assert_array_equal(found, wanted)
 

@@ -24,7 +24,7 @@ STEPS = {
         gen_hard_example.settings([config.STAGES[12], config.STAGES[24]], config.STAGES[48])]),
     "train/train.py": lambda: joined(map(train.settings, config.STAGES.values())),
 }
-CHECKS = {("detection.boxes", "check_mirror_order")}     # every step makes it; it refuses and changes nothing
+CHECKS = frozenset({("detection.boxes", "check_mirror_order")})     # every step makes it; it changes nothing
 PLACE = "a path: where files lie does not change them"
 OPTION = "the default of an option, and the manifest records the option"
 WORK = "how the work is divided, or when it is saved; the result does not depend on it"

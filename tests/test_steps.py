@@ -196,7 +196,7 @@ def test_bad_photos_are_named_counted_and_skipped(sample, script, tmp_path):
     for photo in photos[6:40]:
         photo.unlink()
     where = ("--data", tmp_path / "data", "--work", tmp_path / "other")
-    assert re.search(r"36 of 150 \w+ cannot be used", script("preprocess/gen_12net_data.py", *where, code=2).stderr)
+    assert re.search(r"36 of 100 \w+ cannot be used", script("preprocess/gen_12net_data.py", *where, code=2).stderr)
 
 
 def test_a_step_that_gave_up_takes_the_mended_photos(done, sample, script, tmp_path):

@@ -9,7 +9,8 @@ from config import HEADS, NEGATIVE, PART, PNET, POSITIVE, ROOT, TILE, TILE_FACES
 from detection import boxes as bx
 from detection import weights
 from preprocess import labels, samples, tiles
-from preprocess.records import Records, decode_tiles, encode_tile
+from preprocess.records import Records, decode_tiles
+from preprocess.tfrecord import encode_tile
 from train import augment
 from train import tiles as training
 

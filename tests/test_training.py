@@ -142,14 +142,14 @@ def test_learns_to_separate_bright_from_dark(tmp_path, rng):
     """A task that R-Net must master in a few steps: bright crops are faces."""
     from pipeline import settings as st
     from pipeline.step import write_json
-    from preprocess import records
+    from preprocess import records, tfrecord
     (tmp_path / "records").mkdir()
     report, outputs = {"size": 24, "counts": {}, "shards": {}}, {}
     for name, label, level in (("positive", 1, 200), ("negative", 0, 40)):
         for split in ("train", "validation"):
             path = tmp_path / "records" / f"{name}-{split}.tfrecord"
             crops = rng.integers(level - 30, level + 30, (64, 24, 24, 3), dtype=np.uint8)
-            records.write(path, [records.encode(crop, label, np.zeros(4), np.zeros(10)) for crop in crops])
+            tfrecord.write(path, [tfrecord.encode(crop, label, np.zeros(4), np.zeros(10)) for crop in crops])
             report["counts"][f"{name}-{split}"], report["shards"][f"{name}-{split}"] = 64, [path.name]
             outputs[f"records/{path.name}"] = path.stat().st_size
     for name in ("part", "landmark"):

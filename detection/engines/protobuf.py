@@ -1,4 +1,4 @@
-"""The protocol buffers wire format, as far as the graph writers need it."""
+"""The protocol buffers wire format, as far as the writers of graphs and records need it."""
 
 
 def varint(number: int) -> bytes:
