@@ -46,8 +46,7 @@ TILE_SCHEMA = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
 
 
 def encode_tile(image: np.ndarray, faces: np.ndarray, kinds: np.ndarray) -> bytes:
-    """A tile (tiles.py): uint8 (TILE, TILE, 3), its faces (TILE_FACES, 4) px and their kinds -> one serialized
-    record."""
+    """A tile (tiles.py): uint8 (TILE, TILE, 3), its faces (F, 4) px and their kinds (F,) -> one serialized record."""
     values = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
               "image/kinds": tf.train.Feature(int64_list=tf.train.Int64List(value=kinds)),
               "image/faces": tf.train.Feature(float_list=tf.train.FloatList(value=faces.ravel()))}
@@ -91,8 +90,8 @@ class Records:
         try:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
-            lists = STAGES[size].batch if size in STAGES else ()          # tiles are of no stage's size
-            absent = {f"{name}-{split}" for name in lists for split in ("train", "validation")}
+            names = STAGES[size].batch if size in STAGES else ()
+            absent = {f"{name}-{split}" for name in names for split in ("train", "validation")}
             self.counts = {**dict.fromkeys(absent, 0), **report["counts"]}
             self.shards = {**dict.fromkeys(absent, ()), **report["shards"]}
             kinds = report.get("kinds", ("landmark-train", "landmark-validation"))     # older ones do not say it
