@@ -61,8 +61,7 @@ class Stage:
     giou: float = 0.1               # times 1 - GIoU beside the squared error of a box
     random_erasing: float = 0.0     # share of the training samples of which a rectangle is hidden
     negatives_per_positive: float = 1.0     # of the training batches; scores are corrected to 1 (logit adjustment)
-    border_cut: float = 0.0         # share of the training samples that an image border cuts
-    color_jitter: float = 1.0       # strength of JITTER
+    color_jitter: float = 1.0       # strength of JITTER and GRAY_SHARE
     precision: str = "float32"      # of training; see model/README.md
 
 
@@ -84,14 +83,13 @@ PNET = Stage(
     size=12, name="pnet", parameters=6_962,
     layers=(Conv(3, 10), Pool(2, 2, True), Conv(3, 16), Conv(3, 32)),
     batch={"imglist": 384}, epochs=14, learning_rate=0.1, loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5, part_iou=0.4, giou=0.0, border_cut=0.1,
-    color_jitter=0.375)
+    threshold=0.6, nms=0.7, mining_threshold=0.3, benchmark_threshold=0.5, part_iou=0.4, giou=0.0, color_jitter=0.375)
 RNET = Stage(
     size=24, name="rnet", parameters=101_340 + 128,
     layers=(Conv(3, 28), Pool(3, 2, True), Conv(3, 48), Pool(3, 2, False), Conv(2, 64), Dense(128)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=12, learning_rate=0.05,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 0.5},
-    threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, random_erasing=0.1, border_cut=0.15,
+    threshold=0.7, nms=0.7, mining_threshold=0.08, benchmark_threshold=0.5, random_erasing=0.1,
     negatives_per_positive=3.0)
 ONET = Stage(
     size=48, name="onet", parameters=388_784 + 256,
@@ -99,7 +97,7 @@ ONET = Stage(
             Conv(2, 128), Dense(256)),
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
-    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, random_erasing=0.1, border_cut=0.15,
+    threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, random_erasing=0.1,
     heads=("face", "box", "landmark"), overlap="minimum", flip_pass=True, precision="mixed_bfloat16")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
@@ -154,12 +152,13 @@ RANDOM_CROPS_PER_FACE = 10, 40      # of those, at least and at most: the fewer 
 RANDOM_ROTATION = 15.0              # degrees, both ways, of half of them: [ours]
 
 TILE = 64                           # px, side of the parts of pyramid levels that P-Net can also train on: 729 windows
-TILE_FACES = 32                     # in a tile at most; more are too many for a label each: [ours]
+TILE_FACES = 32                     # in a tile at most; tiles with more are left out: [ours]
 TILES_OF_FACES = 5, 3, 20           # tiles of an image around faces: so many, so many for each face, at most: [ours]
 TILES_OF_BACKGROUND = 8             # tiles of an image anywhere: [ours]
 TILE_ZOOM = 0.45                    # octaves by which the face of a tile may differ from the window: [ours]
 TILE_LEVEL = 2.5                    # mean level of a tile of background; half of all windows are on the first: [ours]
 TILE_BORDER_CUT = 0.2               # share of the tiles around faces that a black edge cuts, as borders do: [ours]
+BORDER_VISIBLE = 0.35, 0.9          # of the width or height of a face that a border leaves, at least and most: [ours]
 
 LOW_RECALL = 0.9                    # of the faces, at IoU 0.5, below which mining and evaluating warn: [ours]
 MAX_CROP = 4                        # times the image's longer side; a crop beyond it comes from a wrong list: [ours]
@@ -183,13 +182,8 @@ WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
 JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.8,   # grey levels; shares: [ours], near [A]'s
           "tint": 24.0}                                            # grey levels, of each channel: [ours]
-GRAY_SHARE, PERMUTED_SHARE, EXPOSED_SHARE = 0.2, 0.2, 0.25   # of the samples; P-Net lost 30 % of the faces with red and
-BLUR_SHARE, NOISE_SHARE, JPEG_SHARE = 0.12, 0.15, 0.1        # blue swapped: evaluate/robustness.py, [ours]
-EXPOSURE = (0.2, 2.0)               # times all values, at least and at most: [ours]
-BLUR = 0.06                         # of the crop's side, the standard deviation at most: [ours]
-NOISE = 25.0                        # grey levels, the standard deviation at most: [ours]
-JPEG_QUALITY = (5, 50)              # at least, below: [ours]
-BORDER_VISIBLE = (0.35, 0.9)        # of the face's width or height that a border leaves, at least and at most: [ours]
+GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.2, 0.08, 0.1     # of the samples: [ours]
+NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
 NOISE_TILES = 256                   # different patterns of it: [ours]
 ERASED_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 TILE_BATCH = {"face": 60, "background": 36}      # tiles with and without a positive in one batch: [ours]
@@ -197,6 +191,14 @@ TILE_EPOCHS, TILE_RATE = 8, 0.03    # of the training on tiles; rate as of later
 TILE_HARD_SHARE = 0.1               # of the negatives of a batch of tiles, those of the highest loss: [ours], about the
                                     # share of windows that P-Net lets through
 TILE_AVERAGE = 0.998                # momentum of the moving average of the weights: [ours]
+ROBUST = {"permuted_share": 0.15, "exposed_share": 0.2, "blur_share": 0.09, "blur": 0.06, "noise_share": 0.09,
+          "noise": 25.0, "jpeg_share": 0.04, "border_cut": 0.125}     # --robust: shares of the samples, the blur in the
+                                    # crop's sides, the noise in gray levels, at most; model/RUNS.md: [ours]
+EXPOSURE = 0.2, 2.0                 # times all values of an exposed sample, at least and at most: [ours]
+JPEG_QUALITY = 5, 50                # of a compressed sample, at least, below: [ours]
+TEACHER_SHARE = 0.6                 # of the face loss, what the teacher's scores give, times TEACHER_WEIGHT: [ours]
+TEACHER_WEIGHT = 3.0                # as its cross-entropy less the entropy is far smaller than that of labels: [ours]
+TEACHER_TARGETS = 0.5               # share of the teacher's answer in the targets of boxes and landmarks: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

@@ -105,6 +105,7 @@ def write(run: step.Step, annotated: Sequence[AnnotatedImage], args: Namespace) 
         incomplete += [group.done] * (done["problems"]["count"] > 0)
     problems.report(len(annotated), "images", args.data, incomplete)
     report = {"size": TILE, "images": len(annotated), "skipped": problems.count, "place": "records", "counts": counts,
+              "kinds": dict(+counts),
               "shards": {f"{name}-{split}": files for (name, split), files in names.items()}}
     return run.finish([f"records/{name}" for files in names.values() for name in files], report)
 

@@ -60,8 +60,8 @@ class Records:
         try:
             report = manifest["report"]
             holds, self._place = report["size"], report.get("place", "records")
-            lists = STAGES[size].batch if size in STAGES else ()          # tiles are of no stage's size
-            absent = {f"{name}-{split}" for name in lists for split in ("train", "validation")}
+            names = STAGES[size].batch if size in STAGES else ()
+            absent = {f"{name}-{split}" for name in names for split in ("train", "validation")}
             self.counts = {**dict.fromkeys(absent, 0), **report["counts"]}
             self.shards = {**dict.fromkeys(absent, ()), **report["shards"]}
             kinds = report.get("kinds", ("landmark-train", "landmark-validation"))     # older ones do not say it

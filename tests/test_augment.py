@@ -1,19 +1,10 @@
 """What the augmentation does to pixels and targets."""
+from dataclasses import replace
+
 import numpy as np
 import tensorflow as tf
 
-from config import (
-    BLUR,
-    BORDER_VISIBLE,
-    ERASED_SIDE,
-    GRAY_SHARE,
-    NEGATIVE,
-    NOISE,
-    NOISE_TILES,
-    PART,
-    POSITIVE,
-    POSITIVE_IOU,
-)
+from config import BORDER_VISIBLE, ERASED_SIDE, EXPOSURE, GRAY_SHARE, NEGATIVE, NOISE, NOISE_TILES, POSITIVE
 from detection import boxes as bx
 from detection.images import normalize
 from train import augment
@@ -61,8 +52,7 @@ def copies(rng, count):
 
 def test_colors_differ_from_image_to_image_and_not_on_average(rng):
     images = copies(rng, 400)
-    settings = Augmentation(1.0, 0.0, permuted_share=0.0, exposed_share=0.0)
-    out = pixels(augment.jitter_colors(tf.constant(images), Random(SEED, 400), settings))
+    out = pixels(augment.jitter_colors(tf.constant(images), Random(SEED, 400), PLAIN))
     change = np.abs(out - images).mean(axis=(1, 2, 3))
     assert (change > 1).mean() > 0.95 and len(np.unique(change.round(3))) > 350
     assert abs(out.mean() - images.mean()) < 3
@@ -86,7 +76,7 @@ def test_a_share_is_changed_and_no_other(rng):
 
 def test_blurred_images_keep_their_brightness_and_lose_detail(rng):
     images = normalize(copies(rng, 400).astype(np.float32))
-    out = np.asarray(augment.blur(tf.constant(images), Random(SEED, 400), BLUR))
+    out = np.asarray(augment.blur(tf.constant(images), Random(SEED, 400)))
     detail = np.abs(np.diff(out, axis=2)).mean(axis=(1, 2, 3)) / np.abs(np.diff(images[0], axis=1)).mean()
     assert detail.max() <= 1 and detail.min() < 0.4 and 0.9 < (detail < 0.98).mean()
     assert np.abs(out.mean((1, 2, 3)) - images.mean((1, 2, 3))).max() < 0.02
@@ -128,56 +118,69 @@ def test_half_of_the_samples_are_mirrored():
 
 
 def test_channels_change_places_in_a_share(rng):
-    images = tf.constant(rng.integers(0, 256, (1000, 12, 12, 3), dtype=np.uint8))
-    settings = Augmentation(1e-9, 0.0, gray_share=0.0, permuted_share=0.3, exposed_share=0.0)
-    out = pixels(augment.jitter_colors(images, Random(SEED, 1000), settings)).round()
-    same = (out == images.numpy()).all(axis=(1, 2, 3))
+    images = rng.integers(0, 256, (1000, 12, 12, 3)).astype(np.float32)
+    settings = Augmentation(1.0, 0.0, permuted_share=0.3)
+    out = pixels(augment.jitter_light(tf.constant(normalize(images)), Random(SEED, 1000), settings))
+    same = np.isclose(out, images, atol=0.01).all(axis=(1, 2, 3))
     assert 0.64 < same.mean() < 0.76
-    np.testing.assert_array_equal(np.sort(out, axis=3), np.sort(images.numpy(), axis=3))
+    np.testing.assert_allclose(np.sort(out, axis=3), np.sort(images, axis=3), atol=0.01)
 
 
 def test_exposure_multiplies_a_share_by_factors_within_its_bounds():
-    images = tf.fill([1000, 12, 12, 3], tf.constant(100, tf.uint8))
-    settings = Augmentation(1e-9, 0.0, gray_share=0.0, permuted_share=0.0, exposed_share=0.5, exposure=(0.25, 2.0))
-    factors = pixels(augment.jitter_colors(images, Random(SEED, 1000), settings)).mean(axis=(1, 2, 3)) / 100
+    images = tf.fill((1000, 12, 12, 3), normalize(100.0))
+    settings = Augmentation(1.0, 0.0, exposed_share=0.5)
+    factors = pixels(augment.jitter_light(images, Random(SEED, 1000), settings)).mean(axis=(1, 2, 3)) / 100
     assert 0.45 < (abs(factors - 1) > 1e-3).mean() < 0.55
-    assert 0.25 <= factors.min() < 0.27 and 1.9 < factors.max() <= 2.001
+    assert EXPOSURE[0] <= factors.min() < 1.1 * EXPOSURE[0] and 0.95 * EXPOSURE[1] < factors.max() <= EXPOSURE[1]
 
 
-def test_compressed_images_differ_little_and_keep_their_colors(rng):
-    images = np.full((100, 48, 48, 3), (40, 90, 200), np.float32)
+def test_compressed_images_differ_little_and_keep_their_colors():
+    images = np.full((8, 48, 48, 3), (40, 90, 200), np.float32)
     images[:, 12:36, 12:36] = (150, 60, 20)
-    out = pixels(augment.compress(tf.constant(normalize(images)), Random(SEED, 100)))
+    out = pixels(augment.compress(tf.constant(normalize(images)), Random(SEED, 8)))
     change = np.abs(out - images)
-    assert 0.5 < change.mean() < 12 and np.abs(out.mean(axis=(1, 2)) - images.mean(axis=(1, 2))).max() < 8
+    assert 0.5 < change.mean() < 16 and np.abs(out.mean(axis=(1, 2)) - images.mean(axis=(1, 2))).max() < 8
 
 
-def test_a_border_blackens_what_its_new_box_leaves_out():
-    """A white face on gray: after the cut the white that is left fills the new box, and nothing beyond is seen."""
-    size, count = 48, 200
-    image = np.full((size, size, 3), 100, np.float32)
-    image[14:38, 8:32] = 255
-    box = np.array([8, 14, 32, 38], np.float32) / size
-    images = tf.constant(np.repeat(normalize(image)[None], count, axis=0))
-    offsets = tf.constant(np.repeat([box - (0, 0, 1, 1)], count, axis=0), tf.float32)
-    labels = tf.constant(np.full(count, POSITIVE), tf.int64)
-    out, kinds, targets = (t.numpy() for t in augment.cut_by_border(images, labels, offsets, Random(SEED, count), 1.0))
-    left = (targets + (0, 0, 1, 1)) * size
-    for one, kind, (x1, y1, x2, y2) in zip(pixels(out), kinds, left):
-        rows, columns = np.nonzero(one[..., 0] > 250)
-        np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], (x1, y1, x2, y2),
-                                   atol=1)
-        assert (one[..., 0] < 1).any()
-        square = bx.square(np.array([[x1, y1, x2, y2]], np.float32))
-        overlap = bx.iou(square, np.array([[0, 0, size, size]], np.float32))[0, 0]
-        assert kind == (POSITIVE if overlap >= POSITIVE_IOU else PART)
+def test_a_gaussian_blur_keeps_the_mean_and_lowers_the_contrast(rng):
+    images = normalize(rng.integers(0, 256, (64, 24, 24, 3)).astype(np.float32))
+    out = augment.gaussian_blur(tf.constant(images), Random(SEED, 64), 0.06).numpy()
+    assert abs(out.mean() - images.mean()) < 0.01 and (out.std(axis=(1, 2, 3)) < images.std(axis=(1, 2, 3))).all()
+
+
+def test_what_a_border_leaves_of_a_face_is_its_new_box():
+    box = np.array([8, 14, 32, 38], np.float32) / 48
+    offsets = tf.constant(np.repeat([box - (0, 0, 1, 1)], 200, axis=0), tf.float32)
+    labels = tf.fill([200], tf.constant(POSITIVE, tf.int64))
+    beyond, _, targets = (t.numpy() for t in augment.cut_by_border(48, labels, offsets, Random(SEED, 200), 1.0))
+    left = (targets + (0, 0, 1, 1)) * 48
+    for black, (x1, y1, x2, y2) in zip(beyond[..., 0], left):
+        inside = np.zeros((48, 48), bool)
+        inside[round(y1):round(y2), round(x1):round(x2)] = True
+        assert black.any() and (black & inside).sum() <= 24       # a line of pixels, where it is rounded
+        assert (~black[14:38, 8:32]).mean() > 0.3
     shares = bx.area(left) / 24 ** 2
     assert BORDER_VISIBLE[0] - 0.01 < shares.min() < 0.45 and 0.8 < shares.max() < BORDER_VISIBLE[1] + 0.01
 
 
-def test_a_border_leaves_other_samples_and_the_targets_of_negatives_alone(rng):
-    images = tf.constant(rng.random((400, 24, 24, 3), np.float32))
-    labels = tf.constant(np.full(400, NEGATIVE), tf.int64)
-    out, kinds, targets = augment.cut_by_border(images, labels, tf.zeros((400, 4)), Random(SEED, 400), 0.25)
-    changed = (out != images).numpy().any(axis=(1, 2, 3))
-    assert 0.2 < changed.mean() < 0.3 and (kinds.numpy() == NEGATIVE).all() and not targets.numpy().any()
+def test_a_border_leaves_the_targets_of_negatives_alone():
+    labels = tf.fill([400], tf.constant(NEGATIVE, tf.int64))
+    beyond, kinds, targets = augment.cut_by_border(24, labels, tf.zeros((400, 4)), Random(SEED, 400), 0.25)
+    assert 0.2 < beyond.numpy().any(axis=(1, 2, 3)).mean() < 0.3
+    assert (kinds.numpy() == NEGATIVE).all() and not targets.numpy().any()
+
+
+def test_robust_rows_are_those_of_the_whole_batch_and_the_plain_image_is_kept(rng):
+    images = tf.constant(rng.integers(0, 256, (64, 24, 24, 3), dtype=np.uint8))
+    labels, settings = tf.fill([64], tf.constant(POSITIVE, tf.int64)), replace(augment.robust(ERASING), keep_plain=True)
+    whole = augment.augment(images, labels, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, settings)
+    some = augment.augment(images, labels, tf.zeros((64, 4)), tf.zeros((64, 10)), SEED, settings, rows=[3, 8, 41])
+    np.testing.assert_allclose(some[0].numpy(), whole[0].numpy()[[3, 8, 41]], atol=1e-5)
+    for one, other in zip(some[1:], whole[1:]):
+        np.testing.assert_array_equal(one, other)
+    plain = whole[0].numpy()[..., 3:]
+    cut = np.isnan(plain).any(axis=(1, 2, 3))
+    assert 0 < cut.sum() < 20 and np.isnan(plain[cut]).all()
+    flipped = [np.allclose(pixels(p), each) or np.allclose(pixels(p), each[:, ::-1])
+               for p, each in zip(plain[~cut], images.numpy()[~cut])]
+    assert all(flipped)

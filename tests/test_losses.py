@@ -3,7 +3,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
+from config import (
+    HARD_SHARE,
+    LANDMARK,
+    NEGATIVE,
+    PART,
+    POSITIVE,
+    TEACHER_SHARE,
+    TEACHER_TARGETS,
+    WEIGHT_DECAY,
+)
 from train import losses
 from train.losses import Losses
 
@@ -121,3 +130,18 @@ def test_logit_adjustment_removes_the_composition_of_the_batches_from_the_scores
             loss = losses.all_losses(outputs, batch, settings)["face"]
         logits.assign_sub(0.5 * tape.gradient(loss, logits))
     np.testing.assert_allclose(tf.nn.softmax(logits), [0.5, 0.5], atol=1e-3)
+
+
+def test_a_teacher_moves_targets_and_scores_where_it_has_an_answer():
+    """Outputs that are what the teacher says cost less than others, and an answer of NaN changes nothing."""
+    batch = None, labels(POSITIVE, PART, NEGATIVE, LANDMARK), tf.fill((4, 4), 0.2), tf.fill((4, 10), 0.5)
+    outputs = {"face": tf.constant([[0.0, 1.0]] * 4), "box": tf.fill((4, 4), 0.1), "landmark": tf.fill((4, 10), 0.5)}
+    silent = {"face": tf.fill((4, 2), np.nan), "box": tf.fill((4, 4), np.nan), "landmark": tf.fill((4, 10), np.nan)}
+    alike = {"face": tf.nn.softmax(outputs["face"]), "box": outputs["box"], "landmark": outputs["landmark"]}
+    other = {**alike, "face": alike["face"][:, ::-1]}
+    settings = Losses({"face": 1.0, "box": 0.5, "landmark": 1.0}, 0.0, 1.0)
+    plain = losses.all_losses(outputs, batch, settings)
+    none, same, far = (losses.taught(outputs, each, batch, settings) for each in (silent, alike, other))
+    assert float(none["total"]) == pytest.approx(float(plain["total"] - TEACHER_SHARE * plain["face"]), abs=1e-5)
+    assert float(same["total"]) < float(none["total"]) < float(far["total"])
+    assert float(same["box"]) == pytest.approx(float(plain["box"]) * (1 - TEACHER_TARGETS) ** 2, rel=1e-4)

@@ -7,7 +7,7 @@ import pytest
 import config
 import reads
 from pipeline import settings, step
-from preprocess import gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, gen_tfrecords
+from preprocess import gen_12net_data, gen_hard_example, gen_imglist_pnet, gen_landmark_aug, gen_tfrecords, gen_tiles
 from train import train
 
 FIELDS = {field.name for field in dataclasses.fields(config.Stage)}
@@ -22,6 +22,7 @@ STEPS = {
     "preprocess/gen_hard_example.py": lambda: joined([
         gen_hard_example.settings([config.STAGES[12]], config.STAGES[24]),
         gen_hard_example.settings([config.STAGES[12], config.STAGES[24]], config.STAGES[48])]),
+    "preprocess/gen_tiles.py": lambda: gen_tiles.settings(config.STAGES[12]),
     "train/train.py": lambda: joined(map(train.settings, config.STAGES.values())),
 }
 CHECKS = frozenset({("detection.boxes", "check_mirror_order")})     # every step makes it; it changes nothing
@@ -56,6 +57,7 @@ UNRECORDED = {
               "preprocess/gen_tfrecords.py": "names the lists, and those are recorded inputs"},
 }
 UNRECORDED["POINTS_BOX"]["preprocess/gen_12net_data.py"] = LABELS
+UNRECORDED["POINTS_BOX"]["preprocess/gen_tiles.py"] = UNRECORDED["FACIAL_POINTS"]["preprocess/gen_tiles.py"] = LABELS
 UNRECORDED["POINTS"] = {**UNRECORDED["POINTS"], "preprocess/gen_12net_data.py": "only in messages and empty arrays"}
 # Constants and fields that make no step stale, and why.
 NEVER_STALE = {
@@ -107,7 +109,8 @@ def test_what_a_step_reads_it_records(script):
 
 @pytest.mark.parametrize("script", STEPS)
 def test_what_a_step_records_it_reads(script):
-    others = {"MIRROR_ORDER"} if script == "preprocess/gen_tfrecords.py" else set()      # what records.Records compares
+    compared = script in ("preprocess/gen_tfrecords.py", "preprocess/gen_tiles.py")      # by records.Records
+    others = {"MIRROR_ORDER"} if compared else set()
     assert recorded(script) - read(script) == others, "a change of these would make the step stale for nothing"
 
 

@@ -11,8 +11,8 @@ from detection import weights
 from preprocess import labels, samples, tiles
 from preprocess.records import Records, decode_tiles
 from preprocess.tfrecord import encode_tile
-from train import augment
 from train import tiles as training
+from train.augment import mirror_images
 
 CELLS = ((TILE - PNET.size) // 2 + 1) ** 2
 
@@ -59,8 +59,8 @@ def test_a_mirrored_tile_has_the_mirrored_labels(rng):
     faces, kinds = random_tiles(rng, 8)
     pixels = tf.constant(rng.integers(0, 256, (8, TILE, TILE, 3), dtype=np.uint8))
     flips = tf.constant([True, False] * 4)
-    mirrored = augment.mirror_images(pixels, flips)
-    boxes, _ = training.mirror(tf.constant(faces), tf.zeros([8, 0]), flips)
+    mirrored = mirror_images(pixels, flips)
+    boxes, _ = training.mirror_targets(tf.constant(faces), tf.zeros([8, 0]), flips)
     _, plain, *_ = training.label(pixels, tf.constant(kinds), tf.constant(faces), tf.zeros([8, 0]))
     _, other, *_ = training.label(pixels, tf.constant(kinds), boxes, tf.zeros([8, 0]))
     side = int(CELLS ** 0.5)

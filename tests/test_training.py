@@ -12,6 +12,7 @@ from detection import weights
 from detection.errors import UserError
 from test_batches import make_records
 from train import loop, nets
+from train.augment import robust
 from train.recipe import standard
 
 
@@ -70,6 +71,23 @@ def test_resuming_at_any_batch_equals_no_interruption(tmp_path, stored, whole, m
 def test_the_seed_decides_the_run(tmp_path, stored, whole):
     """The test above ran the same seed again."""
     assert training(stored, tmp_path, seed=6).run() != whole[2]
+
+
+def test_a_teacher_and_stronger_augmentation_take_part(tmp_path, stored, whole):
+    """The round's net predicts what its teacher does more closely than one that starts alike without it."""
+    start = whole[0] / "best.npz"
+    plain = standard(RNET).augmentation
+    stronger = replace(robust(plain), keep_plain=True)
+    folders = [tmp_path / name for name in ("alone", "taught")]
+    options = {"augmentation": robust(plain)}, {"augmentation": stronger, "teacher": start}
+    runs = [training(stored, folder, epochs=1, learning_rate=0.05, init_from=start, **each)
+            for folder, each in zip(folders, options)]
+    for run in runs:
+        assert np.isfinite(run.run()[0]["total"])
+    images = next(iter(runs[0]._batches(7, 0)))[0]
+    teacher = nets.both_ways(runs[1].teacher, images)["face"].numpy()
+    far = [np.abs(nets.both_ways(run.model, images)["face"].numpy() - teacher).mean() for run in runs]
+    assert far[1] < far[0]
 
 
 def test_logs(whole):

@@ -1,37 +1,33 @@
-"""Augmentation: samples mirrored, with other colors, blurred, noisy, compressed, partly erased, cut by an image border;
-sampled anew for every batch.
+"""Augmentation: samples mirrored, with other colors, blurred, noisy, partly erased; sampled anew for every batch.
 
 Everything random follows from the batch's seed and the row of the sample, so several workers can share a batch: each
 prepares the pixels of its own rows. The operations touch the pixels as few times as possible: with small nets this can
 take as long as the training step.
 """
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 
 from config import (
-    BLUR,
     BLUR_SHARE,
     BORDER_VISIBLE,
     ERASED_SIDE,
-    EXPOSED_SHARE,
     EXPOSURE,
     GRAY_SHARE,
     JITTER,
     JPEG_QUALITY,
-    JPEG_SHARE,
     NOISE,
     NOISE_SHARE,
     NOISE_TILES,
     PART,
-    PERMUTED_SHARE,
     PIXEL_MEAN,
     PIXEL_SCALE,
     POSITIVE,
     POSITIVE_IOU,
+    ROBUST,
 )
 from detection.boxes import MIRROR_OFFSETS, MIRROR_SHIFT, MIRROR_SIGN, MIRROR_TAKE
 from detection.images import normalize
@@ -109,48 +105,65 @@ def unmoved(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, seed: tf.T
 @dataclass(frozen=True)
 class Augmentation:
     """The settings of `augment`. Shares are of the samples."""
-    color_jitter: float                              # strength of jitter; with 0 colors stay as they are
+    color_jitter: float                              # strength of jitter and of gray_share
     random_erasing: float                            # share of which a rectangle is erased
-    border_cut: float = 0.0                          # share that an image border cuts
     jitter: Mapping[str, float] = field(default_factory=lambda: JITTER, hash=False)     # brightness, contrast,
                                                      # saturation, tint
     gray_share: float = GRAY_SHARE
-    permuted_share: float = PERMUTED_SHARE           # of which the color channels change places
-    exposed_share: float = EXPOSED_SHARE             # of which all values are multiplied by a factor of `exposure`
-    exposure: tuple[float, float] = EXPOSURE         # at least and at most
+    permuted_share: float = 0.0                      # of which the color channels change places
+    exposed_share: float = 0.0                       # of which all values are multiplied by a factor within EXPOSURE
     blur_share: float = BLUR_SHARE
-    blur: float = BLUR                               # of the side, the standard deviation at most
-    jpeg_share: float = JPEG_SHARE
+    blur: float = 0.0                                # of the side, a Gaussian's deviation at most; 0: 3 x 3 pixels
     noise_share: float = NOISE_SHARE
     noise: float = NOISE                             # gray levels, the standard deviation at most
     noise_tiles: int = NOISE_TILES                   # different patterns of noise
+    jpeg_share: float = 0.0                          # of which the quality is within JPEG_QUALITY
+    border_cut: float = 0.0                          # share that an image border cuts
+    keep_plain: bool = False                         # whether the images without these changes are returned, too
     erased_side: tuple[float, float] = ERASED_SIDE    # of the crop's side, at least and at most
     move: Callable[..., tuple] = unmoved             # (images, offsets, points, seed) -> the first three
     mirror_targets: Callable[..., tuple] = mirror_targets       # (offsets, points, flips) -> the first two
+
+    def is_plain(self) -> bool:
+        """Whether there is none of the changes that `robust` adds."""
+        return not any((self.permuted_share, self.exposed_share, self.jpeg_share, self.border_cut))
+
+
+def robust(settings: Augmentation) -> Augmentation:
+    """The same with the further changes of --robust, for colors, light, detail and borders that the plain ones lack."""
+    return replace(settings, **ROBUST)
 
 
 def augment(images: tf.Tensor, labels: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, seed: tf.Tensor,
             settings: Augmentation, rows: tf.Tensor | None = None) -> tuple[tf.Tensor, ...]:
     """uint8 (B, s, s, 3), labels (B,), offsets (B, 4), points (B, 2P), seed: two int64 -> normalized float32 images
     (B, s, s, 3), half of them mirrored, and their labels, offsets and points. rows: numbers (b,) of those whose images
-    (b, s, s, 3) are returned, by default all."""
+    (b, s, s, 3) are returned, by default all. With settings.keep_plain images are (B, s, s, 6): the last three channels
+    are the mirrored image without any other change, NaN where a border cuts the sample, as that changes its label."""
     images, offsets, points = settings.move(images, offsets, points, seed)
     random = Random(seed, tf.shape(images)[0], None if rows is None else tf.convert_to_tensor(rows))
-    mirrored, colors, blurred, noisy, erased, compressed, cut = random.split(7)
+    mirrored, colors, blurred, noisy, erased, *further = random.split(5 if settings.is_plain() else 8)
     flips = coin(mirrored.seed, random.count)
     offsets, points = settings.mirror_targets(offsets, points, flips)
     images = mirror_images(random.own(images), random.own(flips))
+    plain = normalize(tf.cast(images, tf.float32))
     images = jitter_colors(images, colors, settings)
-    images = change_some(images, blurred, settings.blur_share, lambda some, random: blur(some, random, settings.blur))
+    if further:
+        images = jitter_light(images, further[0], settings)
+    images = change_some(images, blurred, settings.blur_share, lambda some, random: gaussian_blur(
+        some, random, settings.blur) if settings.blur else blur(some, random))
     images = change_some(images, noisy, settings.noise_share, lambda some, random: add_noise(
         some, random, settings.noise, settings.noise_tiles))
     images = tf.clip_by_value(images, DARKEST, BRIGHTEST)
-    images = change_some(images, compressed, settings.jpeg_share, compress)
+    if further:
+        images = change_some(images, further[1], settings.jpeg_share, compress)
     images = change_some(images, erased, settings.random_erasing, lambda some, random: erase(
         some, random, settings.erased_side))
     if settings.border_cut:
-        images, labels, offsets = cut_by_border(images, labels, offsets, cut, settings.border_cut)
-    return images, labels, offsets, points
+        beyond, labels, offsets = cut_by_border(images.shape[1], labels, offsets, further[2], settings.border_cut)
+        images = tf.where(beyond, DARKEST, images)
+        plain = tf.where(tf.reduce_any(beyond, axis=[1, 2, 3], keepdims=True), np.nan, plain)
+    return tf.concat([images, plain], axis=3) if settings.keep_plain else images, labels, offsets, points
 
 
 def change_some(images: tf.Tensor, random: Random, share: float, change: Callable) -> tf.Tensor:
@@ -169,41 +182,54 @@ def jitter_colors(images: tf.Tensor, random: Random, settings: Augmentation) -> 
     """
     count, size = tf.shape(images)[0], images.shape[1]
     strength = settings.color_jitter
-    samples = 2 * random.uniform(11)[:, :, None, None] - 1
+    samples = 2 * random.uniform(7)[:, :, None, None] - 1
     saturation, contrast, brightness = (strength * settings.jitter[name] * samples[i] for i, name in enumerate(
         ("saturation", "contrast", "brightness")))                                             # (B, 1, 1)
     tint = strength * settings.jitter["tint"] * tf.concat(tf.unstack(samples[4:7]), axis=2)    # (B, 1, 3)
-    gray, permuted, exposed = ((samples[i] + 1) / 2 < (share if strength else 0.0) for i, share in (
-        (3, settings.gray_share), (7, settings.permuted_share), (9, settings.exposed_share)))
+    gray = (samples[3] + 1) / 2 < strength * settings.gray_share
     saturation, contrast = tf.where(gray, 0.0, 1 + saturation), 1 + contrast
-    low, high = np.log(settings.exposure)
-    exposure = tf.where(exposed, tf.exp(low + (samples[10] + 1) / 2 * (high - low)), 1.0)
-    matrix = exposure * contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)             # (B, 3, 3)
-    order = tf.cast((samples[8, :, 0, 0] + 1) / 2 * len(ORDERS), tf.int32)
-    matrix = tf.where(permuted, tf.gather(tf.constant(ORDERS), order) @ matrix, matrix)
-    shift = PIXEL_MEAN * (1 - contrast) * exposure + (brightness + tint) * tf.minimum(exposure, 1.0)
+    matrix = contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)                        # (B, 3, 3)
+    shift = PIXEL_MEAN * (1 - contrast) + brightness + tint
     pixels = tf.reshape(tf.cast(images, tf.float32), [count, size * size, 3])
     return tf.reshape(pixels @ (matrix * PIXEL_SCALE) + normalize(shift), [count, size, size, 3])
 
 
-def blur(images: tf.Tensor, random: Random, most: float) -> tf.Tensor:
+def blur(images: tf.Tensor, random: Random) -> tf.Tensor:
+    """Normalized (B, s, s, 3) -> each blurred over 3 x 3 pixels with a random strength, as by poor cameras."""
+    strength = random.uniform(1)[0][:, None, None, None]
+    return images + strength * (tf.nn.avg_pool2d(images, 3, 1, "SAME") - images)     # edges: mean of the pixels inside
+
+
+def gaussian_blur(images: tf.Tensor, random: Random, most: float) -> tf.Tensor:
     """Normalized (B, s, s, 3) -> each with a Gaussian blur, as of small and unsharp faces, of a standard deviation up
     to `most` of its side."""
     size = images.shape[1]
-    sigma = 0.2 + random.uniform(1)[0][:, None, None] * (most * size - 0.2)                    # px
+    sigma = 0.2 + random.uniform(1)[0][:, None, None] * max(most * size - 0.2, 0)             # px
     place = tf.range(size, dtype=tf.float32)
     weights = tf.exp(-tf.square((place[:, None] - place) / sigma) / 2)                         # (B, s, s)
     weights /= tf.reduce_sum(weights, axis=2, keepdims=True)                # edges: mean of the pixels inside
     return tf.einsum("bij,bjkc,blk->bilc", weights, images, weights)
 
 
+def jitter_light(images: tf.Tensor, random: Random, settings: Augmentation) -> tf.Tensor:
+    """Normalized (B, s, s, 3) -> a share with the color channels in another order, a share darker or brighter."""
+    count, size = tf.shape(images)[0], images.shape[1]
+    permuted, order, exposed, factor = tf.unstack(random.uniform(4))
+    low, high = np.log(EXPOSURE)
+    exposure = tf.where(exposed < settings.exposed_share, tf.exp(low + factor * (high - low)), 1.0)[:, None, None]
+    orders = tf.gather(tf.constant(ORDERS), tf.cast(order * len(ORDERS), tf.int32))            # (B, 3, 3)
+    matrix = exposure * tf.where((permuted < settings.permuted_share)[:, None, None], orders, tf.eye(3))
+    pixels = tf.reshape(images, [count, size * size, 3]) - DARKEST                             # black is 0
+    return tf.reshape(pixels @ matrix + DARKEST, [count, size, size, 3])
+
+
 def compress(images: tf.Tensor, random: Random) -> tf.Tensor:
     """Normalized (B, s, s, 3) -> each through JPEG of a quality within JPEG_QUALITY."""
     low, high = JPEG_QUALITY
     qualities = tf.cast(low + random.uniform(1)[0] * (high - low), tf.int32)
-    pixels = tf.cast(tf.round(tf.clip_by_value(images / PIXEL_SCALE + PIXEL_MEAN, 0, 255)), tf.uint8)[..., ::-1]
+    pixels = tf.cast(tf.round(images / PIXEL_SCALE + PIXEL_MEAN), tf.uint8)[..., ::-1]
     worse = tf.map_fn(lambda one: tf.image.adjust_jpeg_quality(*one), (pixels, qualities), fn_output_signature=tf.uint8)
-    return normalize(tf.cast(tf.ensure_shape(worse, images.shape)[..., ::-1], tf.float32))
+    return normalize(tf.cast(tf.reshape(worse, tf.shape(images))[..., ::-1], tf.float32))
 
 
 def add_noise(images: tf.Tensor, random: Random, most: float, tiles: int) -> tf.Tensor:
@@ -233,18 +259,17 @@ def erase(images: tf.Tensor, random: Random, sides: tuple[float, float]) -> tf.T
     return tf.where(erased, color, images)
 
 
-def cut_by_border(images: tf.Tensor, labels: tf.Tensor, offsets: tf.Tensor, random: Random, share: float
+def cut_by_border(size: int, labels: tf.Tensor, offsets: tf.Tensor, random: Random, share: float
                   ) -> tuple[tf.Tensor, ...]:
-    """Normalized (b, s, s, 3) of the prepared rows, labels (B,), offsets (B, 4) of all -> the same with that share of
-    them cut by an image border.
+    """labels (B,), offsets (B, 4) of crops of this size, px, a share of which an image border cuts -> bool
+    (b, s, s, 1), the pixels beyond it of the prepared rows; labels (B,), offsets (B, 4).
 
     A line across the face's box, or across the crop where there is no box, leaves BORDER_VISIBLE of it; all beyond the
     line is black, as windows are outside an image. What is left of the box is the new target, and its square decides
     anew whether the sample is a positive or a part. The line lies on the side to which the box leans in the crop, so
     that crops around what is left of a face occur.
     """
-    size = images.shape[1]
-    samples = random._replace(rows=None).uniform(3)                                   # (3, B): targets are of all rows
+    samples = random._replace(rows=None).uniform(3)
     box = offsets + UNIT
     chosen, vertical = samples[0] < share, samples[1] < 0.5                           # vertical: y is cut, else x
     visible = BORDER_VISIBLE[0] + samples[2] * (BORDER_VISIBLE[1] - BORDER_VISIBLE[0])
@@ -253,14 +278,14 @@ def cut_by_border(images: tf.Tensor, labels: tf.Tensor, offsets: tf.Tensor, rand
     line = tf.where(first, high - visible * (high - low), low + visible * (high - low))
     place = (tf.range(size, dtype=tf.float32) + 0.5) / size                           # (s,)
     beyond = tf.where(first[:, None], place < line[:, None], place > line[:, None]) & chosen[:, None]       # (B, s)
-    black = random.own(tf.where(vertical[:, None, None], beyond[:, :, None], beyond[:, None, :]))           # (b, s, s)
+    black = tf.where(vertical[:, None, None], beyond[:, :, None], beyond[:, None, :])                       # (B, s, s)
     low, high = tf.where(first, line, low), tf.where(first, high, line)
     left = tf.where(vertical[:, None], tf.stack([box[:, 0], low, box[:, 2], high], axis=1),
                     tf.stack([low, box[:, 1], high, box[:, 3]], axis=1))              # (B, 4)
     boxed = chosen & ((labels == POSITIVE) | (labels == PART))
     kind = tf.where(iou_with_crop(left) >= POSITIVE_IOU, tf.constant(POSITIVE, labels.dtype),
                     tf.constant(PART, labels.dtype))
-    return (tf.where(black[..., None], DARKEST, images), tf.where(boxed, kind, labels),
+    return (random.own(black)[..., None], tf.where(boxed, kind, labels),
             tf.where(boxed[:, None], left - UNIT, offsets))
 
 

@@ -65,7 +65,7 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
         share = max(room * count // sum(parts.values()), 1024)
         streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
 
-    finish = _finisher(recipe.decode, recipe.label, stored.size, recipe.augmentation,
+    finish = _finisher(recipe.decode, stored.size, recipe.augmentation, recipe.label,
                        None if rows is None else tuple(rows))
     seed = tf.constant(epoch_seed, tf.int64)
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
@@ -74,10 +74,10 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
 
 
 @lru_cache
-def _finisher(decode: Callable, label: Callable, size: int, augmentation: Augmentation,
+def _finisher(decode: Callable, size: int, augmentation: Augmentation, label: Callable,
               rows: tuple[int, ...] | None) -> Callable:
-    """The function (seed: two int64, serialized samples of each list) -> the batch, with the images of these rows,
-    traced once for all epochs."""
+    """The function (seed: two int64, serialized samples of each list) -> the rows of the batch that are wanted, traced
+    once for all epochs."""
     @tf.function
     def finish(seed, serialized):
         return label(*augment(*decode(tf.concat(serialized, axis=0), size), seed, augmentation, rows))

@@ -70,13 +70,17 @@ class Training:
         self.steps = batches.steps_per_epoch(self.stored.counts, self.parts)
         self.has_validation = any(self.stored.counts[f"{name}-validation"] for name in self.parts)
         initial = weights.read(recipe.init_from, recipe.stage) if recipe.init_from else None
+        self.teacher = None
         with self.strategy.scope():
             self.model = nets.build(recipe.stage, recipe.seed, norm=recipe.norm)
             self.optimizer = optimizer(recipe, recipe.epochs * self.steps)
             self.optimizer.build(self.model.trainable_variables)
+            if recipe.teacher:
+                self.teacher = nets.build(recipe.stage, folded=True)
+                nets.assign(self.teacher, recipe.stage, weights.read(recipe.teacher, recipe.stage))
         if initial is not None and not self.checkpoint.is_file():
             nets.assign(self.model, recipe.stage, initial)
-            nets.settle(self.model, next(iter(self._batches(0, 0)))[0])
+            nets.settle(self.model, next(iter(self._batches(0, 0)))[0][..., :3])
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
         self.reached = tf.Variable(0)                        # position in the epoch of the next batch
@@ -122,10 +126,16 @@ class Training:
     def _update(self, batch):
         """One replica's part of a step: the batch, with the images of this process' rows -> one update of the weights;
         all the batch's losses."""
+        images = self.share.of_replica(batch[0])
+        teacher = {}
+        if self.teacher is not None:
+            images, plain = tf.split(images, 2, axis=3)
+            teacher = replicas.gather(nets.both_ways(self.teacher, plain), tf.size(batch[1]))
         with tf.GradientTape() as tape:
-            outputs = nets.flat(self.model(self.share.of_replica(batch[0]), training=True))
+            outputs = nets.flat(self.model(images, training=True))
             outputs = replicas.gather(outputs, tf.size(batch[1]))
-            values = self._losses(outputs, batch)
+            values = losses.taught(outputs, teacher, batch, self.recipe.losses) if teacher else \
+                self._losses(outputs, batch)
             decay = losses.weight_decay(self.kernels, self.recipe.losses.weight_decay)
             objective = values["total"] + decay / self.strategy.num_replicas_in_sync
         variables = self.model.trainable_variables

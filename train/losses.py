@@ -6,7 +6,17 @@ part (-1). Landmark: landmark (-2). Source: [paper], section II-B and II-C.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from config import HARD_SHARE, LANDMARK, NEGATIVE, PART, POSITIVE, WEIGHT_DECAY
+from config import (
+    HARD_SHARE,
+    LANDMARK,
+    NEGATIVE,
+    PART,
+    POSITIVE,
+    TEACHER_SHARE,
+    TEACHER_TARGETS,
+    TEACHER_WEIGHT,
+    WEIGHT_DECAY,
+)
 from detection.quiet_tensorflow import tf
 
 
@@ -78,6 +88,29 @@ def accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 def weight_decay(kernels: Sequence[tf.Variable], strength: float) -> tf.Tensor:
     """Weights of convolutions and dense layers -> strength / 2 times the sum of their squares."""
     return strength * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
+
+
+def taught(outputs: Mapping[str, tf.Tensor], teacher: Mapping[str, tf.Tensor], batch: tuple, settings: "Losses"
+           ) -> dict[str, tf.Tensor]:
+    """As `all_losses`, with a teacher's answers beside the labels. teacher: head -> its answers to the samples without
+    augmentation, scores (B, 2) for the face, NaN where it has none.
+
+    Targets of boxes and landmarks move towards the answers by TEACHER_TARGETS. TEACHER_SHARE of the face loss becomes
+    the divergence from the teacher's score, on samples of every kind. Source: Hinton et al., "Distilling the Knowledge
+    in a Neural Network", 2015.
+    """
+    images, labels, *targets = batch
+    known = tf.math.is_finite(teacher["face"][:, 1])
+    targets = [tf.where(known[:, None], target + TEACHER_TARGETS * (teacher[head] - target), target)
+               for head, target in zip(("box", "landmark"), targets)]
+    losses = all_losses(outputs, (images, labels, *targets), settings)
+    score = tf.where(known, teacher["face"][:, 1], 0.5)
+    logit = outputs["face"][:, 1] - outputs["face"][:, 0]
+    cross = score * tf.nn.softplus(-logit) + (1 - score) * tf.nn.softplus(logit)
+    entropy = -tf.math.xlogy(score, score) - tf.math.xlogy(1 - score, 1 - score)
+    divergence = masked_mean(cross - entropy, tf.cast(known, tf.float32))
+    losses["total"] += settings.weights["face"] * TEACHER_SHARE * (TEACHER_WEIGHT * divergence - losses["face"])
+    return losses
 
 
 @dataclass(frozen=True)

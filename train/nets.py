@@ -6,6 +6,7 @@ While a net trains, a batch normalisation stands between each layer and its PReL
 import numpy as np
 
 from config import HEAD_INIT, HEADS, Stage
+from detection.boxes import MIRROR_OFFSETS, MIRROR_SHIFT, MIRROR_SIGN, MIRROR_TAKE
 from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU, is_fully_convolutional, operations
 from detection.quiet_tensorflow import keras, tf
 from detection.weights import shapes
@@ -60,6 +61,15 @@ def flat(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     silently against (B,) labels."""
     return {head: keras.ops.cast(keras.ops.reshape(value, (-1, HEADS[head])), "float32")
             for head, value in outputs.items()}
+
+
+def both_ways(model: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Crops of the net's own size (B, s, s, 3) -> the mean of its answers to them and to them mirrored, scores (B, 2)
+    for the face."""
+    plain, other = (flat(model(each, training=False)) for each in (images, images[:, :, ::-1]))
+    points = tf.gather(other["landmark"], MIRROR_TAKE, axis=1) * MIRROR_SIGN + MIRROR_SHIFT
+    return {"face": (tf.nn.softmax(plain["face"]) + tf.nn.softmax(other["face"])) / 2,
+            "box": (plain["box"] + other["box"] @ MIRROR_OFFSETS) / 2, "landmark": (plain["landmark"] + points) / 2}
 
 
 def arrays(model: keras.Model, stage: Stage, landmarks: bool = True) -> dict[str, np.ndarray]:

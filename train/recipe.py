@@ -47,14 +47,15 @@ class Recipe:
     average: float | None = None            # momentum of a moving average, which replaces the weights at the end
     norm: type[Norm] = Norm                 # what stands between a layer and its PReLU while the net trains
     decode: Callable[..., tuple] = records.decode      # (serialized, size) -> images, labels, offsets, points
-    label: Callable[..., tuple] = unchanged  # the four, augmented -> the four with a row for each answer of the net
+    label: Callable[..., tuple] = unchanged # the four, augmented -> the four with a row for each answer of the net
     reshuffle: bool = True                  # for each epoch; False: every epoch has the batches of the first
     image_share: float = 1.0                # of the images, landmark images aside, whose samples are used
     init_from: Path | None = None           # weights to start from; None: random weights
+    teacher: Path | None = None             # weights whose answers soften the targets
 
     def options(self) -> dict[str, Any]:
         """Name -> JSON value, for the manifest: OPTIONS, and whatever differs from the standard recipe of the stage, as
-        that follows from config.py; functions and classes by name. The file init_from is an input of the step."""
+        that follows from config.py; functions and classes by name. The files init_from and teacher are inputs."""
         standard_fields = _flat(standard(self.stage))
         return {name: value for name, value in _flat(self).items()
                 if name in OPTIONS or value != standard_fields[name]}
@@ -69,7 +70,7 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
             result.update(_flat(value, f"{name}."))
         elif callable(value):
             result[name] = f"{value.__module__}.{value.__qualname__}"
-        elif field.name not in ("stage", "init_from"):
+        elif field.name not in ("stage", "init_from", "teacher"):
             result[name] = plain(value)
     return result
 
@@ -77,5 +78,5 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
 def standard(stage: Stage) -> Recipe:
     """The stage's own recipe, from config.py."""
     return Recipe(stage, stage.epochs, stage.learning_rate, stage.precision,
-                  Augmentation(stage.color_jitter, stage.random_erasing, stage.border_cut),
+                  Augmentation(stage.color_jitter, stage.random_erasing),
                   Losses(stage.loss_weights, stage.giou, stage.negatives_per_positive))

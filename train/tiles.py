@@ -6,7 +6,6 @@ costs a fraction of a crop, and the negatives are those that detection meets. On
 from dataclasses import replace
 
 from config import (
-    BLUR,
     HEADS,
     NEGATIVE,
     NEGATIVE_IOU,
@@ -14,6 +13,7 @@ from config import (
     PNET,
     POSITIVE,
     POSITIVE_IOU,
+    ROBUST,
     TILE,
     TILE_AVERAGE,
     TILE_BATCH,
@@ -25,16 +25,16 @@ from detection.quiet_tensorflow import tf
 from preprocess import samples, tiles
 from preprocess.records import decode_tiles
 from train import losses
+from train.augment import robust
 from train.recipe import Recipe, standard
 
 WINDOWS = tiles.windows()      # (C, 4) px
 
 
-def mirror(faces: tf.Tensor, points: tf.Tensor, flips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def mirror_targets(faces: tf.Tensor, points: tf.Tensor, flips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Faces (B, F, 4) px of tiles -> those of the tiles that are mirrored where flips (B,) is true; the points stay."""
     x1, y1, x2, y2 = tf.unstack(faces, axis=2)
-    flipped = tf.stack([TILE - x2, y1, TILE - x1, y2], axis=2)
-    return tf.where(flips[:, None, None], flipped, faces), points
+    return tf.where(flips[:, None, None], tf.stack([TILE - x2, y1, TILE - x1, y2], axis=2), faces), points
 
 
 def label(images: tf.Tensor, kinds: tf.Tensor, faces: tf.Tensor, points: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -72,11 +72,11 @@ def face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
 
 
 def recipe() -> Recipe:
-    """P-Net's recipe on tiles, from config.py."""
+    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one."""
     stage = replace(PNET, batch=TILE_BATCH)
     plain = standard(stage)
+    changes = replace(robust(plain.augmentation), mirror_targets=mirror_targets, border_cut=0.0,
+                      blur=ROBUST["blur"] * PNET.size / TILE)
     return replace(plain, epochs=TILE_EPOCHS, learning_rate=TILE_RATE, batch_size=sum(TILE_BATCH.values()),
-                   average=TILE_AVERAGE, decode=decode_tiles, label=label,
-                   augmentation=replace(plain.augmentation, mirror_targets=mirror, border_cut=0.0,
-                                        blur=BLUR * PNET.size / TILE),
+                   average=TILE_AVERAGE, decode=decode_tiles, label=label, augmentation=changes,
                    losses=replace(plain.losses, face=face, hard_share=TILE_HARD_SHARE))

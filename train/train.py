@@ -40,8 +40,7 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     from train.recipe import unchanged
     strategy = replicas.strategy()     # first of all: it finds the other machines
     if recipe.label is not unchanged and strategy.num_replicas_in_sync > 1:
-        raise UserError("--tiles is for one worker with one device: replicas share a batch by its samples, and a tile "
-                        "is many; leave TF_CONFIG out, or set CUDA_VISIBLE_DEVICES=0")
+        raise UserError("--tiles trains on one device: hide the others with CUDA_VISIBLE_DEVICES, and unset TF_CONFIG")
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
     tf.config.experimental.enable_op_determinism()
@@ -62,19 +61,23 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
 
 def settings(stage: Stage) -> dict:
     """The values of config.py that the trained weights depend on."""
-    return {**st.of_config("BLUR", "BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSED_SHARE", "EXPOSURE",
-                           "GRAY_SHARE", "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "JPEG_SHARE",
-                           "KINDS", "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NOISE", "NOISE_SHARE", "NOISE_TILES",
-                           "NORM_EPSILON", "NORM_MOMENTUM", "PERMUTED_SHARE", "PIXEL_MEAN", "PIXEL_SCALE", "POINTS",
-                           "POSITIVE_IOU", "PRELU_INIT", "SHUFFLE_BYTES", "WARM_UP", "WEIGHT_DECAY"),
-            **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing", "border_cut",
-                          "negatives_per_positive", "color_jitter")}
+    return {**st.of_config("BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSURE", "GRAY_SHARE",
+                           "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LOSS_LIMIT",
+                           "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU", "NOISE", "NOISE_SHARE", "NOISE_TILES",
+                           "NORM_EPSILON", "NORM_MOMENTUM", "PIXEL_MEAN", "PIXEL_SCALE", "PNET_STRIDE", "POINTS",
+                           "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES", "TEACHER_SHARE", "TEACHER_TARGETS",
+                           "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH", "TILE_EPOCHS", "TILE_FACES",
+                           "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
+            **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing",
+                          "negatives_per_positive", "color_jitter", "part_iou")}
 
 
 def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph: Path, force: bool = False) -> None:
     """The step of one training in `folder`; the weights go to the folder `model`, logs of TensorBoard to `graph`."""
     from train import replicas
-    inputs = step.digests([stored.manifest] + ([recipe.init_from] if recipe.init_from else []))
+    inputs = step.digests([stored.manifest, *filter(None, (recipe.init_from,))])
+    if recipe.teacher:
+        inputs["teacher"] = step.digest(recipe.teacher)
     chief = replicas.is_chief()
     run = step.Step(folder, "train", inputs, recipe.options(), settings(recipe.stage), force and chief)
     best = run.finished() if chief else None if force else run.report()     # only the chief clears what is stale
@@ -105,16 +108,22 @@ def main(args: argparse.Namespace) -> None:
     from train.recipe import standard
     folder, recipe = args.work / str(args.size), standard(STAGES[args.size])
     if args.tiles:
-        if args.size != PNET.size:
-            raise UserError(f"--tiles is for {PNET.size}: only P-Net is fully convolutional; leave it out")
+        if args.size != PNET.size or args.teacher:
+            raise UserError(f"--tiles is for {PNET.size}, as only P-Net is fully convolutional, and without --teacher, "
+                            "as tiles have labels alone; leave it out")
         from train import tiles
         folder, recipe = folder / "tiles", tiles.recipe()
         stored = Records(folder, TILE, "gen_tiles.py")
     else:
         stored = Records(folder, args.size)
-    chosen = {name: getattr(args, name) for name in ("epochs", "batch_size", "learning_rate", "precision", "init_from")
-              if getattr(args, name) is not None}
+    names = ("epochs", "batch_size", "learning_rate", "precision", "init_from", "teacher")
+    chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     recipe = replace(recipe, seed=args.seed, decay_at=tuple(args.decay_at), **chosen)
+    if args.robust and not args.tiles:
+        from train.augment import robust
+        recipe = replace(recipe, augmentation=robust(recipe.augmentation))
+    if args.teacher:
+        recipe = replace(recipe, augmentation=replace(recipe.augmentation, keep_plain=True))
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
 
 
@@ -140,6 +149,11 @@ if __name__ == "__main__":
                        help=f"of the arithmetic (default: {by_size('precision')})")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
                        help="warm start: begin with these weights (.npz of this net) instead of random ones")
+    group.add_argument("--robust", action="store_true",
+                       help="stronger augmentation of color, light, detail and image borders, for a further round")
+    group.add_argument("--teacher", type=Path, default=None, metavar="FILE",
+                       help="weights (.npz of this net) whose answers to the plain samples soften the targets, so that "
+                            "a further round with --robust keeps what they can")
     group.add_argument("--tiles", action="store_true",
                        help="12 only: train on the tiles of gen_tiles.py, best from trained weights with --init-from")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
