@@ -38,10 +38,9 @@ def decode_as_baseline(serialized: tf.Tensor, size: int) -> tuple:
 
 # --- In the augmentation
 
-def mirror_without_offsets(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, flips: tf.Tensor) -> tuple:
-    """As augment.mirror, but the offsets (B, 4) stay those of the image that is not mirrored."""
-    images, _, points = augment.mirror(images, offsets, points, flips)
-    return images, offsets, points
+def mirror_without_offsets(offsets: tf.Tensor, points: tf.Tensor, flips: tf.Tensor) -> tuple:
+    """As augment.mirror_targets, but the offsets (B, 4) stay those of the image that is not mirrored."""
+    return offsets, augment.mirror_targets(offsets, points, flips)[1]
 
 
 def move(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, seed: tf.Tensor, shift: float = 0.05,

@@ -32,7 +32,7 @@ def fields(**values):
 def boxes_not_mirrored(recipe):
     """Defect of both baselines: the image is mirrored, the box target is not."""
     from experiments.ablation_functions import mirror_without_offsets
-    return augmentation(mirror=mirror_without_offsets)(recipe)
+    return augmentation(mirror_targets=mirror_without_offsets)(recipe)
 
 
 def jpeg_crops(recipe):

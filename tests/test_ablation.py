@@ -23,11 +23,11 @@ CHANGED = {             # name -> the options that it changes, with their new va
     "none": {},
     "training of baseline A": {
         "augmentation.blur_share": 0, "augmentation.noise_share": 0, "augmentation.color_jitter": 0,
-        "augmentation.random_erasing": 0, "augmentation.mirror": FUNCTIONS + "mirror_without_offsets",
+        "augmentation.random_erasing": 0, "augmentation.mirror_targets": FUNCTIONS + "mirror_without_offsets",
         "losses.negatives_per_positive": 1, "losses.giou": 0, "decode": FUNCTIONS + "decode_as_baseline",
         "decay_at": DECAY, "norm": FUNCTIONS + "Bias", "learning_rate": 0.02},
     "no batch normalization": {"norm": FUNCTIONS + "Bias", "learning_rate": 0.02},
-    "boxes not mirrored": {"augmentation.mirror": FUNCTIONS + "mirror_without_offsets"},
+    "boxes not mirrored": {"augmentation.mirror_targets": FUNCTIONS + "mirror_without_offsets"},
     "no color jitter": {"augmentation.color_jitter": 0},
     "crops through JPEG": {"decode": FUNCTIONS + "decode_jpeg"},
     "wide landmark crops": {"decode": FUNCTIONS + "decode_wide_landmark_crops"},

@@ -116,6 +116,20 @@ def test_batches_follow_from_seed_epoch_and_position(stored):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("stage", [PNET, RNET, ONET])
+def test_a_worker_prepares_its_rows_as_if_it_prepared_all(tmp_path, rng, stage):
+    """Three workers: the images of each are its rows of the whole batch, bit by bit; labels and targets are all's."""
+    stored = make_records(tmp_path, stage.size, {name: 100 for name in stage.batch}, rng)
+    parts = batches.composition(stage, stored.counts, 50)
+    of = [batches.training(stored, parts, standard(stage), 1, 2, rows).take(2)
+          for rows in (None, *(np.arange(worker, sum(parts.values()), 3) for worker in range(3)))]
+    for whole, *shares in zip(*of):
+        for worker, share in enumerate(shares):
+            np.testing.assert_array_equal(share[0], whole[0][worker::3])
+            for targets, all_targets in zip(share[1:], whole[1:]):
+                np.testing.assert_array_equal(targets, all_targets)
+
+
 def test_a_share_of_the_images_is_whole_shards(stored):
     """All samples of an image are in one shard. Landmark images are others, and held-out samples stay."""
     part = batches.part_of(stored, 0.5)

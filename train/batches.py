@@ -4,7 +4,7 @@ Everything random follows from (seed, epoch, position), so the batch at a given 
 was stopped and resumed as in one that was not.
 """
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from config import KINDS, SHUFFLE_BYTES, Stage
@@ -47,10 +47,12 @@ def part_of(stored: Records, share: float) -> Records:
     return part
 
 
-def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0) -> tf.data.Dataset:
+def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0,
+             rows: Sequence[int] | None = None) -> tf.data.Dataset:
     """Endless batches of an epoch from position `skip` on: (images float32 (B, s, s, 3), labels, offsets, points).
 
     parts: list name -> samples in a batch. Each list is shuffled on its own, and shuffled again when it is exhausted.
+    rows: numbers of those rows of a batch whose images are prepared, by default all; the other three hold all rows.
     """
     epoch_seed = recipe.seed * 100_003 + (epoch if recipe.reshuffle else 0)
     room = SHUFFLE_BYTES // (stored.size ** 2 * 3)
@@ -64,17 +66,18 @@ def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: i
         streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
 
     finish, seed = _finisher(recipe.decode, stored.size, recipe.augmentation), tf.constant(epoch_seed, tf.int64)
+    rows = None if rows is None else tf.constant(rows, tf.int32)
     batches = tf.data.Dataset.zip(tuple(streams)).enumerate().skip(skip)
-    return batches.map(lambda position, serialized: finish(tf.stack([seed, position]), serialized),
+    return batches.map(lambda position, serialized: finish(tf.stack([seed, position]), serialized, rows),
                        num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 @lru_cache
 def _finisher(decode: Callable, size: int, augmentation: Augmentation) -> Callable:
-    """The function (seed: two int64, serialized samples of each list) -> batch, traced once for all epochs."""
+    """The function (seed: two int64, serialized samples of each list, rows) -> batch, traced once for all epochs."""
     @tf.function
-    def finish(seed, serialized):
-        return augment(*decode(tf.concat(serialized, axis=0), size), seed, augmentation)
+    def finish(seed, serialized, rows):
+        return augment(*decode(tf.concat(serialized, axis=0), size), seed, augmentation, rows)
     return finish
 
 

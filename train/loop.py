@@ -66,6 +66,7 @@ class Training:
         self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
         self.graph, self.chief = graph, replicas.is_chief()     # the chief alone writes
         self.strategy = strategy or tf.distribute.get_strategy()
+        self.share = replicas.Share(self.strategy, sum(self.parts.values()))
         self.steps = batches.steps_per_epoch(self.stored.counts, self.parts)
         self.has_validation = any(self.stored.counts[f"{name}-validation"] for name in self.parts)
         initial = weights.read(recipe.init_from, recipe.stage) if recipe.init_from else None
@@ -93,7 +94,7 @@ class Training:
     def _train_epoch(self, epoch):
         self.reached.assign(self.position)
         self.failed_at.assign(NOWHERE)
-        data = self._batches(epoch, self.position)
+        data = self._batches(epoch, self.position, self.share.rows)
         saved = time.monotonic()
         title = f"{self.stage.name} epoch {epoch + 1}/{self.recipe.epochs}"
         with tqdm(total=self.steps, initial=self.position, desc=title, unit=" batch", mininterval=1,
@@ -119,9 +120,10 @@ class Training:
         self.reached.assign_add(1)
 
     def _update(self, batch):
-        """One replica's part of a step: its rows of the batch -> one update of the weights; all the batch's losses."""
+        """One replica's part of a step: the batch, with the images of this process' rows -> one update of the weights;
+        all the batch's losses."""
         with tf.GradientTape() as tape:
-            outputs = nets.flat(self.model(replicas.share(batch[0]), training=True))
+            outputs = nets.flat(self.model(self.share.of_replica(batch[0]), training=True))
             outputs = replicas.gather(outputs, tf.size(batch[1]))
             values = self._losses(outputs, batch)
             decay = losses.weight_decay(self.kernels, self.recipe.losses.weight_decay)
@@ -181,9 +183,9 @@ class Training:
                 tf.summary.write(name, tf.constant(value, tf.float32), step=len(self.history), metadata=metadata)
         writer.close()
 
-    def _batches(self, epoch, position):
-        """Batches of training from a position on."""
-        return batches.training(self.stored, self.parts, self.recipe, epoch, position)
+    def _batches(self, epoch, position, rows=None):
+        """Batches of training from a position on, with the images of all rows or of these only."""
+        return batches.training(self.stored, self.parts, self.recipe, epoch, position, rows)
 
     def _require_finite(self, epoch):
         """UserError where a loss of the epoch was NaN, infinite or above LOSS_LIMIT; the first such batch is kept

@@ -1,13 +1,16 @@
 """One batch on several replicas, GPUs or machines: each takes its rows, and the result is that of one device.
 
-Every worker reads the whole batch, so all know its labels; a replica runs the net on its rows only. The losses need
-the outputs of all rows (the hardest 70 % are those of the whole batch), so the replicas exchange them.
+Every worker reads the whole batch, so all know its labels and targets, and prepares the images of its own rows: those
+of its replicas. A replica runs the net on its rows. The losses need the outputs of all rows (the hardest 70 % are those
+of the whole batch), so the replicas exchange them.
 """
 import json
 import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import numpy as np
 
 from detection.errors import UserError
 from detection.quiet_tensorflow import tf
@@ -95,11 +98,25 @@ def rows(batch_size: tf.Tensor) -> tf.Tensor:
     return tf.range(context.replica_id_in_sync_group, batch_size, context.num_replicas_in_sync)
 
 
-def share(values: tf.Tensor) -> tf.Tensor:
-    """values (B, ...) -> this replica's rows (b, ...)."""
-    if count() == 1:
-        return values
-    return tf.gather(values, rows(tf.shape(values)[0]))
+class Share:
+    """The part of each batch of `batch_size` samples whose images this process prepares: the rows of its replicas.
+
+    rows: their numbers (b,), ascending; None where they are all.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, batch_size: int):
+        of_replica = strategy.run(lambda: tf.identity(tf.distribute.get_replica_context().replica_id_in_sync_group))
+        self._own = [int(number) for number in strategy.experimental_local_results(of_replica)]
+        everyone = strategy.num_replicas_in_sync
+        self.rows = None if len(self._own) == everyone else np.array(
+            [row for row in range(batch_size) if row % everyone in self._own], np.int32)
+
+    def of_replica(self, values: tf.Tensor) -> tf.Tensor:
+        """values (b, ...) of the prepared rows -> those of this replica's rows."""
+        if len(self._own) == 1:
+            return values
+        own = tf.distribute.get_replica_context().replica_id_in_sync_group - self._own[0]
+        return tf.gather(values, tf.range(own, tf.shape(values)[0], len(self._own)))
 
 
 def gather(outputs: dict[str, tf.Tensor], batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
