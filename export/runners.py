@@ -65,15 +65,17 @@ def savedmodel(path: Path) -> Run:
     return run
 
 
+def interpreter(**how):
+    """TensorFlow's own interpreter of .tflite files, without its advice to use another package's."""
+    from detection.quiet_tensorflow import tf
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
+        return tf.lite.Interpreter(**how)
+
+
 def tflite(path: Path) -> Run:
     """Runs a .tflite file; its input takes the size of each batch."""
-    from detection.quiet_tensorflow import tf
-
-    def make():
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
-            return tf.lite.Interpreter(model_path=str(path)).get_signature_runner()
-    runners = InterpreterPool(make)
+    runners = InterpreterPool(lambda: interpreter(model_path=str(path)).get_signature_runner())
 
     def run(x):
         with runners.borrow() as runner:

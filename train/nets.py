@@ -3,6 +3,8 @@
 While a net trains, a batch normalisation stands between each layer and its PReLU in the place of the layer's bias.
 `arrays` folds it into weights and biases, so that the net that detects is the paper's.
 """
+import math
+
 import numpy as np
 
 from config import HEAD_INIT, HEADS, Stage
@@ -43,7 +45,10 @@ def build(stage: Stage, seed: int = 0, folded: bool = False, norm: type[layers.N
             case Convolution():
                 y = keras.layers.Conv2D(operation.output[-1], operation.kernel, name=name, **trained(name))(x)
             case FullyConnected():
-                x = keras.layers.Flatten(name=f"{name}_flat")(x) if len(operation.input) == 3 else x
+                if folded and len(operation.input) == 3:   # Flatten becomes four operations of TensorFlow Lite
+                    x = keras.ops.reshape(x, (-1, math.prod(operation.input)))
+                elif len(operation.input) == 3:
+                    x = keras.layers.Flatten(name=f"{name}_flat")(x)
                 y = keras.layers.Dense(operation.output[-1], name=name, **trained(name))(x)
             case PReLU() if folded:       # Keras' own layer, which converters know
                 y = keras.layers.PReLU(shared_axes=[1, 2] if len(operation.input) == 3 else None,

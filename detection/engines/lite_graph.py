@@ -72,7 +72,7 @@ def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> 
         output = tensor(operation.name, (1, *operation.output))
         fields = {0: list(CODES).index(code), 1: writer.ints([numbers[operation.source], *inputs]),
                   2: writer.ints([output]), 3: OPTIONS[code]}
-        if options:
+        if options is not None:                  # an empty table, too: OpenVINO does not read a layer without
             fields[4] = (writer.table(options),)
         nodes.append(writer.table(fields))
 
@@ -84,7 +84,7 @@ def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> 
                 code, options = "MAX_POOL_2D", {0: SAME if operation.pad_end else VALID, STRIDE_X: stride,
                                                 STRIDE_Y: stride, WIDTH: kernel, HEIGHT: kernel}
             case PReLU():
-                code, options = "PRELU", {}
+                code, options = "PRELU", None
                 values = {name: slopes.reshape((1,) * (len(operation.output) - 1) + slopes.shape)
                           for name, slopes in values.items()}
             case Convolution():                  # ours are (height, width, in, out), theirs (out, height, width, in)

