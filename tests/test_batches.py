@@ -72,6 +72,12 @@ def test_records_are_the_bytes_that_tensorflow_writes(tmp_path, rng, label, size
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {(tmp_path / "theirs").read_bytes()}
 
 
+def test_a_shard_without_samples_is_an_empty_file_at_an_address_too(tmp_path):
+    for place in (tmp_path / "here", f"file://{tmp_path}/there"):
+        tfrecord.write(place, [])
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"", b""]
+
+
 def test_records_of_another_size_or_other_points_are_refused(tmp_path, stored):
     with pytest.raises(UserError, match="24 px crops, not 48"):
         records.Records(tmp_path, 48)
