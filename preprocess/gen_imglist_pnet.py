@@ -58,7 +58,7 @@ def settings() -> dict[str, Any]:
 def main(args: argparse.Namespace) -> None:
     """Writes the merged list, unless it is done, and prints what it holds."""
     folder = args.work / "12"
-    lists = {kind: samples.lists(args.work, 12, kind, args.again) for kind in KINDS}
+    lists = {kind: samples.list_files(args.work, 12, kind, args.again) for kind in KINDS}
     inputs = step.digests(path for paths in lists.values() for path in paths)
     run = step.Step(folder, "imglist", inputs, {"seed": args.seed}, settings(), args.force)
     report = run.finished() or merge(run, lists, args.seed)

@@ -36,7 +36,8 @@ def main(args: argparse.Namespace) -> None:
     folder = args.work / str(args.size)
     if args.again and args.size != 24:
         raise UserError("--again is for 24; for 12 it is an option of gen_imglist_pnet.py, and O-Net mines for no net")
-    lists = [path for name in STAGES[args.size].batch for path in samples.lists(args.work, args.size, name, args.again)]
+    lists = [path for name in STAGES[args.size].batch
+             for path in samples.list_files(args.work, args.size, name, args.again)]
     place, options = "records", {"seed": args.seed, "size": args.size}
     if args.records:
         place = storage.join(storage.absolute(args.records), str(args.size))

@@ -58,7 +58,7 @@ def without_landmarks(work: Path, size: int) -> bool:
     return manifest is not None and not manifest["outputs"]
 
 
-def lists(work: Path, size: int, name: str, again: bool = False) -> list[Path]:
+def list_files(work: Path, size: int, name: str, again: bool = False) -> list[Path]:
     """Files of one list for the net of this size, px; with `again` also what that net mined for the next one. None of
     landmarks where the net is trained without."""
     if name == "landmark" and without_landmarks(work, size):

@@ -199,9 +199,10 @@ def serve(folder):
     return f"http://127.0.0.1:{server.server_port}/set.zip"
 
 
-def stages(base, chosen, photos=200, data=None, ready=None):
+def stages(base, chosen, photos=200, data=None, ready=None, epochs=6):
     """Yields the chosen stages, each with what it starts from made first. data: a sample; ready: a folder in which the
-    four steps before P-Net's training were run on it; both are made here where they are not given."""
+    four steps before P-Net's training were run on it; both are made here where they are not given. epochs: of a
+    training."""
     if not data and chosen - {"export", "download"}:
         data = base / "sample"
         run("data/make_sample.py", "--out", data, "--photos", photos, "--landmark-photos", photos, "--val-photos", 1)
@@ -218,7 +219,8 @@ def stages(base, chosen, photos=200, data=None, ready=None):
                 run(f"preprocess/{name}", *size, *where, "--work", ready)
         lists = shutil.copytree(ready, base / "lists", ignore=shutil.ignore_patterns("records", "records.json"))
         yield Stage("records", ["preprocess/gen_tfrecords.py", 12, *work], lists)
-        train = ["train/train.py", 12, *work, "--model", "FOLDER/model", "--graph", "FOLDER/graph", "--epochs", 6]
+        train = ["train/train.py", 12, *work, "--model", "FOLDER/model", "--graph", "FOLDER/graph", "--epochs",
+                 epochs]
         yield Stage("training", train, ready)
         yield Stage("checkpoints", ["-c", OFTEN, *train], ready)
     yield Stage("export", ["export/export.py", "onnx", "--out", "FOLDER", "--images", ROOT / "picture" / "tesla.jpg"])

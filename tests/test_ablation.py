@@ -91,8 +91,8 @@ def stored(work):
 
 def first_batch(stored, recipe):
     """images, labels, offsets, points of the first batch of a training."""
-    parts = {"positive": 16, "negative": 16, "landmark": 16}
-    return [t.numpy() for t in next(iter(batches.training(stored, parts, recipe, 0)))]
+    per_batch = {"positive": 16, "negative": 16, "landmark": 16}
+    return [t.numpy() for t in next(iter(batches.training(stored, per_batch, recipe, 0)))]
 
 
 @pytest.mark.parametrize("name, images, offsets, points", [

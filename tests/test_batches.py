@@ -72,6 +72,12 @@ def test_records_are_the_bytes_that_tensorflow_writes(tmp_path, rng, label, size
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {(tmp_path / "theirs").read_bytes()}
 
 
+def test_a_shard_without_samples_is_an_empty_file_at_an_address_too(tmp_path):
+    for place in (tmp_path / "here", f"file://{tmp_path}/there"):
+        tfrecord.write(place, [])
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"", b""]
+
+
 def test_records_of_another_size_or_other_points_are_refused(tmp_path, stored):
     with pytest.raises(UserError, match="24 px crops, not 48"):
         records.Records(tmp_path, 48)
@@ -94,11 +100,11 @@ def test_a_missing_or_short_shard_is_named(tmp_path, stored):
 
 
 def test_every_batch_has_the_exact_composition(stored):
-    parts = batches.composition(RNET, stored.counts)
-    assert parts == {"positive": 64, "part": 64, "negative": 192, "landmark": 64}
-    for _, labels, _, _ in batches.training(stored, parts, standard(RNET), epoch=0).take(5):
+    per_batch = batches.composition(RNET, stored.counts)
+    assert per_batch == {"positive": 64, "part": 64, "negative": 192, "landmark": 64}
+    for _, labels, _, _ in batches.training(stored, per_batch, standard(RNET), epoch=0).take(5):
         found = {kind: int((labels.numpy() == value).sum()) for kind, value in KINDS.items()}
-        assert found == parts
+        assert found == per_batch
 
 
 def test_composition_scales_and_leaves_empty_lists_out(stored):
@@ -109,8 +115,8 @@ def test_composition_scales_and_leaves_empty_lists_out(stored):
 
 
 def test_a_pass_shows_every_sample_once(stored):
-    parts = {"positive": 10}
-    batches_seen = batches.training(stored, parts, standard(RNET), epoch=0).take(9)
+    per_batch = {"positive": 10}
+    batches_seen = batches.training(stored, per_batch, standard(RNET), epoch=0).take(9)
     seen = [round(float(n) * 1000) for batch in batches_seen for n in abs(batch[2].numpy())[:, 1]]
     assert sorted(seen) == list(range(90))
 
@@ -139,9 +145,9 @@ def test_batches_follow_from_seed_epoch_and_position(stored):
 def test_a_worker_prepares_its_rows_as_if_it_prepared_all(tmp_path, rng, stage):
     """Three workers: the images of each are its rows of the whole batch, bit by bit; labels and targets are all's."""
     stored = make_records(tmp_path, stage.size, {name: 100 for name in stage.batch}, rng)
-    parts = batches.composition(stage, stored.counts, 50)
-    of = [batches.training(stored, parts, standard(stage), 1, 2, rows).take(2)
-          for rows in (None, *(np.arange(worker, sum(parts.values()), 3) for worker in range(3)))]
+    per_batch = batches.composition(stage, stored.counts, 50)
+    of = [batches.training(stored, per_batch, standard(stage), 1, 2, rows).take(2)
+          for rows in (None, *(np.arange(worker, sum(per_batch.values()), 3) for worker in range(3)))]
     for whole, *shares in zip(*of):
         for worker, share in enumerate(shares):
             np.testing.assert_array_equal(share[0], whole[0][worker::3])

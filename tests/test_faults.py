@@ -185,7 +185,7 @@ def test_four_workers_write_the_same_bytes_as_one(sampled, sample, script, tmp_p
 def test_kills_at_random_moments_lose_nothing(done, sample, forks):
     """The short form of tests/kills.py."""
     result = kills.main(10, ("sampling", "records", "export", "download", "checkpoints"), forks("train/train.py"),
-                        data=sample, ready=done)
+                        data=sample, ready=done, epochs=2)
     assert result["kills"] >= 10
     assert not (result["failed"] or result["different"] or result["redone"] or result["orphans"]), result
 

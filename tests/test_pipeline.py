@@ -7,7 +7,7 @@ from config import CASCADE
 from detection import weights
 from train import nets
 
-SHORT = {12: (12, 384, 0.1), 24: (4, 192, 0.02), 48: (4, 192, 0.01)}    # epochs, batch size, learning rate
+SHORT = {12: (6, 384, 0.1), 24: (2, 192, 0.02), 48: (2, 192, 0.01)}    # epochs, batch size, learning rate
 
 
 @pytest.fixture(scope="module")

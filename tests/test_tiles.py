@@ -103,7 +103,12 @@ def test_invalid_faces_are_ignored_and_images_with_incomplete_labels_give_no_bac
 def test_a_record_gives_its_tile_back(rng):
     faces, kinds = random_tiles(rng, 1)
     pixels = rng.integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
-    got = decode_tiles(tf.constant([encode_tile(pixels, faces[0], kinds[0])]), TILE)
+    features = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels.tobytes()])),
+                "image/kinds": tf.train.Feature(int64_list=tf.train.Int64List(value=kinds[0])),
+                "image/faces": tf.train.Feature(float_list=tf.train.FloatList(value=faces[0].ravel()))}
+    example = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+    assert encode_tile(pixels, faces[0], kinds[0]) == example
+    got = decode_tiles(tf.constant([example]), TILE)
     for value, wanted in zip(got, (pixels, kinds[0], faces[0])):
         np.testing.assert_array_equal(value[0], wanted)
 

@@ -29,9 +29,9 @@ def composition(stage: Stage, counts: Mapping[str, int], batch_size: int | None 
     return present
 
 
-def steps_per_epoch(counts: Mapping[str, int], parts: Mapping[str, int]) -> int:
-    """Batches in an epoch: together they hold as many samples as the lists. parts: list name -> samples in a batch."""
-    return max(sum(counts[f"{name}-train"] for name in parts) // sum(parts.values()), 1)
+def steps_per_epoch(counts: Mapping[str, int], per_batch: Mapping[str, int]) -> int:
+    """Batches in an epoch: together they hold as many samples as the lists. per_batch: list name -> number."""
+    return max(sum(counts[f"{name}-train"] for name in per_batch) // sum(per_batch.values()), 1)
 
 
 def part_of(stored: Records, share: float) -> Records:
@@ -47,22 +47,22 @@ def part_of(stored: Records, share: float) -> Records:
     return part
 
 
-def training(stored: Records, parts: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0,
+def training(stored: Records, per_batch: Mapping[str, int], recipe: Recipe, epoch: int, skip: int = 0,
              rows: Sequence[int] | None = None) -> tf.data.Dataset:
     """Endless batches of an epoch from position `skip` on: (images float32 (B, s, s, 3), labels, offsets, points).
 
-    parts: list name -> samples in a batch. Each list is shuffled on its own, and shuffled again when it is exhausted.
+    per_batch: list name -> samples in a batch. Each list is shuffled on its own, and shuffled again when exhausted.
     rows: numbers of those rows of a batch whose images are prepared, by default all; the other three hold all rows.
     """
     epoch_seed = recipe.seed * 100_003 + (epoch if recipe.reshuffle else 0)
-    room = SHUFFLE_BYTES // (stored.size ** 2 * 3)
+    shuffled = SHUFFLE_BYTES // (stored.size ** 2 * 3)
     streams = []
-    for index, (name, count) in enumerate(parts.items()):
+    for index, (name, count) in enumerate(per_batch.items()):
         stream_seed = epoch_seed * 11 + index
         files = tf.data.Dataset.from_tensor_slices(stored.files(name, "train"))
         stream = files.shuffle(1024, stream_seed).interleave(
             tf.data.TFRecordDataset, cycle_length=READ_CYCLE, block_length=16)
-        share = max(room * count // sum(parts.values()), 1024)
+        share = max(shuffled * count // sum(per_batch.values()), 1024)
         streams.append(stream.shuffle(share, stream_seed).repeat().batch(count, drop_remainder=True))
 
     finish = _finisher(recipe.decode, stored.size, recipe.augmentation, recipe.label,
@@ -84,14 +84,14 @@ def _finisher(decode: Callable, size: int, augmentation: Augmentation, label: Ca
     return finish
 
 
-def validation(stored: Records, parts: Mapping[str, int], recipe: Recipe) -> tf.data.Dataset:
+def validation(stored: Records, per_batch: Mapping[str, int], recipe: Recipe) -> tf.data.Dataset:
     """Batches of the held-out samples, not augmented, composed like those of training, in a fixed order.
 
     The list with the most samples for its share is shown once, the others are repeated. In their natural numbers, far
     more negatives than in training would make the losses favor nets that find few faces.
     """
-    counts = {name: stored.counts[f"{name}-validation"] for name in parts}
-    present = {name: n for name, n in parts.items() if counts[name]}
+    counts = {name: stored.counts[f"{name}-validation"] for name in per_batch}
+    present = {name: n for name, n in per_batch.items() if counts[name]}
     steps = max((-(-counts[name] // n) for name, n in present.items()), default=0)
     streams = [tf.data.TFRecordDataset(stored.files(name, "validation")).repeat().batch(n)
                for name, n in present.items()]

@@ -61,14 +61,14 @@ class Training:
     def __init__(self, recipe: Recipe, stored: Records, folder: Path, graph: Path,
                  strategy: tf.distribute.Strategy | None = None):
         self.recipe, self.stage, self.stored = recipe, recipe.stage, batches.part_of(stored, recipe.image_share)
-        self.parts = batches.composition(recipe.stage, self.stored.counts, recipe.batch_size)
+        self.per_batch = batches.composition(recipe.stage, self.stored.counts, recipe.batch_size)
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint, self.best, self.log = (folder / name for name in ("checkpoint.npz", "best.npz", "log.csv"))
         self.graph, self.chief = graph, replicas.is_chief()     # the chief alone writes
         self.strategy = strategy or tf.distribute.get_strategy()
-        self.share = replicas.Share(self.strategy, sum(self.parts.values()))
-        self.steps = batches.steps_per_epoch(self.stored.counts, self.parts)
-        self.has_validation = any(self.stored.counts[f"{name}-validation"] for name in self.parts)
+        self.share = replicas.Share(self.strategy, sum(self.per_batch.values()))
+        self.steps = batches.steps_per_epoch(self.stored.counts, self.per_batch)
+        self.has_validation = any(self.stored.counts[f"{name}-validation"] for name in self.per_batch)
         initial = weights.read(recipe.init_from, recipe.stage) if recipe.init_from else None
         self.teacher = None
         with self.strategy.scope():
@@ -154,7 +154,7 @@ class Training:
         if not self.has_validation:
             return {}
         seen = [(self._predict(batch[0]), batch[1:]) for batch in batches.validation(
-            self.stored, self.parts, self.recipe)]
+            self.stored, self.per_batch, self.recipe)]
         outputs = {head: tf.concat([out[head] for out, _ in seen], 0) for head in seen[0][0]}
         targets = [tf.concat(values, 0) for values in zip(*(target for _, target in seen))]
         values = self._losses(outputs, (None, *targets))
@@ -195,7 +195,7 @@ class Training:
 
     def _batches(self, epoch, position, rows=None):
         """Batches of training from a position on, with the images of all rows or of these only."""
-        return batches.training(self.stored, self.parts, self.recipe, epoch, position, rows)
+        return batches.training(self.stored, self.per_batch, self.recipe, epoch, position, rows)
 
     def _require_finite(self, epoch):
         """UserError where a loss of the epoch was NaN, infinite or above LOSS_LIMIT; the first such batch is kept

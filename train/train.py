@@ -49,12 +49,12 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
         print("the held-out samples lack a kind, so the weights of the epoch with the lowest training loss are kept")
     if not stored.landmarks:
         print(f"{recipe.stage.name} is trained without landmarks: its weights hold zeros for them")
-    for name in recipe.stage.batch.keys() - training.parts.keys() - (set() if stored.landmarks else {"landmark"}):
+    for name in recipe.stage.batch.keys() - training.per_batch.keys() - (set() if stored.landmarks else {"landmark"}):
         samples.warn_of_none(name, recipe.stage)
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
-    parts = training.parts
+    per_batch = training.per_batch
     print(f"{recipe.stage.name}: {weights.parameters(recipe.stage):,} parameters, {training.steps} batches of "
-          f"{sum(parts.values())} per epoch ({', '.join(f'{n} {name}' for name, n in parts.items())})")
+          f"{sum(per_batch.values())} per epoch ({', '.join(f'{n} {name}' for name, n in per_batch.items())})")
     with stored.named_errors():
         return training.run()
 

@@ -37,4 +37,4 @@ def _install(folder: str) -> None:
     except FileNotFoundError:
         raise UserError("the format web needs npm, which brings onnxruntime-web; install Node.js") from None
     except subprocess.CalledProcessError as error:
-        raise UserError(f"npm cannot install onnxruntime-web: {error.stderr.strip().splitlines()[-1:]}") from None
+        raise UserError(f"npm cannot install onnxruntime-web: {error.stderr.strip()}") from None
