@@ -165,22 +165,20 @@ def normalize(pixels: Any) -> Any:
 def resize(image: Image, width: int, height: int) -> Image:
     """Image (H, W, 3) -> (height, width, 3); shrinks by averaging, so that nothing aliases.
 
-    To shrink, it interpolates to the 2, 4, 8 ... times of the size that is nearest to half of the image's size or more,
-    then averages 2 x 2, 4 x 4, 8 x 8 ... pixels: close to averaging over the area of each pixel. It computes in whole
-    numbers, so every processor gives the same pixels (OpenCV's INTER_LINEAR does not).
+    Interpolates to the size where that is more than half of the image's, else to the 2, 4, 8 ... times of it that is,
+    then averages 2 x 2, 4 x 4, 8 x 8 ... pixels. It computes in whole numbers, so every processor gives the same pixels
+    (OpenCV's INTER_LINEAR does not).
     """
     rows, columns = image.shape[:2]
-    if width * height >= rows * columns:
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
     near = width << _halvings(columns, width), height << _halvings(rows, height)
     if near != (columns, rows):
         image = cv2.resize(image, near, interpolation=cv2.INTER_LINEAR_EXACT)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if near != (width, height) else image
 
 
 def _halvings(side: int, target: int) -> int:
-    """How often a side, px, can be halved and still is at least the target, px; 1 or more."""
-    return max((side // target).bit_length() - 1, 1)
+    """How often a side, px, can be halved and still is at least the target, px; 0 where it is smaller."""
+    return max((side // target).bit_length() - 1, 0)
 
 
 def half_scales(image: Image) -> list[Image]:
@@ -194,10 +192,9 @@ def half_scales(image: Image) -> list[Image]:
 
 
 def shrink(scales: Sequence[Image], width: int, height: int) -> Image:
-    """Half scales -> (height, width, 3), from the smallest that is at least twice as large: it has fewer pixels to
-    read."""
-    source = next((image for image in reversed(scales[1:]) if image.shape[0] >= 2 * height and
-                   image.shape[1] >= 2 * width), scales[0])
+    """Half scales -> (height, width, 3), from the smallest that is as large: it has the fewest pixels to read."""
+    source = next((image for image in reversed(scales[1:]) if image.shape[0] >= height and image.shape[1] >= width),
+                  scales[0])
     return resize(source, width, height)
 
 
@@ -235,8 +232,8 @@ def crop(image: Image, boxes: Floats | Indices, size: int) -> Image:
 def crop_scaled(scales: Sequence[Image], boxes: Floats | Indices, size: int) -> Image:
     """Half scales, boxes (N, 4) on whole pixels -> uint8 (N, size, size, 3): near `crop`, and faster for large boxes.
 
-    As `resize`: where the box is larger than the crop, it interpolates 2, 4, 8 ... times the crop's pixels, in the
-    smallest scale in which the box has at least twice as many on a side, and averages them.
+    As `resize`: it interpolates in the smallest scale in which the box is as large as the crop; boxes that have 2, 4,
+    8 ... times the pixels there are averaged.
     """
     pixels: Indices = np.asarray(boxes).astype(int)
     crops = np.empty((len(pixels), size, size, 3), np.uint8)
@@ -244,10 +241,9 @@ def crop_scaled(scales: Sequence[Image], boxes: Floats | Indices, size: int) -> 
         for out, box in zip(crops, pixels):
             out[:] = resize(cut(scales[0], box), size, size)
         return crops
-    larger = longer_side(pixels) / size
-    halvings = np.where(larger > 1, np.maximum(np.frexp(larger)[1] - 1, 1), 0)
+    halvings = np.maximum(np.frexp(longer_side(pixels) / size)[1] - 1, 0)
     for times in np.unique(halvings).tolist():
-        scale = min(max(times - 1, 0), len(scales) - 1)
+        scale = min(times, len(scales) - 1)
         side = size << min(times - scale, MOST_HALVINGS)
         chosen, step = np.nonzero(halvings == times)[0], max(SAMPLED // side ** 2, 1)
         for some in np.split(chosen, range(step, len(chosen), step)):

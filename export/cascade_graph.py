@@ -127,11 +127,10 @@ class Cascade:
         """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets."""
         g = self.g
         sides = g.maximum(g.op("Round", self.sides.cast(np.float64) * scale).cast(np.int64), PNET.size)      # (2,)
-        fits = self.sides / np.int64([[2], [4]]) >= sides * 2                                            # (2, 2)
+        fits = self.sides / np.int64([[2], [4]]) >= sides                                                # (2, 2)
         halvings = g.op("ReduceSum", g.op("ReduceMin", fits.cast(np.int64), axes=[1], keepdims=0), keepdims=0)
         source = self.sides / g.value(np.int64([1, 2, 4])).take(halvings)
-        times = g.largest(g.where(POWERS * sides.reshape(2, 1) <= source.reshape(2, 1), g.value(POWERS), 2), 1, 0)
-        times = g.where(sides[:1] * sides[1:] < source[:1] * source[1:], times, 1)                   # 1: it enlarges
+        times = g.largest(g.where(POWERS * sides.reshape(2, 1) <= source.reshape(2, 1), g.value(POWERS), 1), 1, 0)
 
         def axis(i):
             """Side of the level, of its source, and how often it is larger in between, along x (0) or y (1)."""
@@ -312,9 +311,8 @@ class Cascade:
         """Sides of windows, float32 (N, 1) px -> how many times smaller the scale is that they are cut from, 1, 2 or 4,
         and how many times larger than the crop what is interpolated is, both float32 (N, 1)."""
         g = self.g
-        times = g.largest(g.where(np.float32(POWERS) * size <= sides, g.value(np.float32(POWERS)), 2), 1)
-        times = g.where(sides > size, times, 1)
-        scale = g.minimum(g.maximum(times / 2, 1), 4)
+        times = g.largest(g.where(np.float32(POWERS) * size <= sides, g.value(np.float32(POWERS)), 1), 1)
+        scale = g.minimum(times, 4)
         return scale, g.minimum(times / scale, 2 ** images.MOST_HALVINGS)
 
     def crops(self, windows: Value, size: int) -> Value:
