@@ -84,7 +84,7 @@ def test_a_crop_is_interpolated_and_then_averaged(photograph, box, averaged):
 
 
 def test_every_processor_gets_the_same_pixels():
-    """The digest is that of x86-64 with AVX-512 and of aarch64 (tests/aarch64.sh); INTER_LINEAR gives two."""
+    """The digest is that of x86-64 with AVX-512 and of aarch64 under qemu; INTER_LINEAR gives two."""
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, (301, 403, 3), dtype=np.uint8), (3, 3), 0)
     corners = rng.integers(-40, 380, (60, 2))
