@@ -67,10 +67,15 @@ def workers(count, folder, steps):
             ports.append(probe.getsockname()[1])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     command = [sys.executable, __file__, "--folder", folder, "--steps", str(steps)]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={
         **os.environ, "TF_NUM_INTRAOP_THREADS": "1", **({} if count == 1 else {"TF_CONFIG": json.dumps(
             {"cluster": cluster, "task": {"type": "worker", "index": index}})})}) for index in range(count)]
-    lines = [process.communicate()[0].splitlines()[-1] for process in started]
+    lines = []
+    for process in started:
+        printed, errors = process.communicate()
+        if process.returncode:
+            sys.exit(f"error: a worker failed: {errors.strip().splitlines()[-1]}")
+        lines.append(printed.splitlines()[-1])
     return {stage.name: [mean(values) for values in zip(*(json.loads(line)[stage.name] for line in lines))]
             for stage in CASCADE}
 
