@@ -17,7 +17,7 @@ PARTS = 32               # of a pixel, to which OpenCV's remap rounds places: cv
 LARGEST = 32766          # px, the longest side of an image that it takes
 MOST_HALVINGS = 4        # a pixel of a crop is the mean of 16 x 16 at most, too few for huge boxes alone: [ours]
 SAMPLED = 1 << 18        # px that it interpolates in one call, so that they stay in the cache: [ours]
-JPEG = b"\xff\xd8"  # how a file of it begins
+JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"       # how a file of it begins
 CUT = 0.01          # of the pixels: a JPEG of which more is missing is refused
 DARK = 17           # of 256: 12 bits in 16 are darker
 HEAD = 65536        # bytes in which the size of an image is looked for; what is not found there is decoded
@@ -45,7 +45,7 @@ def size(path: Path | str) -> tuple[int, int]:
 def _size_in_head(head: bytes) -> tuple[int, int] | None:
     """The size that the first bytes of a PNG or JPEG state, turned as the orientation in its EXIF data says; None for
     other files. Sources: W3C, "Portable Network Graphics", section 11.2.2; ITU-T T.81, annex B."""
-    if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:16] == b"IHDR":
+    if head[:8] == PNG and head[12:16] == b"IHDR":
         at = head.find(b"eXIf")
         if at < 0 or _orientation(head[at + 4:]) == 1:
             return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
@@ -131,7 +131,7 @@ def _png_is_cut(data: np.ndarray) -> bool:
     Chunks: length 4, type 4, data, checksum 4. Source: W3C, "Portable Network Graphics", section 5.
     """
     view, position = data.data, 8
-    if view[:8] != b"\x89PNG\r\n\x1a\n":
+    if view[:8] != PNG:
         return False
     while position + 12 <= len(view) and view[position + 4:position + 8] != b"IEND":
         position += 12 + int.from_bytes(view[position:position + 4], "big")

@@ -28,9 +28,7 @@ def grid(path: Path, rows: Sequence[Sequence[Panel]], panel: tuple[float, float]
             axes.set(xlim=x[1:], ylim=y[1:])
             axes.grid(alpha=0.3)
             axes.legend()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    print(f"curves: {path}")
+    _save(figure, path, "curves")
 
 
 def bars(path: Path, title: str, rows: Mapping[str, tuple[float, float, float]]) -> None:
@@ -45,6 +43,11 @@ def bars(path: Path, title: str, rows: Mapping[str, tuple[float, float, float]])
     axes.barh(labels, values, xerr=(values - low, high - values), color="#4c78a8", ecolor="#333333", capsize=3)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
+    _save(figure, path, "plot")
+
+
+def _save(figure, path, what):
+    """Writes the figure, with its folder, and says where."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
-    print(f"plot: {path}")
+    print(f"{what}: {path}")

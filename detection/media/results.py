@@ -29,10 +29,9 @@ class Results:
     the program ends. None: not written. count, face_count: images and frames, and faces in them, so far.
 
     JSON: {relative path: [{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] * P]}]}, px, best first, landmarks
-    empty where the nets were trained without; the key
-    of a frame of a video is "<relative path>#<frame>", and its faces have a "time", s from the first frame. CSV: one
-    line per face, columns CSV_HEADER, px; frame and time are empty for images. tracked: both also have the "id" of each
-    face of a frame.
+    empty where the nets were trained without; the key of a frame of a video is "<relative path>#<frame>", and its faces
+    have a "time", s from the first frame. CSV: one line per face, columns CSV_HEADER, px; frame and time are empty for
+    images. tracked: both also have the "id" of each face of a frame.
     """
 
     def __init__(self, output: Path | str, drawn: bool = True, blurred: bool = False, explained: bool = False,
