@@ -180,10 +180,10 @@ MOMENTUM = 0.9                      # of SGD, Nesterov's: [A], [ours]
 DECAY = 0.1                         # of the rate, where it falls in steps: [A]
 WEIGHT_DECAY = 0.0005               # times half the squared weights, biases and slopes left out: [A]
 HARD_SHARE = 0.7                    # of the face losses of a batch, the highest, are averaged: [paper]
-JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.8,   # grey levels; shares: [ours], near [A]'s
-          "tint": 24.0}                                            # grey levels, of each channel: [ours]
+JITTER = {"brightness": 32.0, "contrast": 0.3, "saturation": 0.8,   # gray levels; shares: [ours], near [A]'s
+          "tint": 24.0}                                            # gray levels, of each channel: [ours]
 GRAY_SHARE, BLUR_SHARE, NOISE_SHARE = 0.2, 0.08, 0.1     # of the samples: [ours]
-NOISE = 10.0                        # grey levels, the standard deviation at most: [ours]
+NOISE = 10.0                        # gray levels, the standard deviation at most: [ours]
 NOISE_TILES = 256                   # different patterns of it: [ours]
 ERASED_SIDE = (0.2, 0.5)         # of the crop's side: [ours]
 TILE_BATCH = {"face": 60, "background": 36}      # tiles with and without a positive in one batch: [ours]

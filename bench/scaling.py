@@ -52,7 +52,7 @@ def collect(rate, images, workers, name):
     parts = images / part_size(images)
     serial = lines / rate["serial"]["lines merged a second"] + parts / rate["assumed"]["files made a second"] \
         + rate["serial"]["seconds to start a step"]
-    return mapped(images, rate["photos a second"][name], workers), serial
+    return mapped(images, rate["images a second"][name], workers), serial
 
 
 def cut(rate, samples, workers, size):
@@ -108,7 +108,7 @@ def print_tables():
         print(tables.markdown(["step", *(f"{workers:,}" for workers in runs)], rows))
         lines = images * sum(SAMPLES.values()) * LINE
         shards = sum(n * (int(size) ** 2 * 3 + RECORD) for size, n in samples_of(images).items())
-        bytes_of_images = images * rate["assumed"]["bytes of a photo"]
+        bytes_of_images = images * rate["assumed"]["bytes of an image"]
         print(f"\nimages {bytes_of_images / 1e12:,.1f} TB, lists {lines / 1e12:,.2f} TB, "
               f"TFRecords {shards / 1e12:,.2f} TB; {images / part_size(images):,.0f} parts of {part_size(images):,} "
               "images")

@@ -13,7 +13,7 @@ Nets trained on this sample find rendered faces and little else: it shows every 
 weights to ship. Every random choice comes from (seed, kind of image, index), so the number of workers changes no byte.
 
 Everything is painted in units of its own: half the height of a face, or the radius of a thing. (0, 0) is its
-middle, x grows to the right, y downwards, z towards the viewer. Colours are BGR, 0 to 255.
+middle, x grows to the right, y downwards, z towards the viewer. Colors are BGR, 0 to 255.
 """
 import argparse
 import json
@@ -32,15 +32,15 @@ from detection.errors import run_main
 from pipeline import workers
 
 VERSION = 1                                    # of the drawings; a change makes older samples stale
-KINDS = {"train": 0, "val": 1, "landmark": 2}  # of pictures -> the second number of their seeds
+KINDS = {"train": 0, "val": 1, "landmark": 2}  # of images -> the second number of their seeds
 
-# Scenes: (fewest, most) faces, (smallest, largest) face in px, where those two stand in heights of the photo.
+# Scenes: (fewest, most) faces, (smallest, largest) face in px, where those two stand in heights of the image.
 EVENTS = {"0--Sample_Crowd": ((10, 26), (9, 72), (0.12, 0.75)),
           "1--Sample_Portrait": ((1, 2), (90, 300), (0.40, 0.48)),
           "2--Sample_Street": ((2, 7), (16, 90), (0.38, 0.46)),
           "3--Sample_Family": ((4, 8), (36, 120), (0.28, 0.58)),
           "4--Sample_Still_Life": ((0, 0), (1, 1), (0, 0))}
-EVENT_ORDER = (0, 1, 2, 3, 4, 2, 1, 0, 3)      # the events of photos 0 to 8, and over again
+EVENT_ORDER = (0, 1, 2, 3, 4, 2, 1, 0, 3)      # the events of images 0 to 8, and over again
 
 SKINS = np.array([(190, 208, 240), (165, 190, 230), (140, 172, 218), (120, 155, 205), (98, 132, 188),
                   (78, 108, 162), (58, 82, 130), (44, 62, 100), (34, 46, 76)], float)
@@ -50,7 +50,7 @@ IRISES = np.array([(28, 42, 66), (40, 62, 96), (60, 100, 100), (120, 100, 70), (
 WHITE, BLACK = np.full(3, 245.0), np.full(3, 25.0)
 
 
-# --- Shapes, colours, canvas ------------------------------------------------------------------------------
+# --- Shapes, colors, canvas ------------------------------------------------------------------------------
 
 def ellipse(x, y, rx, ry, start=0, stop=360):
     """The arc from `start` to `stop`, degrees clockwise from the right -> (25, 2)."""
@@ -83,18 +83,18 @@ def hull(points):
 
 
 def mix(a, b, share):
-    """Colour a with a share of colour b."""
+    """Color a with a share of color b."""
     return np.asarray(a) * (1 - share) + np.asarray(b) * share
 
 
 def any_of(rng, palette):
-    """A random colour between two neighbours of a palette (N, 3)."""
+    """A random color between two neighbours of a palette (N, 3)."""
     place = rng.uniform(0, len(palette) - 1)
     return mix(palette[int(place)], palette[int(place) + 1], place % 1)
 
 
-def any_colour(rng):
-    """A random colour of any hue, more often dull than strong."""
+def any_color(rng):
+    """A random color of any hue, more often dull than strong."""
     hsv = np.uint8([[(rng.integers(180), 200 * rng.random() ** 1.7, rng.uniform(30, 240))]])
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].astype(float)
 
@@ -106,7 +106,7 @@ class Canvas:
         self.pixels = np.zeros((height, width, 4), np.float32)
         self.scale, self.origin = scale, np.asarray(origin, float)
 
-    def fill(self, outline, colour, opacity=1.0, soft=0.0, line=0.0):
+    def fill(self, outline, color, opacity=1.0, soft=0.0, line=0.0):
         """Paint a polygon (N, 2), or its line `line` units wide, with an edge blurred by `soft` units.
 
         Soft paint only tints what is there, so that shadows and highlights stay on the body they fall on.
@@ -120,7 +120,7 @@ class Canvas:
         x2, y2 = np.clip(path.max(0) + margin, 0, size).astype(int)
         if x1 == x2 or y1 == y2:
             return
-        path = np.rint((path - (x1 + 0.5, y1 + 0.5)) * 16).astype(np.int32)    # OpenCV counts from pixel centres
+        path = np.rint((path - (x1 + 0.5, y1 + 0.5)) * 16).astype(np.int32)    # OpenCV counts from pixel centers
         mask = np.zeros((y2 - y1, x2 - x1), np.uint8)
         if line:
             cv2.polylines(mask, [path], False, 255, max(1, round(line * self.scale)), cv2.LINE_AA, shift=4)
@@ -131,7 +131,7 @@ class Canvas:
         region = self.pixels[y1:y2, x1:x2]
         if soft:
             weight = cv2.GaussianBlur(weight, (0, 0), soft * self.scale) * region[..., 3]
-        region += (np.float32((*np.clip(colour, 0, 255), 1)) - region) * weight[..., None]
+        region += (np.float32((*np.clip(color, 0, 255), 1)) - region) * weight[..., None]
 
 
 # --- The head: a solid, so that boxes and landmarks are exact in every pose -------------------------------
@@ -213,11 +213,11 @@ class Person:
         self.head = Head(rng, spread)
         self.cut = str(rng.choice(list(CUTS)))
         self.volume, self.length, self.fringe, self.temples, self.ears_covered = CUTS[self.cut]
-        self.skin, self.cloth, self.cloth2 = any_of(rng, SKINS), any_colour(rng), any_colour(rng)
+        self.skin, self.cloth, self.cloth2 = any_of(rng, SKINS), any_color(rng), any_color(rng)
         self.hair = any_of(rng, HAIRS[:3] if self.skin.mean() < 120 else HAIRS)
         self.brow = self.hair * 0.6
         if self.cut == "veil":
-            self.hair = any_colour(rng)
+            self.hair = any_color(rng)
         self.smile, self.gape = rng.uniform(-0.3, 1), max(0, rng.uniform(-0.45, 0.3))
         self.mouth = MOUTH + self.smile * np.array((0.06, -0.06))              # its right corner
         self.iris, self.lids, self.gaze = any_of(rng, IRISES), rng.uniform(0.55, 1.1), rng.uniform(-0.04, 0.04)
@@ -226,7 +226,7 @@ class Person:
         self.glasses = rng.choice([0, 0.1, 0.92], p=(0.75, 0.19, 0.06))        # opacity of the lenses, 0 = none
 
     def place(self, points):
-        """Units (N, 2) -> px of the photo (N, 2)."""
+        """Units (N, 2) -> px of the image (N, 2)."""
         return points * self.unit + (self.x, self.y)
 
     def paint(self, canvas):
@@ -301,10 +301,10 @@ def paint_eye(canvas, person, side):
     upper, lower = np.stack([across, y - 0.1 * bulge], 1), np.stack([across, y + 0.055 * bulge], 1)
     canvas.fill(head.on(ellipse(x, y - 0.02, 0.22, 0.15)), skin * 0.55, 0.5, soft=0.06)
     canvas.fill(head.on([*upper, *lower[::-1]]), mix(WHITE, skin, 0.2))
-    for radius, colour in ((0.075, person.iris), (0.035, BLACK)):
+    for radius, color in ((0.075, person.iris), (0.035, BLACK)):
         disc = ellipse(x + person.gaze, y - 0.02, radius, radius)
         disc[:, 1] = np.clip(disc[:, 1], np.interp(disc[:, 0], *upper.T), np.interp(disc[:, 0], *lower.T))
-        canvas.fill(head.on(disc), colour)
+        canvas.fill(head.on(disc), color)
     canvas.fill(head.on(ellipse(x + person.gaze - 0.02, y - 0.04, 0.015, 0.015)), WHITE)
     canvas.fill(head.on(upper), skin * 0.25, line=0.035)
     canvas.fill(head.on(upper - (0, 0.05)), skin * 0.5, 0.5, line=0.025)
@@ -389,19 +389,19 @@ def paint_shade(canvas, person):
     canvas.fill(ellipse(x + 0.8 * dx, y + 0.8 * dy, 0.35, 0.5), WHITE, 0.25, soft=0.2)
 
 
-# --- Things of radius 1; some are round or skin-coloured, to be mistaken for faces -------------------------
+# --- Things of radius 1; some are round or skin-colored, to be mistaken for faces -------------------------
 
 def paint_ball(canvas, rng, light):
-    """A ball, a fruit, or a stone in a skin colour."""
+    """A ball, a fruit, or a stone in a skin color."""
     outline = ellipse(0, 0, rng.uniform(0.75, 1), 1)
-    colour = any_of(rng, SKINS) if rng.random() < 0.4 else any_colour(rng)
+    color = any_of(rng, SKINS) if rng.random() < 0.4 else any_color(rng)
     for t in np.linspace(0, 1, 9):                                             # smaller, brighter, nearer the light
-        canvas.fill(outline * (1 - 0.8 * t) + 0.4 * t * light[:2], colour * (0.6 + 0.5 * t))
+        canvas.fill(outline * (1 - 0.8 * t) + 0.4 * t * light[:2], color * (0.6 + 0.5 * t))
 
 
 def paint_dial(canvas, rng, light):
     """A clock, a wheel, or a plate with two morsels: a disc with spokes or spots."""
-    disc, ink = mix(any_colour(rng), WHITE, rng.random()), any_colour(rng) * 0.5
+    disc, ink = mix(any_color(rng), WHITE, rng.random()), any_color(rng) * 0.5
     canvas.fill(ellipse(0, 0, 1, 0.95), disc * 0.5)
     canvas.fill(ellipse(0, 0, 0.8, 0.76), disc)
     number, start = rng.choice([2, 3, 5, 12]), rng.uniform(0, 7)
@@ -415,7 +415,7 @@ def paint_hand(canvas, rng, light):
     """A raised hand and its sleeve."""
     skin, tilt = any_of(rng, SKINS), rng.uniform(-0.6, 0.6)
     turn = np.array([(np.cos(tilt), np.sin(tilt)), (-np.sin(tilt), np.cos(tilt))])
-    canvas.fill(rectangle(-0.4, 0.8, 0.4, 1.6) @ turn, any_colour(rng))
+    canvas.fill(rectangle(-0.4, 0.8, 0.4, 1.6) @ turn, any_color(rng))
     canvas.fill(rounded(rectangle(-0.42, -0.2, 0.42, 1)) @ turn, skin * 0.9)
     for x, length in ((-0.3, -0.85), (-0.1, -1), (0.1, -0.95), (0.3, -0.75), (0.7, 0.1)):
         for width, tone in ((0.24, 0.6), (0.19, 1)):
@@ -424,17 +424,17 @@ def paint_hand(canvas, rng, light):
 
 def paint_crate(canvas, rng, light):
     """A box of planks, seen from its corner."""
-    colour, deep = any_colour(rng), rng.uniform(0.2, 0.4)
-    canvas.fill(hull([*rectangle(-1, -0.6, 0.6, 1), *rectangle(-1 + deep, -1, 0.6 + deep, 0.6)]), colour * 0.5)
-    canvas.fill(rectangle(-1, -0.6, 0.6, 1), colour)
+    color, deep = any_color(rng), rng.uniform(0.2, 0.4)
+    canvas.fill(hull([*rectangle(-1, -0.6, 0.6, 1), *rectangle(-1 + deep, -1, 0.6 + deep, 0.6)]), color * 0.5)
+    canvas.fill(rectangle(-1, -0.6, 0.6, 1), color)
     for y in np.linspace(-0.6, 1, rng.integers(2, 6))[1:-1]:
-        canvas.fill([(-1, y), (0.6, y)], colour * 0.5, line=0.05)
+        canvas.fill([(-1, y), (0.6, y)], color * 0.5, line=0.05)
 
 
 def paint_sign(canvas, rng, light):
     """A board with strokes that look like writing."""
-    ink, rows = any_colour(rng), rng.integers(1, 5)
-    canvas.fill(rectangle(-1, -0.7, 1, 0.7), any_colour(rng))
+    ink, rows = any_color(rng), rng.integers(1, 5)
+    canvas.fill(rectangle(-1, -0.7, 1, 0.7), any_color(rng))
     for y in np.linspace(-0.6, 0.6, rows + 1)[:-1]:
         for x in np.arange(-0.85, 0.8, 0.6 / rows):
             canvas.fill(rng.integers(0, 3, (4, 2)) * (0.2, 0.35) / rows + (x, y), ink, line=0.12 / rows)
@@ -446,21 +446,21 @@ THINGS = (paint_ball, paint_dial, paint_hand, paint_crate, paint_sign)
 # --- Backdrops, in px -------------------------------------------------------------------------------------
 
 def paint_ramp(canvas, rng):
-    """A studio wall or a sky: one colour that runs into another."""
+    """A studio wall or a sky: one color that runs into another."""
     height, width = canvas.pixels.shape[:2]
-    ends = np.float32([(*any_colour(rng), 1), (*any_colour(rng), 1)])[:, None]   # (2, 1, 4)
+    ends = np.float32([(*any_color(rng), 1), (*any_color(rng), 1)])[:, None]   # (2, 1, 4)
     canvas.pixels[:] = cv2.resize(ends, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def paint_grid(canvas, rng):
-    """Bricks, tiles, windows, books or curtains: boxes of one size and of more or less one colour."""
+    """Bricks, tiles, windows, books or curtains: boxes of one size and of more or less one color."""
     paint_ramp(canvas, rng)
     height, width = canvas.pixels.shape[:2]
     wide, tall = rng.uniform(10, 90, 2)
-    gap, shift, variety, colour = rng.uniform(0.02, 0.4) * wide, rng.choice([0, 0.5]), rng.random(), any_colour(rng)
+    gap, shift, variety, color = rng.uniform(0.02, 0.4) * wide, rng.choice([0, 0.5]), rng.random(), any_color(rng)
     for row, y in enumerate(np.arange(0, height, tall + gap)):
         for x in np.arange(-row % 2 * shift * wide, width, wide + gap):
-            tint = mix(colour, any_colour(rng), variety) * rng.uniform(0.8, 1.2)
+            tint = mix(color, any_color(rng), variety) * rng.uniform(0.8, 1.2)
             canvas.fill(rectangle(x, y, x + wide, y + tall), tint)
 
 
@@ -487,9 +487,9 @@ def texture(rng, height, width):
     return sum(cv2.resize(layer, (width, height)) for layer in layers) / 2
 
 
-# --- Photos -----------------------------------------------------------------------------------------------
+# --- Images -----------------------------------------------------------------------------------------------
 
-class Photo:
+class Scene:
     """A scene in the making: its pixels, its light, the people who face us, and who is seen at each pixel."""
 
     def __init__(self, rng, height, width):
@@ -539,7 +539,7 @@ class Photo:
             cv2.fillPoly(self.owner, [outline], len(self.people))
 
     def develop(self):
-        """What a camera makes of it: exposure, colour cast, contrast, focus, noise -> uint8 BGR (H, W, 3)."""
+        """What a camera makes of it: exposure, color cast, contrast, focus, noise -> uint8 BGR (H, W, 3)."""
         rng = self.rng
         image = self.canvas.pixels[..., :3] * np.float32(rng.uniform(0.75, 1.2) * rng.uniform(0.94, 1.06, 3))
         image = (image - 110) * np.float32(rng.uniform(0.75, 1.1)) + np.float32(rng.uniform(90, 125))
@@ -570,9 +570,9 @@ def draw_scene(rng, event):
     """One scene of an event -> uint8 BGR (H, W, 3), its annotation lines."""
     (fewest, most), sizes, place = EVENTS[event]
     height, width = int(rng.integers(360, 481)), int(rng.integers(480, 641))
-    photo = Photo(rng, height, width)
+    scene = Scene(rng, height, width)
     for x, y, size in rng.uniform((0, 0.2, 6), (1, 1, 40), (rng.integers(5, 16), 3)):
-        photo.add_thing(x * width, y * height, size)
+        scene.add_thing(x * width, y * height, size)
     units = np.sort(np.exp(rng.uniform(*np.log(sizes), rng.integers(fewest, most + 1)))) / 2
     taken = []
     for rank, unit in enumerate(units):                                        # back to front
@@ -581,24 +581,24 @@ def draw_scene(rng, event):
         x = max(tries, key=lambda x: min((abs(x - other) for other in taken), default=0))   # where most room is
         taken.append(x)
         blur = rng.uniform(0.02, 0.17) if rng.random() < 0.18 else 0
-        photo.add_person(x, y, unit, blur=blur, from_behind=len(units) > 2 and rng.random() < 0.1)
+        scene.add_person(x, y, unit, blur=blur, from_behind=len(units) > 2 and rng.random() < 0.1)
         if rng.random() < 0.12:                                                # something before a part of the face
             dx, dy, size = rng.uniform((-1, -0.9, 0.3), (1, 0.9, 0.7)) * unit
-            photo.add_thing(x + dx, y + dy, size)
-    return photo.develop(), photo.annotations()
+            scene.add_thing(x + dx, y + dy, size)
+    return scene.develop(), scene.annotations()
 
 
 def draw_portrait(rng, side):
-    """A square landmark picture -> uint8 BGR (side, side, 3), `LEFT RIGHT TOP BOTTOM` and five points."""
-    photo = Photo(rng, side, side)
+    """A square landmark image -> uint8 BGR (side, side, 3), `LEFT RIGHT TOP BOTTOM` and five points."""
+    scene = Scene(rng, side, side)
     for x, y, size in rng.uniform((0, 0, 6), (side, side, 30), (rng.integers(0, 5), 3)):
-        photo.add_thing(x, y, size)
+        scene.add_thing(x, y, size)
     unit, (x, y) = rng.uniform(0.2, 0.29) * side, rng.uniform(0.44, 0.56, 2) * side
-    photo.add_person(x, y, unit, spread=0.85, blur=rng.choice([0, 0, 0.015, 0.03]))
-    person = photo.people[0]
+    scene.add_person(x, y, unit, spread=0.85, blur=rng.choice([0, 0, 0.015, 0.03]))
+    person = scene.people[0]
     (left, top), (right, bottom) = np.rint(person.place(person.head.landmark_box())).astype(int)
     points = " ".join(f"{number:.2f}" for number in person.place(person.head.landmarks(person.mouth)).ravel())
-    return photo.develop(), f"{left} {right} {top} {bottom} {points}"
+    return scene.develop(), f"{left} {right} {top} {bottom} {points}"
 
 
 # --- Files ------------------------------------------------------------------------------------------------
@@ -612,7 +612,7 @@ def write(path, data):
 
 
 def draw(job, out, seed):
-    """Draw and write picture (kind, index) -> its path below `out`, its annotation."""
+    """Draw and write image (kind, index) -> its path below `out`, its annotation."""
     kind, index = job
     rng = np.random.default_rng((seed, KINDS[kind], index))
     if kind == "landmark":
@@ -628,39 +628,39 @@ def draw(job, out, seed):
 
 
 def draw_all(jobs, out, seed, processes):
-    """Pictures (kind, index), drawn by so many processes -> {kind: [(path below `out`, annotation)]}."""
+    """Images (kind, index), drawn by so many processes -> {kind: [(path below `out`, annotation)]}."""
     drawn = {kind: [] for kind in KINDS}
-    results = workers.run(partial(draw, out=out, seed=seed), jobs, processes, "drawing", [1] * len(jobs), "picture")
+    results = workers.run(partial(draw, out=out, seed=seed), jobs, processes, "drawing", [1] * len(jobs), "image")
     for result, (kind, _) in zip(results, jobs):
         drawn[kind].append(result)
     return drawn
 
 
 def write_wider_list(path, drawn):
-    """[(picture, annotation lines)] in the official form: no face is a count of 0 and a line of zeros."""
+    """[(image, annotation lines)] in the official form: no face is a count of 0 and a line of zeros."""
     lines = []
-    for picture, faces in drawn:
-        lines += [picture.split("/images/")[1], str(len(faces)), *(faces or ["0 0 0 0 0 0 0 0 0 0"])]
+    for image, faces in drawn:
+        lines += [image.split("/images/")[1], str(len(faces)), *(faces or ["0 0 0 0 0 0 0 0 0 0"])]
     write(path, ("\n".join(lines) + "\n").encode())
 
 
 def write_landmark_list(path, drawn):
-    """[(picture, annotation)] with the backslashes of the original."""
-    lines = [picture.replace("/", "\\") + " " + annotation for picture, annotation in drawn]
+    """[(image, annotation)] with the backslashes of the original."""
+    lines = [image.replace("/", "\\") + " " + annotation for image, annotation in drawn]
     write(path, "".join(line + "\n" for line in lines).encode())
 
 
 def main(args):
     start, out, note = time.perf_counter(), args.out, args.out / "sample.json"
-    numbers = {"version": VERSION, "seed": args.seed, "train": args.photos, "val": args.val_photos,
-               "landmark": args.landmark_photos}
+    numbers = {"version": VERSION, "seed": args.seed, "train": args.images, "val": args.val_images,
+               "landmark": args.landmark_images}
     found = json.loads(note.read_text()) if note.exists() else {}
     if found.get("complete") and numbers.items() <= found.items() and not args.force:
         print(f"{out} holds this sample already; --force draws it again.")
         return
     write(note, json.dumps({**numbers, "complete": False}).encode())
     drawn = draw_all([(kind, index) for kind in KINDS for index in range(numbers[kind])], out, args.seed, args.workers)
-    for stale in set(out.rglob("*Sample_*.jpg*")) - {out / picture for kind in KINDS for picture, _ in drawn[kind]}:
+    for stale in set(out.rglob("*Sample_*.jpg*")) - {out / image for kind in KINDS for image, _ in drawn[kind]}:
         stale.unlink()                                                         # of a larger or interrupted sample
 
     portraits = drawn["landmark"]
@@ -670,8 +670,8 @@ def main(args):
     write_landmark_list(out / "testImageList.txt", portraits[9::10])
     faces = {f"{kind}_faces": sum(len(lines) for _, lines in drawn[kind]) for kind in ("train", "val")}
     write(note, json.dumps({**numbers, **faces, "complete": True}, indent=1).encode())
-    print(f"{out}: {args.photos} training images with {faces['train_faces']} faces, "
-          f"{args.val_photos} validation images with {faces['val_faces']}, {args.landmark_photos} landmark images, "
+    print(f"{out}: {args.images} training images with {faces['train_faces']} faces, "
+          f"{args.val_images} validation images with {faces['val_faces']}, {args.landmark_images} landmark images, "
           f"{time.perf_counter() - start:.0f} s")
 
 
@@ -704,9 +704,9 @@ if __name__ == "__main__":
     positive = partial(whole, least=1)
     parser.add_argument("--out", type=folder, default=str(Path(__file__).resolve().parent / "sample"), metavar="DIR",
                         help="folder to write (default: data/sample)")
-    parser.add_argument("--photos", type=positive, default=300, metavar="N", help="training scenes (default: 300)")
-    parser.add_argument("--val-photos", type=positive, default=60, metavar="N", help="validation scenes (default: 60)")
-    parser.add_argument("--landmark-photos", type=positive, default=600, metavar="N",
+    parser.add_argument("--images", type=positive, default=300, metavar="N", help="training scenes (default: 300)")
+    parser.add_argument("--val-images", type=positive, default=60, metavar="N", help="validation scenes (default: 60)")
+    parser.add_argument("--landmark-images", type=positive, default=600, metavar="N",
                         help="landmark images, every tenth of them for testing (default: 600)")
     parser.add_argument("--seed", type=partial(whole, least=0), default=0, metavar="N",
                         help="of every random draw (default: 0)")

@@ -331,7 +331,7 @@ def main(args):
                 sample = args.sample or Path(temporary) / "sample"
                 if not sample.is_dir():
                     subprocess.run([sys.executable, str(ROOT / "data" / "make_sample.py"), "--out", str(sample),
-                                    "--photos", "18", "--val-photos", "1", "--landmark-photos", "12"], check=True)
+                                    "--images", "18", "--val-images", "1", "--landmark-images", "12"], check=True)
                 save(args.out / "iou.jpg", overlap_rule(sample))
                 found = some_samples(sample)
                 save(args.out / "samples.jpg", contact_sheet(found))

@@ -79,7 +79,7 @@ def average_precision(precision, recall):
 # --- Landmarks: error as a share of the distance between the eyes, the first two points -------------------
 
 def eye_distance(points):
-    """Points (N, P, 2) -> (N,) px from the first to the second: from the left eye's centre to the right one's."""
+    """Points (N, P, 2) -> (N,) px from the first to the second: from the left eye's center to the right one's."""
     return np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
 
 
@@ -114,8 +114,8 @@ def cumulative(errors, total, limit):
 def masks(shapes, height, width):
     """Ellipses (M, 5) or boxes (M, 4) px -> (M, height * width) bool: the pixels of each, cut at the image's edges.
 
-    An ellipse is major and minor radius, angle of the major axis in radians clockwise from the x axis, centre x, y.
-    Rounded as [FDDB] does: centres and corners to the nearest pixel, radii down, the last pixel counted in.
+    An ellipse is major and minor radius, angle of the major axis in radians clockwise from the x axis, center x, y.
+    Rounded as [FDDB] does: centers and corners to the nearest pixel, radii down, the last pixel counted in.
     """
     result = np.zeros((len(shapes), height, width), np.uint8)
     for mask, shape in zip(result, np.asarray(shapes, float).tolist()):

@@ -94,7 +94,7 @@ def start(tmp_path_factory, forks):
 def sample(tmp_path_factory, script):
     """A drawn data set small enough for tests; only read."""
     out = tmp_path_factory.mktemp("sample")
-    script("data/make_sample.py", "--out", out, "--photos", 100, "--landmark-photos", 100, "--val-photos", 20)
+    script("data/make_sample.py", "--out", out, "--images", 100, "--landmark-images", 100, "--val-images", 20)
     return out
 
 
@@ -112,7 +112,7 @@ def done(tmp_path_factory, sample, script):
 
 
 @pytest.fixture
-def photograph(rng):
-    """uint8 (90, 120, 3): smooth random colours."""
+def scene(rng):
+    """uint8 (90, 120, 3): smooth random colors."""
     import cv2
     return cv2.resize(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8), (120, 90), interpolation=cv2.INTER_CUBIC)

@@ -1,6 +1,6 @@
 """Does memory stay flat over a long run? Detection, mining and reading of records, on small images to be quick.
 
-    python tests/endurance.py                       # 100,000 detections, 100,000 mined photos, 100,000 records
+    python tests/endurance.py                       # 100,000 detections, 100,000 mined images, 100,000 records
     python tests/endurance.py --count 2000
 
 Each line is a process of its own. grown: MB between a tenth of the run and its end, of which more than LIMIT_MB is a
@@ -28,7 +28,7 @@ def resident():
 
 
 def pictures(rng):
-    """400 pictures of 24 to 72 px, noise over a part of a photograph."""
+    """400 pictures of 24 to 72 px, noise over a part of a scene."""
     import cv2
     import numpy as np
     image = cv2.resize(cv2.imread(str(ROOT / "picture" / "brothers.jpg")), (160, 120))
@@ -51,14 +51,14 @@ def mining(rng, folder):
     from config import MODEL
     from preprocess.gen_hard_example import Sampler
     from preprocess.labels import annotate
-    photos = []
+    images = []
     for i, image in enumerate(pictures(rng)):
         (folder / f"{i}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        photos.append(annotate(f"{i}.png", [[4, 4, 20, 22]]))
+        images.append(annotate(f"{i}.png", [[4, 4, 20, 22]]))
     draw = Sampler(folder, (MODEL, 16, (0.3,), 1), 24, 60, 10, 0)
     while True:
-        for photo in photos:
-            yield draw(photo)
+        for image in images:
+            yield draw(image)
 
 
 def records(rng, folder):

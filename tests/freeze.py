@@ -27,7 +27,7 @@ STEPS = (("preprocess/gen_12net_data.py",), ("preprocess/gen_landmark_aug.py", "
          ("preprocess/gen_hard_example.py", "12"), ("preprocess/gen_landmark_aug.py", "24"),
          ("preprocess/gen_tfrecords.py", "24"), ("train/train.py", "24"), ("preprocess/gen_hard_example.py", "24"),
          ("preprocess/gen_landmark_aug.py", "48"), ("preprocess/gen_tfrecords.py", "48"), ("train/train.py", "48"))
-SAMPLE = ("--photos", "150", "--landmark-photos", "160", "--val-photos", "40")
+SAMPLE = ("--images", "150", "--landmark-images", "160", "--val-images", "40")
 TOLERANCE = {"start s": 0.3, "peak MB": 0.1}      # share by which these may grow
 
 

@@ -142,8 +142,8 @@ class Targets:
 
         def target(data):
             place.write_bytes(data)
-            for photo in self.sets.training(folder)[0]:
-                assert (folder / photo.path).resolve().is_relative_to(folder) and self.np.isfinite(photo.boxes).all()
+            for image in self.sets.training(folder)[0]:
+                assert (folder / image.path).resolve().is_relative_to(folder) and self.np.isfinite(image.boxes).all()
         return [good.encode()], target
 
     def voc(self):

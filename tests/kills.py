@@ -199,13 +199,13 @@ def serve(folder):
     return f"http://127.0.0.1:{server.server_port}/set.zip"
 
 
-def stages(base, chosen, photos=200, data=None, ready=None, epochs=6):
+def stages(base, chosen, images=200, data=None, ready=None, epochs=6):
     """Yields the chosen stages, each with what it starts from made first. data: a sample; ready: a folder in which the
     four steps before P-Net's training were run on it; both are made here where they are not given. epochs: of a
     training."""
     if not data and chosen - {"export", "download"}:
         data = base / "sample"
-        run("data/make_sample.py", "--out", data, "--photos", photos, "--landmark-photos", photos, "--val-photos", 1)
+        run("data/make_sample.py", "--out", data, "--images", images, "--landmark-images", images, "--val-images", 1)
     where = ["--data", data, "--workers", 2]
     work = [*where, "--work", "FOLDER"]
     yield Stage("sampling", ["preprocess/gen_12net_data.py", *work])
@@ -274,11 +274,11 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=208, metavar="N", help="in all (default: 208)")
     parser.add_argument("--stages", nargs="+", choices=NAMES, default=list(NAMES), metavar="STAGE",
                         help=f"of {', '.join(NAMES)} (default: all)")
-    parser.add_argument("--photos", type=int, default=200, metavar="N", help="of the drawn sample (default: 200)")
+    parser.add_argument("--images", type=int, default=200, metavar="N", help="of the drawn sample (default: 200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments (default: 0)")
     parser.add_argument("--busy", type=int, default=0, metavar="N", help="processes beside them that only take "
                         "processor time (default: 0)")
     args = parser.parse_args()
     with busy(args.busy):
-        result = main(args.kills, args.stages, seed=args.seed, photos=args.photos)
+        result = main(args.kills, args.stages, seed=args.seed, images=args.images)
     sys.exit(bool(result["failed"] or result["different"] or result["redone"] or result["orphans"]))

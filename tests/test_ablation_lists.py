@@ -44,9 +44,9 @@ def changed(change, args, folder):
 
 
 def images_with_invalid_faces(args):
-    photos = wider_lists.read(labels.find(args.data, *wider_lists.TRAIN_LISTS),
+    images = wider_lists.read(labels.find(args.data, *wider_lists.TRAIN_LISTS),
                                     wider_lists.TRAIN_IMAGES)
-    return {photo.path: photo.boxes[photo.invalid] for photo in photos if photo.invalid.any()}
+    return {image.path: image.boxes[image.invalid] for image in images if image.invalid.any()}
 
 
 def test_border_windows_are_left_out_and_only_they(mined, tmp_path):

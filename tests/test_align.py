@@ -44,7 +44,7 @@ def test_aligned_faces_have_their_points_where_the_template_says():
     points = np.round(moved(align.TEMPLATE, 25, 1.5, np.array([60, 90]))).astype(int)
     for x, y in points:
         image[y - 3:y + 4, x - 3:x + 4] = 255
-    face = align.align(image, points[None] + 0.5)[0]       # a pixel's centre is half a pixel from its corner
+    face = align.align(image, points[None] + 0.5)[0]       # a pixel's center is half a pixel from its corner
     assert face.shape == (112, 112, 3)
     errors = []
     for x, y in align.TEMPLATE:

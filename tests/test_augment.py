@@ -38,7 +38,7 @@ def test_mirroring_moves_pixels_and_targets_alike():
 
 
 def pixels(images):
-    """Normalised -> 0..255."""
+    """Normalized -> 0..255."""
     return np.asarray(images) * 128 + 127.5
 
 

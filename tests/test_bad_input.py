@@ -25,7 +25,7 @@ from test_batches import make_records
 FACE = ROOT / "picture" / "astronaut.jpg"
 
 
-# --- Photos -------------------------------------------------------------------------------------------------------
+# --- Images -------------------------------------------------------------------------------------------------------
 
 def png_of(width, height):
     """A PNG whose header announces that size, with nothing behind it: what a decompression bomb begins with."""
@@ -46,7 +46,7 @@ def face():
 
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".webp", ".bmp", ".tif"])
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.9])
-def test_a_photo_that_is_cut_short_is_refused_not_filled_with_gray(tmp_path, face, extension, share):
+def test_an_image_that_is_cut_short_is_refused_not_filled_with_gray(tmp_path, face, extension, share):
     whole = encoded(face, extension)
     path = tmp_path / f"cut{extension}"
     path.write_bytes(whole[:int(share * len(whole))])
@@ -61,7 +61,7 @@ def test_a_progressive_jpeg_that_is_cut_short_is_refused(tmp_path, face):
         images.read(tmp_path / "cut.jpg")
 
 
-def test_gray_alpha_16_bit_and_mislabelled_photos_are_read_as_colour(tmp_path, face):
+def test_gray_alpha_16_bit_and_mislabelled_images_are_read_as_color(tmp_path, face):
     gray = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
     alpha = np.dstack([face, np.full(face.shape[:2], 255, np.uint8)])
     for name, content, wanted in (("gray.png", encoded(gray, ".png"), np.dstack([gray] * 3)),
@@ -74,9 +74,9 @@ def test_gray_alpha_16_bit_and_mislabelled_photos_are_read_as_colour(tmp_path, f
 
 
 def cmyk_jpeg(*inks):
-    """A JPEG of 8 x 8 px in one colour of four inks 0..255, inverted as Photoshop writes them: a baseline file by hand.
+    """A JPEG of 8 x 8 px in one color of four inks 0..255, inverted as Photoshop writes them: a baseline file by hand.
 
-    Each component is one block with nothing but its mean, in units of a grey level.
+    Each component is one block with nothing but its mean, in units of a gray level.
     """
     def segment(marker, content):
         return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
@@ -97,11 +97,11 @@ def cmyk_jpeg(*inks):
             + segment(0xDA, b"\4" + b"".join(bytes([i, 0]) for i in range(1, 5)) + b"\0\x3f\0") + data + b"\xff\xd9")
 
 
-@pytest.mark.parametrize("inks, colour", [((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (0, 0, 255)),
+@pytest.mark.parametrize("inks, color", [((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (0, 0, 255)),
                                           ((255, 0, 0, 0), (255, 255, 0)), ((0, 0, 0, 200), (55, 55, 55))])
-def test_a_photo_in_four_inks_is_read_as_colour(tmp_path, inks, colour):
+def test_an_image_in_four_inks_is_read_as_color(tmp_path, inks, color):
     (tmp_path / "cmyk.jpg").write_bytes(cmyk_jpeg(*inks))
-    np.testing.assert_allclose(images.read(tmp_path / "cmyk.jpg"), np.full((8, 8, 3), colour), atol=3)
+    np.testing.assert_allclose(images.read(tmp_path / "cmyk.jpg"), np.full((8, 8, 3), color), atol=3)
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded_and_the_user_can_raise_the_limit(tmp_path):
@@ -151,7 +151,7 @@ def test_a_picture_whose_name_is_not_in_utf_8_is_detected_in_and_named(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "x" * 400 + ".jpg", ".", "/dev/null"])
-def test_names_that_are_no_photo_are_told(tmp_path, name):
+def test_names_that_are_no_image_are_refused(tmp_path, name):
     with pytest.raises(UserError):
         images.read(tmp_path / name if "/" not in name else name)
 
@@ -213,16 +213,16 @@ def read_wider(tmp_path, content):
     "C:/bad.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n", "e/bad.jpg\n1\n5 5 50 60 0 0 0 0 0 0 7\n"],
     ids=["superscript", "endless", "negative", "NUL", "way out", "absolute", "drive", "extra number"])
 def test_broken_entries_are_skipped_alone(tmp_path, capsys, broken):
-    photos = read_wider(tmp_path, GOOD + broken + "e/last.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n")
-    assert [p.path for p in photos] == [*(f"i/e/{i}.jpg" for i in range(60)), "i/e/last.jpg"]
+    listed = read_wider(tmp_path, GOOD + broken + "e/last.jpg\n1\n5 5 50 60 0 0 0 0 0 0\n")
+    assert [p.path for p in listed] == [*(f"i/e/{i}.jpg" for i in range(60)), "i/e/last.jpg"]
     assert capsys.readouterr().out.count("skipped:") == 1
 
 
 def test_an_endless_line_takes_no_endless_time(tmp_path):
     """Quadratic, it would take minutes."""
     line = "e/x " + "1 " * 200_000 + "y\n"
-    photo, = read_wider(tmp_path, line + "e/y 1 1 50 50\n")[1:]
-    assert photo.path == "i/e/y.jpg"
+    image, = read_wider(tmp_path, line + "e/y 1 1 50 50\n")[1:]
+    assert image.path == "i/e/y.jpg"
 
 
 def test_text_of_another_encoding_is_told(tmp_path):
@@ -232,15 +232,15 @@ def test_text_of_another_encoding_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\rb", "a\u2028b", os.fsdecode(b"a\xffb")])
-def test_photos_whose_names_no_list_can_hold_are_named_and_left_out(tmp_path, capsys, name):
+def test_images_whose_names_no_list_can_hold_are_named_and_left_out(tmp_path, capsys, name):
     folder = tmp_path / "sets" / "one"
-    for photo in [name, *"cdefghijklmnopqrstuvwxyz"]:
+    for image in [name, *"cdefghijklmnopqrstuvwxyz"]:
         for place, suffix in (("images", ".png"), ("labels", ".txt")):
             (folder / place).mkdir(parents=True, exist_ok=True)
-            (folder / place / (photo + suffix)).write_bytes(
+            (folder / place / (image + suffix)).write_bytes(
                 b"0 0.5 0.5 0.4 0.4\n" if place == "labels" else encoded(np.zeros((20, 20, 3), np.uint8), ".png"))
-    photos, _ = sets.training(tmp_path)
-    assert len(photos) == 24 and "rename it" in capsys.readouterr().out
+    listed, _ = sets.training(tmp_path)
+    assert len(listed) == 24 and "rename it" in capsys.readouterr().out
 
 
 def write_set(tmp_path, name, content):
@@ -273,11 +273,11 @@ def test_hostile_sets_are_refused_by_name(tmp_path, name, content, sentence):
         sets.training(tmp_path)
 
 
-def test_a_face_beside_its_photo_is_told_before_it_becomes_a_crop_of_gigabytes():
+def test_a_face_beside_its_image_is_refused_before_it_becomes_a_crop_of_gigabytes():
     def told(*box, invalid=False):
-        photo = labels.annotate("x.jpg", np.float32([box]), np.array([invalid]))
+        image = labels.annotate("x.jpg", np.float32([box]), np.array([invalid]))
         try:
-            labels.require_inside(photo, 300, 200)
+            labels.require_inside(image, 300, 200)
         except UserError as error:
             return str(error)
     assert "x.jpg: the face x1 y1 x2 y2 = 1000 1000 1050 1050 does not lie in this image of 300 x 200 px" in \

@@ -54,7 +54,7 @@ def test_offsets_by_hand():
 
 
 def test_mirror_commutes_with_encoding(rng):
-    """Mirroring photo, crop, box and points, then encoding, equals encoding, then mirroring the targets."""
+    """Mirroring image, crop, box and points, then encoding, equals encoding, then mirroring the targets."""
     width = 300
     crops, boxes = random_boxes(rng, 50), random_boxes(rng, 50)
     points = rng.uniform(0, 100, (50, 5, 2)).astype(np.float32)
@@ -127,7 +127,7 @@ def test_cells_that_overlap_by_more_than_half_are_neighbours():
     assert np.abs(rows - len(near) // 2).max() == np.abs(columns - len(near) // 2).max() == 1 and near.sum() == 9
 
 
-def test_square_keeps_the_centre_and_the_longer_side(rng):
+def test_square_keeps_the_center_and_the_longer_side(rng):
     boxes = random_boxes(rng, 50)
     squares = bx.square(boxes)
     np.testing.assert_allclose(squares[:, :2] + squares[:, 2:], boxes[:, :2] + boxes[:, 2:], rtol=1e-5)

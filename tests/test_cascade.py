@@ -44,7 +44,7 @@ class Finder:
     """R-Net's and O-Net's part: finds the bright square in its crop, to the pixel; no face where it touches the edge.
 
     The box is wider than the square by `margin` of its side, so that the next net sees all of it. Points are where the
-    colours say, and the upper left corner where the edge of the crop is not all bright: like O-Net's, they are no good
+    colors say, and the upper left corner where the edge of the crop is not all bright: like O-Net's, they are no good
     on other crops than those that they were learned on.
     """
     def __init__(self, margin, points):
@@ -207,11 +207,11 @@ def test_missing_weights_are_named(tmp_path):
         Detector(tmp_path)
 
 
-def test_real_nets_with_random_weights_run_through(tmp_path, rng, photograph):
+def test_real_nets_with_random_weights_run_through(tmp_path, rng, scene):
     for stage in CASCADE:
         weights.write_arrays(tmp_path / f"{stage.name}.npz", {
             name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in weights.shapes(stage).items()})
-    found = Detector(tmp_path, thresholds=(0.0, 0.0, 0.0)).detect(photograph)
+    found = Detector(tmp_path, thresholds=(0.0, 0.0, 0.0)).detect(scene)
     assert len(found) > 0 and found.landmarks.shape == (len(found), 5, 2) and np.isfinite(found.boxes).all()
 
 

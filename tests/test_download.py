@@ -21,7 +21,7 @@ import download
 import transfer
 from archives import ARCHIVES, Archive
 
-PHOTOS = {f"SET/images/{i}.jpg": bytes([i]) * 3000 + bytes(range(256)) * 8 for i in range(5)}
+IMAGES = {f"SET/images/{i}.jpg": bytes([i]) * 3000 + bytes(range(256)) * 8 for i in range(5)}
 
 
 def packed(files):
@@ -37,7 +37,7 @@ def packed(files):
     return buffer.getvalue()
 
 
-ZIP = packed(PHOTOS)
+ZIP = packed(IMAGES)
 
 
 class Home:
@@ -99,7 +99,7 @@ def files(out):
 def test_a_set_is_loaded_checked_and_unpacked_and_then_left_alone(home, tmp_path, capsys):
     get(tmp_path, home.url)
     printed = capsys.readouterr().out
-    assert files(tmp_path) == PHOTOS and "as published" in printed and "5 files" in printed
+    assert files(tmp_path) == IMAGES and "as published" in printed and "5 files" in printed
     assert printed.index("These are the terms.") < printed.index(home.url)
     record = json.loads((tmp_path / "download.json").read_text())["set.zip"]
     assert record["sha256"] == hashlib.sha256(ZIP).hexdigest() and record["from"] == home.url
@@ -111,20 +111,20 @@ def test_a_set_is_loaded_checked_and_unpacked_and_then_left_alone(home, tmp_path
 def test_cut_connections_go_on_where_they_were_cut(home, tmp_path, known):
     home.cuts = [5000, 0, 7000, 0, 0]
     get(tmp_path, home.url, known=known)
-    assert home.asked == [None, *["bytes=5000-"] * 2, *["bytes=12000-"] * 3] and files(tmp_path) == PHOTOS
+    assert home.asked == [None, *["bytes=5000-"] * 2, *["bytes=12000-"] * 3] and files(tmp_path) == IMAGES
 
 
 def test_what_an_earlier_run_received_is_not_loaded_again(home, tmp_path):
     (tmp_path / "set.zip.part").write_bytes(ZIP[:9000])
     get(tmp_path, home.url)
-    assert home.asked == ["bytes=9000-"] and files(tmp_path) == PHOTOS
+    assert home.asked == ["bytes=9000-"] and files(tmp_path) == IMAGES
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_an_earlier_run_that_received_all_of_it_is_finished(home, tmp_path, known):
     (tmp_path / "set.zip.part").write_bytes(ZIP)
     get(tmp_path, home.url, known=known)
-    assert home.asked == ([] if known else [f"bytes={len(ZIP)}-"]) and files(tmp_path) == PHOTOS
+    assert home.asked == ([] if known else [f"bytes={len(ZIP)}-"]) and files(tmp_path) == IMAGES
 
 
 class Killed(BaseException):
@@ -180,7 +180,7 @@ def test_killed_before_any_of_its_lines_the_next_run_ends_in_the_same_files_and_
 def test_a_home_that_cannot_go_on_in_the_middle_begins_anew(home, tmp_path):
     home.ranges, home.cuts = False, [5000]
     get(tmp_path, home.url)
-    assert home.asked == [None, "bytes=5000-"] and files(tmp_path) == PHOTOS
+    assert home.asked == [None, "bytes=5000-"] and files(tmp_path) == IMAGES
 
 
 def test_a_home_that_cuts_forever_is_given_up_and_what_came_is_kept(home, tmp_path):
@@ -195,7 +195,7 @@ def test_a_home_that_refuses_is_named_and_the_next_one_is_asked(home, tmp_path, 
     refusing = Home()
     refusing.status = status
     get(tmp_path, refusing.url, home.url)
-    assert files(tmp_path) == PHOTOS and str(status) in capsys.readouterr().err
+    assert files(tmp_path) == IMAGES and str(status) in capsys.readouterr().err
     with pytest.raises(transfer.Problem, match=said + ".*put it into"):
         get(tmp_path / "other", refusing.url)
 
@@ -237,7 +237,7 @@ def test_a_file_of_another_size_is_refused_before_it_is_loaded(home, tmp_path):
 def test_an_archive_put_there_by_hand_is_checked_and_used(home, tmp_path):
     (tmp_path / "set.zip").write_bytes(ZIP)
     get(tmp_path, home.url, keep=True)
-    assert home.asked == [] and files(tmp_path) == {**PHOTOS, "set.zip": ZIP}
+    assert home.asked == [] and files(tmp_path) == {**IMAGES, "set.zip": ZIP}
     (tmp_path / "other").mkdir()
     (tmp_path / "other/set.zip").write_bytes(ZIP[:-1])
     with pytest.raises(transfer.Problem, match="is not the published file"):
@@ -254,7 +254,7 @@ def test_a_damaged_archive_without_a_known_checksum_is_told_by_unpacking_and_rem
     assert "set.zip" not in files(tmp_path) and not list(tmp_path.rglob("*.part"))
     home.content = ZIP
     get(tmp_path, home.url, known=False)
-    assert files(tmp_path) == PHOTOS
+    assert files(tmp_path) == IMAGES
 
 
 LINK = ("../../outside.jpg", stat.S_IFLNK | 0o777)
@@ -264,7 +264,7 @@ LINK = ("../../outside.jpg", stat.S_IFLNK | 0o777)
     ("../outside.jpg", b"x"), ("SET/../../outside.jpg", b"x"), ("/outside.jpg", b"x"),
     ("SET\\..\\..\\outside.jpg", b"x"), ("C:\\outside.jpg", b"x"), ("SET/link", LINK)])
 def test_an_archive_that_reaches_out_of_the_folder_writes_nothing(home, tmp_path, name, content):
-    home.content = packed({**PHOTOS, name: content})
+    home.content = packed({**IMAGES, name: content})
     out = tmp_path / "a/b/out"
     with pytest.raises(transfer.Problem, match="nothing was unpacked"):
         get(out, home.url, known=False)
@@ -292,9 +292,9 @@ def test_nothing_is_written_through_a_link(home, tmp_path):
 
 def test_only_the_set_comes_out_of_an_archive_wherever_it_lies_in_it(home, tmp_path, capsys):
     home.content = packed({"README.md": b"x", "download.py": b"x", "__MACOSX/._1.jpg": b"x",
-                           **{f"top/{name}": content for name, content in PHOTOS.items()}})
+                           **{f"top/{name}": content for name, content in IMAGES.items()}})
     get(tmp_path, home.url, known=False)
-    assert files(tmp_path) == PHOTOS and "3 others in it left out" in capsys.readouterr().out
+    assert files(tmp_path) == IMAGES and "3 others in it left out" in capsys.readouterr().out
 
 
 def test_an_archive_that_lacks_what_is_known_to_be_in_it_is_told(home, tmp_path, capsys):
@@ -309,7 +309,7 @@ def test_one_set_that_fails_stops_no_other(home, tmp_path):
     bad = Archive("bad.zip", "", ("http://127.0.0.1:9/bad.zip",), "http://a.page/", None, None, {"BAD": 5})
     with pytest.raises(transfer.Problem, match="bad.zip"):
         download.main(argparse.Namespace(only=None, out=tmp_path, keep=False), {"bad": bad, "good": good})
-    assert files(tmp_path) == PHOTOS
+    assert files(tmp_path) == IMAGES
 
 
 def test_every_archive_has_homes_terms_and_a_place_where_the_steps_look():

@@ -40,7 +40,7 @@ def test_blur_leaves_all_but_the_face_as_it_is(noise):
 
 
 @pytest.mark.parametrize("side", [8, 40, 160])
-def test_a_blurred_face_keeps_a_few_colours_whatever_its_size(rng, side):
+def test_a_blurred_face_keeps_a_few_colors_whatever_its_size(rng, side):
     """Two faces that differ only in what is finer than a quarter of them come out (almost) the same."""
     cells = rng.integers(60, 196, (8, 8, 3))
     image = np.kron(cells, np.ones((side // 4, side // 4, 1))).astype(np.uint8)        # (2 side, 2 side)
@@ -54,7 +54,7 @@ def test_a_blurred_face_keeps_a_few_colours_whatever_its_size(rng, side):
     assert before > 45 and after.mean() < 8
 
 
-def test_a_blurred_photograph_has_no_detail_left_in_its_face():
+def test_a_blurred_image_has_no_detail_left_in_its_face():
     from config import PICTURE
     from detection.images import read
     image, found = read(PICTURE / "astronaut.jpg"), faces([179, 63, 272, 174])
@@ -81,12 +81,12 @@ def test_explaining_sheet_is_green_where_kept_and_red_where_dropped():
     panels = np.split(sheet, 3, axis=1)
     scale, left, top = 4, 4, 32                            # 200 px shown as 800, below the title
 
-    def colour(panel, box):
+    def color(panel, box):
         x, y = round((box[0] + box[2]) / 2 * scale) + left, box[1] * scale + top
         line = panel[y - 1:y + 2, x].max(axis=0)
         return "green" if line[1] > 150 else "red" if line[2] > 150 else None
-    assert [colour(panel, kept) for panel in panels] == ["green"] * 3
-    assert [colour(panel, dropped) for panel in panels] == ["green", "red", None]
+    assert [color(panel, kept) for panel in panels] == ["green"] * 3
+    assert [color(panel, dropped) for panel in panels] == ["green", "red", None]
 
 
 def test_explaining_sheet_of_a_picture_without_faces():

@@ -38,7 +38,7 @@ def ours(stage, arrays, crops):
 
 
 def rgb(crops):
-    """What packages feed their nets: normalised float32 RGB (N, H, W, 3)."""
+    """What packages feed their nets: normalized float32 RGB (N, H, W, 3)."""
     return images.normalize(crops[..., ::-1].astype(np.float32))
 
 

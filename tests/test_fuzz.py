@@ -48,7 +48,7 @@ def test_what_nms_keeps_does_not_overlap_and_what_it_drops_does(a, threshold, ra
 
 @QUICK
 @given(boxes(1))
-def test_windows_are_square_on_whole_pixels_and_hold_the_centre(a):
+def test_windows_are_square_on_whole_pixels_and_hold_the_center(a):
     windows = bx.windows(a)
     side = windows[:, 2:] - windows[:, :2]
     assert (side[:, 0] == side[:, 1]).all() and (side > 0).all() and (windows == np.round(windows)).all()
@@ -62,13 +62,13 @@ def test_windows_are_square_on_whole_pixels_and_hold_the_centre(a):
        hnp.arrays(np.float32, 4, elements=st.floats(-2.0 ** 100, 2.0 ** 100, width=32)),
        hnp.arrays(np.float32, 10, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)), st.booleans(),
        st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="/\\:"), min_size=3))
-def test_any_sample_comes_back_from_its_line(crop, label, offsets, points, mirror, photo):
-    line, = samples.lines(photo, crop[None], [label], offsets[None], points[None], mirror)
+def test_any_sample_comes_back_from_its_line(crop, label, offsets, points, mirror, image):
+    line, = samples.lines(image, crop[None], [label], offsets[None], points[None], mirror)
     back = samples.parse(line)
-    assert (back.path, back.label, back.mirror) == (photo, label, mirror)
+    assert (back.path, back.label, back.mirror) == (image, label, mirror)
     for found, wanted in ((back.crop, crop), (back.offsets, offsets), (back.points, points)):
         np.testing.assert_array_equal(found, wanted)
-    assert KINDS[samples.kind_of(line)] == label and samples.path_of(line) == photo
+    assert KINDS[samples.kind_of(line)] == label and samples.path_of(line) == image
 
 
 @settings(max_examples=50, deadline=None)
@@ -89,10 +89,10 @@ def test_any_faces_come_back_from_the_official_form(tmp_path_factory, faces):
     rows = "".join(f"{x!r} {y!r} {w!r} {h!r} 0 0 0 0 0 0\n" for x, y, w, h in faces)
     path.write_text(f"e/人 a.jpg\n{len(faces)}\n" + rows,
                     encoding="utf-8")
-    photo, = wider_lists.read(path, "i")
+    image, = wider_lists.read(path, "i")
     wanted = np.float32(faces)
-    np.testing.assert_array_equal(photo.boxes[:, :2], wanted[:, :2])
-    np.testing.assert_allclose(photo.boxes[:, 2:], wanted[:, :2] + wanted[:, 2:], rtol=1e-6)
+    np.testing.assert_array_equal(image.boxes[:, :2], wanted[:, :2])
+    np.testing.assert_allclose(image.boxes[:, 2:], wanted[:, :2] + wanted[:, 2:], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", fuzz.NAMES)

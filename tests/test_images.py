@@ -21,40 +21,40 @@ def brute_force_cut(image, box):
 
 @pytest.mark.parametrize("x", [-30, -5, 0, 50, 105, 119, 120, 140])
 @pytest.mark.parametrize("y", [-30, -5, 0, 40, 80, 89, 90, 130])
-def test_cut_equals_a_cut_pixel_by_pixel_at_every_border(photograph, x, y):
+def test_cut_equals_a_cut_pixel_by_pixel_at_every_border(scene, x, y):
     box = (x, y, x + 20, y + 20)
-    np.testing.assert_array_equal(images.cut(photograph, box), brute_force_cut(photograph, box))
+    np.testing.assert_array_equal(images.cut(scene, box), brute_force_cut(scene, box))
 
 
-def test_cut_larger_than_the_image(photograph):
+def test_cut_larger_than_the_image(scene):
     box = (-10, -20, 130, 120)
-    np.testing.assert_array_equal(images.cut(photograph, box), brute_force_cut(photograph, box))
+    np.testing.assert_array_equal(images.cut(scene, box), brute_force_cut(scene, box))
 
 
-def test_crop_leaves_its_inputs_alone(photograph):
-    before, boxes = photograph.copy(), np.array([[-5, -5, 15, 15], [100, 70, 140, 110]], np.float32)
-    images.crop(photograph, boxes, 24)
-    np.testing.assert_array_equal(photograph, before)
+def test_crop_leaves_its_inputs_alone(scene):
+    before, boxes = scene.copy(), np.array([[-5, -5, 15, 15], [100, 70, 140, 110]], np.float32)
+    images.crop(scene, boxes, 24)
+    np.testing.assert_array_equal(scene, before)
     np.testing.assert_array_equal(boxes, [[-5, -5, 15, 15], [100, 70, 140, 110]])
 
 
-def test_crop_at_its_own_size_is_exact(photograph):
-    crop = images.crop(photograph, np.array([[10, 20, 34, 44]], np.float32), 24)[0]
-    np.testing.assert_array_equal(crop, photograph[20:44, 10:34])
+def test_crop_at_its_own_size_is_exact(scene):
+    crop = images.crop(scene, np.array([[10, 20, 34, 44]], np.float32), 24)[0]
+    np.testing.assert_array_equal(crop, scene[20:44, 10:34])
 
 
-def test_halvings_are_averages_with_black_beyond_the_edge(photograph):
-    image, half, quarter = images.half_scales(photograph[:, :117])
+def test_halvings_are_averages_with_black_beyond_the_edge(scene):
+    image, half, quarter = images.half_scales(scene[:, :117])
     assert (image.shape, half.shape, quarter.shape) == ((92, 120, 3), (46, 60, 3), (23, 30, 3))
-    np.testing.assert_array_equal(image[:90, :117], photograph[:, :117])
+    np.testing.assert_array_equal(image[:90, :117], scene[:, :117])
     assert not image[90:].any() and not image[:, 117:].any()
     for source, small in ((image, half), (half, quarter)):
         means = source.reshape(len(small), 2, -1, 2, 3).mean(axis=(1, 3))
         np.testing.assert_allclose(small, means, atol=0.5)
 
 
-def test_a_crop_of_halvings_is_near_the_crop(photograph):
-    image = cv2.resize(photograph, (640, 480))
+def test_a_crop_of_halvings_is_near_the_crop(scene):
+    image = cv2.resize(scene, (640, 480))
     boxes = np.array([[-4, 8, 92, 104], [-40, -16, 200, 224], [101, 60, 501, 460], [3, 5, 30, 32], [9, 9, 56, 56]])
     halved = images.crop_scaled(images.half_scales(image), boxes, 24)
     apart = np.abs(halved.astype(int) - images.crop(image, boxes, 24))
@@ -74,13 +74,13 @@ def interpolated(image, x, y):
 
 
 @pytest.mark.parametrize("box, averaged", [((10, 20, 27, 37), 1), ((-9, 60, 31, 100), 1), ((5, 5, 65, 85), 4)])
-def test_a_crop_is_interpolated_and_then_averaged(photograph, box, averaged):
+def test_a_crop_is_interpolated_and_then_averaged(scene, box, averaged):
     """Against a plain loop; places are rounded to 1/32 px."""
     side, (x1, y1, x2, y2) = 20 * averaged, box
-    loop = np.array([[interpolated(photograph, x1 + (i + 0.5) * (x2 - x1) / side - 0.5,
+    loop = np.array([[interpolated(scene, x1 + (i + 0.5) * (x2 - x1) / side - 0.5,
                                    y1 + (j + 0.5) * (y2 - y1) / side - 0.5) for i in range(side)] for j in range(side)])
     loop = loop.reshape(20, averaged, 20, averaged, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(images.crop(photograph, np.array([box]), 20)[0], loop, atol=2.5)
+    np.testing.assert_allclose(images.crop(scene, np.array([box]), 20)[0], loop, atol=2.5)
 
 
 def test_every_processor_gets_the_same_pixels():
@@ -105,8 +105,8 @@ def test_images_beyond_remaps_limit_are_cropped_all_the_same():
 
 
 @pytest.mark.parametrize("side", (26, 31, 47, 60, 95, 96))
-def test_shrinking_is_near_the_average_over_each_pixel_s_area(photograph, side):
-    crop = np.ascontiguousarray(photograph[40:40 + side, 60:60 + side])
+def test_shrinking_is_near_the_average_over_each_pixel_s_area(scene, side):
+    crop = np.ascontiguousarray(scene[40:40 + side, 60:60 + side])
     exact = cv2.resize(crop, (24, 24), interpolation=cv2.INTER_AREA)
     assert np.abs(images.resize(crop, 24, 24).astype(int) - exact).mean() < 1.5
 
@@ -116,8 +116,8 @@ def test_shrinking_a_flat_picture_changes_nothing():
     assert (images.resize(flat, 50, 40) == flat[:40, :50]).all()
 
 
-def test_shrinking_from_a_half_is_near_the_average_of_all_pixels(photograph):
-    image = cv2.resize(photograph, (640, 480))
+def test_shrinking_from_a_half_is_near_the_average_of_all_pixels(scene):
+    image = cv2.resize(scene, (640, 480))
     halved = images.half_scales(image)
     np.testing.assert_array_equal(images.shrink(halved, 384, 288), images.resize(image, 384, 288))
     for width, height in ((106, 80), (97, 73), (24, 18)):
@@ -130,24 +130,24 @@ def test_no_crops():
     assert images.crop(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)), 12).shape == (0, 12, 12, 3)
 
 
-def test_rotation_by_nothing_is_the_plain_crop(photograph):
+def test_rotation_by_nothing_is_the_plain_crop(scene):
     for box in ([10, 20, 58, 68], [-9, -9, 30, 30], [100, 70, 141, 111]):
-        apart = np.abs(images.rotated_crop(photograph, box, 48, 0.0).astype(int) -
-                       images.crop(photograph, np.array([box]), 48)[0])
+        apart = np.abs(images.rotated_crop(scene, box, 48, 0.0).astype(int) -
+                       images.crop(scene, np.array([box]), 48)[0])
         assert apart.mean() < 0.1 and apart.max() <= 3 * (box[2] - box[0] != 48)     # at the last row and column
 
 
-def test_rotation_by_90_degrees_turns_the_crop(photograph):
+def test_rotation_by_90_degrees_turns_the_crop(scene):
     box = np.array([20, 10, 68, 58])
-    plain = images.crop(photograph, box[None], 48)[0]
-    np.testing.assert_allclose(images.rotated_crop(photograph, box, 48, 90.0).astype(int),
+    plain = images.crop(scene, box[None], 48)[0]
+    np.testing.assert_allclose(images.rotated_crop(scene, box, 48, 90.0).astype(int),
                                np.rot90(plain).astype(int), atol=1)
 
 
 @pytest.mark.parametrize("degrees", [-30.0, 5.0, 90.0])
 def test_points_turn_with_the_pixels(degrees):
     image = np.zeros((200, 200, 3), np.uint8)
-    image[60:63, 120:123] = 255                                   # a spot whose centre is (121.5, 61.5)
+    image[60:63, 120:123] = 255                                   # a spot whose center is (121.5, 61.5)
     box = np.array([50, 40, 150, 140], np.float32)
     turned = images.rotated_crop(image, box, 100, degrees)
     rows, columns = np.nonzero(turned[..., 0] > 100)
@@ -156,8 +156,8 @@ def test_points_turn_with_the_pixels(degrees):
     np.testing.assert_allclose(seen, told, atol=0.6)
 
 
-def test_mirror_exchanges_left_and_right(photograph):
-    assert (images.mirror(photograph)[:, 0] == photograph[:, -1]).all()
+def test_mirror_exchanges_left_and_right(scene):
+    assert (images.mirror(scene)[:, 0] == scene[:, -1]).all()
 
 
 def test_pyramid_goes_from_the_smallest_face_to_one_window():
@@ -173,10 +173,10 @@ def test_pyramid_of_small_images(shape):
     assert len(images.level_sizes(*shape, 20, 12, 0.709)) == (1 if min(shape) >= 20 else 0)
 
 
-def test_read_takes_any_file_name(tmp_path, photograph):
+def test_read_takes_any_file_name(tmp_path, scene):
     path = tmp_path / "人 脸.png"
-    path.write_bytes(cv2.imencode(".png", photograph)[1].tobytes())
-    np.testing.assert_array_equal(images.read(path), photograph)
+    path.write_bytes(cv2.imencode(".png", scene)[1].tobytes())
+    np.testing.assert_array_equal(images.read(path), scene)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff\xe0 cut"])

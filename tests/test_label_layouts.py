@@ -53,7 +53,7 @@ def moved(texts, old, new):
     ("JPEGImages", "voc", "annotations/", "Annotations/"),                              # the VOC challenge, CVAT
     ("train", "voc", "annotations/", "train/"),                                         # Roboflow
     (".", "voc", "annotations/", "./"),                                                 # labelImg
-    ("photos", "voc", "annotations/", "xml/"),
+    ("images", "voc", "annotations/", "xml/"),
     ("train/images", "yolo", "labels/", "train/labels/"),                               # Roboflow
     ("images/train", "yolo", "labels/", "labels/train/"),                               # Ultralytics
     ("obj_train_data", "yolo", "labels/", "obj_train_data/"),                           # CVAT
@@ -79,7 +79,7 @@ def test_splits_of_one_export_are_read_together_each_beside_its_images(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["images/{}.jpg", "images\\{}.jpg", "./{}.jpg", "/home/me/set/{}.jpg", "{}.JPG",
-                                  "C:\\Users\\me\\{}.jpg", "../photos/{}.jpg", "{}.png", "{}"])
+                                  "C:\\Users\\me\\{}.jpg", "../images/{}.jpg", "{}.png", "{}"])
 def test_names_are_matched_as_a_person_would(tmp_path, name):
     folder = tmp_path / "sets" / "one"
     images(folder / "images")

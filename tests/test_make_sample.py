@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).resolve().parent.parent / "data" / "make_sample.py"
-SMALL = ("--photos", "5", "--val-photos", "2", "--landmark-photos", "20")
+SMALL = ("--images", "5", "--val-images", "2", "--landmark-images", "20")
 
 
 def make_sample(*arguments):
@@ -48,10 +48,10 @@ def sample(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("kind, photos", [("train", 5), ("val", 2)])
-def test_wider_list_fits_its_photos(sample, kind, photos):
+@pytest.mark.parametrize("kind, images", [("train", 5), ("val", 2)])
+def test_wider_list_fits_its_images(sample, kind, images):
     listed = read_wider_list(sample / "wider_face_split" / f"wider_face_{kind}_bbx_gt.txt")
-    assert len(listed) == photos
+    assert len(listed) == images
     for name, faces in listed.items():
         height, width = cv2.imread(str(sample / f"WIDER_{kind}" / "images" / name)).shape[:2]
         x, y, w, h = faces[:, :4].T
@@ -59,12 +59,12 @@ def test_wider_list_fits_its_photos(sample, kind, photos):
         assert (x + w <= width).all() and (y + h <= height).all()
 
 
-def test_some_photos_show_no_face_and_some_show_many(sample):
+def test_some_images_show_no_face_and_some_show_many(sample):
     counts = [len(faces) for faces in read_wider_list(sample / "wider_face_split/wider_face_train_bbx_gt.txt").values()]
     assert min(counts) == 0 and max(counts) >= 5
 
 
-def test_train_and_val_are_different_photos(sample):
+def test_train_and_val_are_different_images(sample):
     train, val = (sorted(sample.glob(f"WIDER_{kind}/images/*/*_00000.jpg")) for kind in ("train", "val"))
     assert len(train) == len(val) == 1 and train[0].read_bytes() != val[0].read_bytes()
 
@@ -102,7 +102,7 @@ def test_second_call_draws_nothing(sample):
     assert {path: path.stat().st_mtime_ns for path in sample.rglob("*")} == before
 
 
-@pytest.mark.parametrize("arguments", [("--photos", 0), ("--seed", "x"), ("--seed", -1), ("--workers", 0), ("--what",)])
+@pytest.mark.parametrize("arguments", [("--images", 0), ("--seed", "x"), ("--seed", -1), ("--workers", 0), ("--what",)])
 def test_wrong_argument_is_one_sentence(arguments, tmp_path):
     code, _, complaint = make_sample("--out", tmp_path / "new", *arguments)
     assert code == 2 and complaint.count("\n") == 1 and not (tmp_path / "new").exists()

@@ -1,4 +1,4 @@
-"""All fourteen steps, in order, on drawn photos: the cascade that comes out finds faces in others."""
+"""All fourteen steps, in order, on drawn images: the cascade that comes out finds faces in others."""
 import json
 
 import pytest
@@ -52,10 +52,10 @@ def test_the_trained_cascade_finds_what_untrained_nets_do_not(trained, sample, s
 
 
 def test_detections_are_drawn_and_written(trained, sample, script, tmp_path):
-    photos = sample / "WIDER_val" / "images"
-    script("test.py", photos, "--model", trained / "model", "--output", tmp_path / "out", "--json", tmp_path / "f.json")
+    images = sample / "WIDER_val" / "images"
+    script("test.py", images, "--model", trained / "model", "--output", tmp_path / "out", "--json", tmp_path / "f.json")
     found = json.loads((tmp_path / "f.json").read_text())
-    names = {str(p.relative_to(photos)) for p in photos.rglob("*.jpg")}
+    names = {str(p.relative_to(images)) for p in images.rglob("*.jpg")}
     assert found.keys() == names == {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.jpg")}
     faces = [face for picture in found.values() for face in picture]
     assert faces and all(len(f["box"]) == 4 and 0.7 <= f["score"] <= 1 and len(f["landmarks"]) == 5 for f in faces)

@@ -39,23 +39,23 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def signs(tmp_path_factory):
-    """A data folder of 24 photos with one sign each, and {photo: its corners (3, 2)}."""
+    """A data folder of 24 images with one sign each, and {image: its corners (3, 2)}."""
     data, rng, corners, boxes = tmp_path_factory.mktemp("signs"), np.random.default_rng(3), {}, []
     (data / "WIDER_train" / "images" / "road").mkdir(parents=True)
     for number in range(24):
-        photo = cv2.resize(rng.integers(0, 200, (8, 8, 3), dtype=np.uint8), (160, 160), interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(rng.integers(0, 200, (8, 8, 3), dtype=np.uint8), (160, 160), interpolation=cv2.INTER_CUBIC)
         points = rng.integers(40, 100, 2) + rng.uniform(20, 40) * (np.float32([[0, -1], [-1, 0.8], [1, 0.8]])
                                                                    + rng.uniform(-0.2, 0.2, (3, 2)))
-        cv2.fillPoly(photo, [np.rint(points).astype(np.int32)], (250, 250, 250))
-        cv2.imwrite(str(data / "WIDER_train" / "images" / "road" / f"{number}.png"), photo)
+        cv2.fillPoly(image, [np.rint(points).astype(np.int32)], (250, 250, 250))
+        cv2.imwrite(str(data / "WIDER_train" / "images" / "road" / f"{number}.png"), image)
         corners[f"WIDER_train/images/road/{number}.png"] = points
         x1, y1, x2, y2 = *(points.min(axis=0) - 6), *(points.max(axis=0) + 6)
         boxes.append((x1, y1, x2, y2))
     (data / "wider_face_train.txt").write_text("".join(
         f"road/{number}.png {x1:.1f} {y1:.1f} {x2:.1f} {y2:.1f}\n" for number, (x1, y1, x2, y2) in enumerate(boxes)))
     (data / "trainImageList.txt").write_text("".join(
-        f"{photo} {x1:.1f} {x2:.1f} {y1:.1f} {y2:.1f} {' '.join(f'{v:.4f}' for v in corners[photo].ravel())}\n"
-        for photo, (x1, y1, x2, y2) in zip(corners, boxes)))
+        f"{image} {x1:.1f} {x2:.1f} {y1:.1f} {y2:.1f} {' '.join(f'{v:.4f}' for v in corners[image].ravel())}\n"
+        for image, (x1, y1, x2, y2) in zip(corners, boxes)))
     return data, corners
 
 
@@ -74,12 +74,12 @@ def trained(project, signs, script, tmp_path_factory):
 def test_a_mirrored_sample_has_its_left_foot_where_the_right_one_was(trained, signs):
     mirrored = 0
     for line in (trained[0] / "12" / "landmark.txt").read_text().splitlines():
-        photo, place, label, _, values = line.split("\t")
+        image, place, label, _, values = line.split("\t")
         *crop, mirror, rotation = map(float, place.split())
         points = np.array(values.split(), float).reshape(3, 2)
         assert label == "-2" and points[1, 0] < points[2, 0]
         if rotation == 0:
-            wanted = (signs[1][photo] - crop[:2]) / np.subtract(crop[2:], crop[:2])
+            wanted = (signs[1][image] - crop[:2]) / np.subtract(crop[2:], crop[:2])
             if mirror:
                 wanted = wanted[[0, 2, 1]] * (-1, 1) + (1, 0)
             np.testing.assert_allclose(points, wanted, atol=1e-4)
@@ -102,8 +102,8 @@ def test_what_is_found_has_three_points(project, trained, signs, script, tmp_pat
                   for name, shape in weights.shapes(stage).items()}
         weights.write_arrays(tmp_path / f"{stage.name}.npz", {
             name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()})
-    photo = signs[0] / "WIDER_train" / "images" / "road" / "0.png"
-    script(project / "test.py", photo, "--model", tmp_path, "--thresholds", 0, 0, 0, "--output", tmp_path / "out",
+    image = signs[0] / "WIDER_train" / "images" / "road" / "0.png"
+    script(project / "test.py", image, "--model", tmp_path, "--thresholds", 0, 0, 0, "--output", tmp_path / "out",
            "--json", tmp_path / "found.json", "--csv", tmp_path / "found.csv")
     found = json.loads((tmp_path / "found.json").read_text())["0.png"]
     assert found and np.shape([sign["landmarks"] for sign in found]) == (len(found), 3, 2)

@@ -55,25 +55,25 @@ def test_a_cut_image_keeps_the_surroundings_that_it_has():
 
 
 @pytest.mark.parametrize("change", robustness.CHANGES)
-def test_every_change_gives_a_box_a_face_and_leaves_the_image_alone(photograph, change):
-    faces, before = np.array([[10, 10, 40, 50], [60, 20, 90, 60]], np.float32), photograph.copy()
-    made = robustness.changed(photograph, faces, change, np.random.default_rng(0))
+def test_every_change_gives_a_box_a_face_and_leaves_the_image_alone(scene, change):
+    faces, before = np.array([[10, 10, 40, 50], [60, 20, 90, 60]], np.float32), scene.copy()
+    made = robustness.changed(scene, faces, change, np.random.default_rng(0))
     assert sum(len(boxes) for _, boxes in made) == 2
     assert all(image.dtype == np.uint8 and (bx.area(boxes) > 0).all() for image, boxes in made)
-    assert (photograph == before).all()
-    same = [image.shape == photograph.shape and bool((image == photograph).all()) for image, _ in made]
+    assert (scene == before).all()
+    same = [image.shape == scene.shape and bool((image == scene).all()) for image, _ in made]
     assert all(same) == (change == "none")
 
 
-def test_colors(photograph):
+def test_colors(scene):
     rng = np.random.default_rng(0)
-    assert (robustness.swapped(photograph, rng)[..., 0] == photograph[..., 2]).all()
-    assert np.ptp(robustness.gray(photograph, rng), axis=2).max() == 0
-    assert abs(robustness.darker(photograph, rng).mean() / photograph.mean() - 0.25) < 0.01
+    assert (robustness.swapped(scene, rng)[..., 0] == scene[..., 2]).all()
+    assert np.ptp(robustness.gray(scene, rng), axis=2).max() == 0
+    assert abs(robustness.darker(scene, rng).mean() / scene.mean() - 0.25) < 0.01
     assert robustness.brighter(np.full((2, 2, 3), 200, np.uint8), rng).min() == 255
     gray = np.full((200, 200, 3), 128, np.uint8)
     assert abs(robustness.noisy(gray, rng).std() - 25) < 0.3 and abs(robustness.noisy(gray, rng).mean() - 128) < 0.3
-    assert np.abs(robustness.compressed(photograph, rng).astype(int) - photograph).mean() > 1
+    assert np.abs(robustness.compressed(scene, rng).astype(int) - scene).mean() > 1
 
 
 def test_recall_and_its_interval():

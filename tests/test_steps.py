@@ -1,4 +1,4 @@
-"""The scripts as processes, on drawn photos: same bytes whoever works, killed and run again, wrong arguments."""
+"""The scripts as processes, on drawn images: same bytes whoever works, killed and run again, wrong arguments."""
 import json
 import os
 import re
@@ -186,31 +186,31 @@ def test_records_of_the_wrong_size_are_told_before_training(done, script, tmp_pa
     assert "12 px crops, not 24" in message
 
 
-def test_bad_photos_are_named_counted_and_skipped(sample, script, tmp_path):
+def test_bad_images_are_named_counted_and_skipped(sample, script, tmp_path):
     shutil.copytree(sample, tmp_path / "data")
-    photos = sorted((tmp_path / "data" / "WIDER_train").rglob("*.jpg"))
-    photos[3].write_bytes(photos[3].read_bytes()[:200])
-    photos[5].unlink()
+    images = sorted((tmp_path / "data" / "WIDER_train").rglob("*.jpg"))
+    images[3].write_bytes(images[3].read_bytes()[:200])
+    images[5].unlink()
     out = script("preprocess/gen_12net_data.py", "--data", tmp_path / "data", "--work", tmp_path / "work").stdout
-    assert photos[3].name in out and photos[5].name in out and out.count("skipped:") == 2
-    for photo in photos[6:40]:
-        photo.unlink()
+    assert images[3].name in out and images[5].name in out and out.count("skipped:") == 2
+    for image in images[6:40]:
+        image.unlink()
     where = ("--data", tmp_path / "data", "--work", tmp_path / "other")
     assert re.search(r"36 of 100 \w+ cannot be used", script("preprocess/gen_12net_data.py", *where, code=2).stderr)
 
 
-def test_a_step_that_gave_up_takes_the_mended_photos(done, sample, script, tmp_path):
-    """Photos go missing before the samples are drawn, then before their crops are cut; both times they come back."""
+def test_a_step_that_gave_up_takes_the_mended_images(done, sample, script, tmp_path):
+    """Images go missing before the samples are drawn, then before their crops are cut; both times they come back."""
     data, work = tmp_path / "data", tmp_path / "work"
     shutil.copytree(sample, data)
     where = ["--data", data, "--work", work, "--workers", 1]
     for name, *args in P_STEPS:
         if name.endswith(("12net_data.py", "tfrecords.py")):
             (data / "WIDER_train").rename(tmp_path / "away")
-            photos = sorted((tmp_path / "away").rglob("*.jpg"))
+            images = sorted((tmp_path / "away").rglob("*.jpg"))
             shutil.copytree(tmp_path / "away", data / "WIDER_train")
-            for photo in photos[:40]:
-                (data / "WIDER_train" / photo.relative_to(tmp_path / "away")).unlink()
+            for image in images[:40]:
+                (data / "WIDER_train" / image.relative_to(tmp_path / "away")).unlink()
             assert "cannot be used" in script(name, *args, *where, code=2).stderr
             shutil.rmtree(data / "WIDER_train")
             (tmp_path / "away").rename(data / "WIDER_train")
@@ -218,7 +218,7 @@ def test_a_step_that_gave_up_takes_the_mended_photos(done, sample, script, tmp_p
     assert contents(work) == contents(done)
 
 
-def test_recall_on_a_set_of_ones_own_is_that_on_the_same_photos_of_wider_face(sample, script, tmp_path, rng):
+def test_recall_on_a_set_of_ones_own_is_that_on_the_same_images_of_wider_face(sample, script, tmp_path, rng):
     model, own = random_model(tmp_path, rng), tmp_path / "data" / "sets" / "own"
     own.mkdir(parents=True)
     (own / "images").symlink_to(sample / "WIDER_val" / "images")

@@ -23,7 +23,7 @@ def data(tmp_path):
 
 
 def results(folder, detections):
-    """{event/photo: rows x y w h score} -> result files; the folder."""
+    """{event/image: rows x y w h score} -> result files; the folder."""
     for name, rows in detections.items():
         path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,5 +160,5 @@ def test_the_official_files_count_the_published_numbers_of_faces():
     from evaluate.wider import TRUTH
     from evaluate.wider_truth import SETS, read_truth
     truth = read_truth(WIDER_DATA / TRUTH)
-    assert (len(truth), sum(len(photo.boxes) for photo in truth.values())) == (3226, 39708)
-    assert [sum(photo.counted[name].sum() for photo in truth.values()) for name in SETS] == [7211, 13319, 31958]
+    assert (len(truth), sum(len(image.boxes) for image in truth.values())) == (3226, 39708)
+    assert [sum(image.counted[name].sum() for image in truth.values()) for name in SETS] == [7211, 13319, 31958]

@@ -16,7 +16,7 @@ from train import layers
 
 
 def build(stage: Stage, seed: int = 0, folded: bool = False, norm: type[layers.Norm] = layers.Norm) -> keras.Model:
-    """Stage -> model: float32 (B, H, W, 3) normalised -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 2P)}.
+    """Stage -> model: float32 (B, H, W, 3) normalized -> {"face": logits (B, 2), "box": (B, 4), "landmark": (B, 2P)}.
 
     folded: with biases instead of normalizations: the net that detects, for export. norm: the layer that normalizes.
 
