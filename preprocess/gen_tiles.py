@@ -12,15 +12,14 @@ which a cell is a positive, "background" the others. Images held out for validat
 """
 import sys
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import MAX_SHARDS, MIN_SHARDS, PNET, SHARD_BYTES, TILE, TILES_OF_BACKGROUND, TILES_OF_FACES, Stage
+from config import PNET, TILE, TILES_OF_BACKGROUND, TILES_OF_FACES, Stage
 from detection import UserError, images
 from pipeline import settings as st
 from pipeline import step, storage, workers
@@ -32,20 +31,16 @@ NAMES = ("face", "background")
 
 
 @dataclass(frozen=True)
-class Group:
-    """One group of shards, as `write_group` takes it. outputs: (name, split) -> file."""
+class Group(shards.Group):
+    """The group of shards with the tiles of these images."""
     images: Sequence[AnnotatedImage]
-    done: Path
-    outputs: dict[tuple[str, str], Path]
-    data: Path
-    seed: int
 
 
 def write_group(group: Group) -> None:
     """Writes one group of shards and its report, group.done, unless that is done."""
     if group.done.is_file():
         return
-    encoded, problems, counts = {key: [] for key in group.outputs}, Problems(), Counter()
+    encoded, problems = {key: [] for key in group.outputs}, Problems()
     for image in group.images:
         try:
             pixels = images.read(group.data / image.path)
@@ -57,11 +52,7 @@ def write_group(group: Group) -> None:
         for tile in tiles.of_image(image, pixels, samples.rng("tiles", image.path, group.seed)):
             name = NAMES[0] if tiles.has_positive(tile) else NAMES[1]
             encoded[name, split].append(tfrecord.encode_tile(tile.pixels, tile.faces, tile.kinds))
-    for (name, split), path in group.outputs.items():
-        order = samples.rng("records", path.name, group.seed).permutation(len(encoded[name, split]))
-        tfrecord.write(path, (encoded[name, split][i] for i in order))
-        counts[f"{name}-{split}"] = len(order)
-    step.write_json(group.done, {"counts": counts, "problems": asdict(problems)})
+    shards.finish_group(group, encoded, problems)
 
 
 def settings(net: Stage) -> dict[str, Any]:
@@ -86,23 +77,18 @@ def main(args: Namespace) -> None:
 def write(run: step.Step, annotated: Sequence[AnnotatedImage], args: Namespace) -> dict[str, Any]:
     """Writes all groups of shards and the manifest; returns its report."""
     expected = len(annotated) * (TILES_OF_FACES[0] + TILES_OF_FACES[1] + TILES_OF_BACKGROUND)
-    count = min(max(-(-expected * TILE * TILE * 3 // SHARD_BYTES), MIN_SHARDS), MAX_SHARDS)
+    count = shards.shards_for(expected, TILE)
     names = {(name, split): [shards.shard_name(name, split, i, count) for i in range(count)]
              for name in NAMES for split in shards.SPLITS}
     members = [[] for _ in range(count)]
     for image in annotated:
         members[int(samples.share_of(image.path, "shard") * count)].append(image)
     target = storage.join(run.parts, "records")
-    groups = [Group(each, run.part(f"group-{i:05d}.json"), {key: target / files[i] for key, files in names.items()},
-                    args.data, args.seed) for i, each in enumerate(members)]
+    groups = [Group({key: storage.join(target, files[i]) for key, files in names.items()},
+                    run.part(f"group-{i:05d}.json"), args.data, args.seed, each) for i, each in enumerate(members)]
     for _ in workers.run(write_group, groups, args.workers, "tiles", [len(each) for each in members], "image"):
         pass
-    counts, problems, incomplete = Counter(), Problems(), []
-    for group in groups:
-        done = step.read_json(group.done)
-        counts.update(done["counts"])
-        problems.extend(Problems(**done["problems"]))
-        incomplete += [group.done] * (done["problems"]["count"] > 0)
+    _, counts, problems, incomplete = shards.reports(groups)
     problems.report(len(annotated), "images", args.data, incomplete)
     report = {"size": TILE, "images": len(annotated), "skipped": problems.count, "place": "records", "counts": counts,
               "kinds": dict(+counts),

@@ -22,15 +22,20 @@ SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
-class Task:
-    """One group of shards. lines: its samples, "<list><TAB><sample>" each; outputs: (list, split) -> file; held_out:
-    images that are held out besides those that samples.held_out names."""
-    lines: Path
-    done: Path
+class Group:
+    """One group of shards. outputs: (list, split) -> file; done: its report, written last."""
     outputs: dict[tuple[str, str], Path | str]
+    done: Path
     data: Path
-    size: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Task(Group):
+    """The group of these samples. lines: "<list><TAB><sample>" each; size: px of the crops; held_out: images that are
+    held out besides those that samples.held_out names."""
+    lines: Path
+    size: int
     held_out: frozenset[str]
 
 
@@ -85,12 +90,31 @@ def write_group(task: Task) -> None:
             kinds[f"{samples.kind_of(line)}-{split}"] += 1
         for (name, _), sample, pixels in zip(by_image[path], chosen, crops.cut(image, chosen, task.size)):
             encoded[name, split].append(tfrecord.encode(pixels, sample.label, sample.offsets, sample.points))
-    for (name, split), path in task.outputs.items():
-        order = samples.rng("records", Path(path).name, task.seed).permutation(len(encoded[name, split]))
-        tfrecord.write(path, (encoded[name, split][i] for i in order))
-    counts = {f"{name}-{split}": len(rows) for (name, split), rows in encoded.items()}
-    step.write_json(task.done, {"counts": counts, "images": len(by_image), "kinds": kinds,
-                                "problems": asdict(problems)})
+    finish_group(task, encoded, problems, images=len(by_image), kinds=kinds)
+
+
+def finish_group(group: Group, encoded: dict[tuple[str, str], list[bytes]], problems: Problems, **more: Any) -> None:
+    """Writes (list, split) -> records into the shards of a group, in an order by the seed, and then its report."""
+    for key, path in group.outputs.items():
+        order = samples.rng("records", Path(path).name, group.seed).permutation(len(encoded[key]))
+        tfrecord.write(path, (encoded[key][i] for i in order))
+    counts = {f"{name}-{split}": len(records) for (name, split), records in encoded.items()}
+    step.write_json(group.done, {"counts": counts, "problems": asdict(problems), **more})
+
+
+def reports(groups: Sequence[Group]) -> tuple[list[dict[str, Any]], Counter, Problems, list[Path]]:
+    """Finished groups -> their reports, the records of each list and split, the problems, and the reports of groups
+    that met one, which a later run does again."""
+    found, counts, problems = [step.read_json(group.done) for group in groups], Counter(), Problems()
+    for report in found:
+        counts.update(report["counts"])
+        problems.extend(Problems(**report["problems"]))
+    return found, counts, problems, [g.done for g, report in zip(groups, found) if report["problems"]["count"]]
+
+
+def shards_for(records: int, side: int) -> int:
+    """How many shards hold so many images of side x side px."""
+    return min(max(-(-records * side * side * 3 // SHARD_BYTES), MIN_SHARDS), MAX_SHARDS)
 
 
 def shard_name(name: str, split: str, index: int, count: int) -> str:
@@ -128,25 +152,21 @@ def write(run: step.Step, lists: Sequence[Path], place: str, args: argparse.Name
     """
     size = args.size
     samples_in = sum(step.count_lines(path) for path in lists)
-    count = min(max(-(-samples_in * size * size * 3 // SHARD_BYTES), MIN_SHARDS), MAX_SHARDS)
+    count = shards_for(samples_in, size)
     groups = [run.part(f"group-{i:05d}.tsv") for i in range(count)]
     sizes, kinds = scatter(lists, groups)
     held_out = frozenset(path for images in kinds.values() for path in images.chosen())
     names = {(path.stem, split): [shard_name(path.stem, split, i, count) for i in range(count)]
              for path in lists for split in SPLITS}        # lists of one name go into the same shards
     target = storage.join(run.parts, place)
-    tasks = [Task(group, group.with_suffix(".json"), {key: storage.join(target, n[i]) for key, n in names.items()},
-                  args.data, size, args.seed, held_out) for i, group in enumerate(groups)]
+    tasks = [Task({key: storage.join(target, n[i]) for key, n in names.items()}, group.with_suffix(".json"), args.data,
+                  args.seed, group, size, held_out) for i, group in enumerate(groups)]
     for _ in workers.run(write_group, tasks, args.workers, run.name, sizes, "record"):
         pass
-    counts, by_kind, problems, image_count, incomplete = Counter(), Counter(), Problems(), 0, []
-    for task in tasks:
-        done = step.read_json(task.done)
-        counts.update(done["counts"])
-        problems.extend(Problems(**done["problems"]))
-        image_count += done["images"]
-        by_kind.update(done["kinds"])
-        incomplete += [task.done] * (done["problems"]["count"] > 0)
+    done, counts, problems, incomplete = reports(tasks)
+    image_count, by_kind = sum(report["images"] for report in done), Counter()
+    for report in done:
+        by_kind.update(report["kinds"])
     problems.report(image_count, "images", args.data, incomplete)
     report = {"size": size, "samples": samples_in, "images": image_count, "skipped": problems.count,
               "place": place, "kinds": by_kind, "counts": counts,
