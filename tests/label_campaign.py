@@ -9,9 +9,8 @@ are read have an IoU under 0.5 with every face of their image. Prints tables per
 wrong as a whole and of those that are in part. --json: the counts go to FILE too, to which other runs add theirs.
 
 Some files nobody can tell from right ones without a look at the images, and they have a column of their own. `hidden`
-decides it from the truth, not from what the checks say: the form has boxes and no points, or points and no boxes, or
-both were exchanged; and what is wrong lies in its image, is as large, and as wide for its height, as what is right, and
-five points still look like a face.
+decides it from the truth, not from what the checks say: what is wrong lies in its image, is as large, and as wide for
+its height, as what is right; boxes still lie around their points, if there are any, and five points look like a face.
 """
 import argparse
 import contextlib
@@ -42,13 +41,15 @@ SIGNS = "warning:", "are read", "another size"      # in what is printed
 WITH_POINTS = "retinaface", "labelv2", "celeba", "cvat", "labelme", "label studio"      # beside their boxes
 OUTSIDE = 2                 # px beyond its image, from which a box is recognized
 STRANGE = 2.0, 4.0          # times the widest, flattest; smallest and largest right box, from which it is, too,
+AROUND = 0.2                # of a box, from its middle: where the middle of its points may lie
 STRANGE_IMAGES = 0.01       # in more than this share of the images and in two: public sets have such boxes
 KINDS = "right", "warned", "refused", "silently wrong", "silent, nobody can tell"
 WHY = """Nobody can tell from the file alone, without a look at the images:
   * mirrored or other boxes that lie in their images, as after `boxes of another image` of the same size;
   * of a part of the images: boxes that were moved or scaled and still lie in their images, with usual sizes and shapes.
     Sizes of right boxes differ by a factor of 40 within WIDER FACE, and each place in an image is as good as another.
-    This holds for each mutation above: `center w h` read as `x y w h` moves a box by half its sides."""
+    This holds for each mutation above: `center w h` read as `x y w h` moves a box by half its sides;
+  * width and height of nearly square boxes exchanged: the box still lies around its face."""
 
 
 def two_swapped(rng):
@@ -138,6 +139,10 @@ class View:
             return np.concatenate([points.min(axis=0), points.max(axis=0)])
         return self.true_box(np.array(row)) / np.tile(self.whole, 2) * np.tile(self.size, 2) if len(row) == 4 else None
 
+    def middle(self, points, box):
+        """Where the middle of the points lies in a box px, 0 to 1."""
+        return (np.mean(points, axis=0) / self.whole * self.size - box[:2]) / (box[2:] - box[:2])
+
 
 def rows_of(label, form):
     """The numbers that are corrupted: of the boxes, or of the points where the form has no boxes."""
@@ -165,8 +170,7 @@ def mutate(rng, found, form, name, share):
 
 def hidden(found, changed, form, name):
     """Whether nobody can tell a corrupted file from a right one; see above."""
-    if form in WITH_POINTS and name != "boxes of another image":        # there the points move, too
-        return False
+    own_points = form in WITH_POINTS and name != "boxes of another image"       # there the points move, too
     right = np.array([View(label, form).px(row) for label in found for row in rows_of(label, form)])
     sides = right[:, 2:] - right[:, :2]
     usual = [(values.min() / by, values.max() * by) for values, by in
@@ -178,6 +182,9 @@ def hidden(found, changed, form, name):
                or (box[2:] > np.array(label.size) + OUTSIDE).any() for box in boxes):
             return False
         sides = [box[2:] - box[:2] for box in boxes]
+        if own_points and any((abs(View(label, form).middle(each, box) - 0.5) > AROUND).any()
+                              for each, box in zip(label.points, boxes)):
+            return False
         if form not in lf.WITH_BOXES and before is not label:
             strange += likeness(np.reshape(label.points[0], (1, 5, 2)))[0] < SHAPE
         strange += any(not (usual[0][0] <= w / h <= usual[0][1] and usual[1][0] <= max(w, h) <= usual[1][1])

@@ -271,6 +271,12 @@ def test_label_studio_gives_boxes_and_points_of_both_exports(tmp_path, monkeypat
     np.testing.assert_allclose(read(tmp_path)["a"].points, [FACE], atol=1e-3)
 
 
+def test_tasks_to_import_into_label_studio_need_no_id(tmp_path):
+    tasks = [{"data": {"image": "/data/local-files/?d=images/a.png"}, "annotations": [{"result": list(regions("a"))}]}]
+    make(tmp_path, **{"label_studio.json": json.dumps(tasks)})
+    np.testing.assert_allclose(read(tmp_path)["a"].boxes, BOXES["a"], atol=1e-3)
+
+
 def test_a_rotated_rectangle_of_label_studio_gives_the_box_around_it(tmp_path):
     region = next(regions("a"))
     region["value"]["rotation"] = 90        # clockwise around the upper left corner (10, 20): 30 x 40 px lie left of it

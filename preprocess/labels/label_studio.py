@@ -25,11 +25,11 @@ PREFIX = re.compile(r"^[0-9a-f]{8}-")       # that an upload puts before the nam
 
 
 def entries(path: Path) -> Iterator[Saying]:
-    """The tasks in the file, by their id. UserError where the file is of another form."""
+    """The tasks in the file, by their id or place. UserError where the file is of another form."""
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-        ids = [task["id"] for task in tasks]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        ids = [task.get("id", f"number {n}") for n, task in enumerate(tasks, 1)]     # tasks to import have none
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not an export JSON or JSON-MIN of Label Studio ({type(error).__name__}: {error})"
                         ) from None
     for number, task in zip(ids, tasks):
