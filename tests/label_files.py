@@ -30,7 +30,7 @@ def scene(rng, count=40, one_face=False):
         boxes = []
         for _ in range(1 if one_face else rng.integers(1, 5)):
             w = float(np.clip(np.exp(rng.normal(4.2, 0.6)), 16, 0.45 * min(width, height)))
-            h = 1.2 * w
+            h = min(w * 1.2 * float(np.exp(rng.normal(0, 0.15))), 0.6 * min(width, height))     # 0.15: as WIDER FACE's
             x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
             boxes.append(np.round([x, y, x + w, y + h], 1))
         boxes = np.array(boxes)
@@ -65,7 +65,7 @@ def labels(scenes, form):
 
 
 def _numbers(values):
-    return " ".join(f"{value:.10g}" for value in np.ravel(values))
+    return " ".join(f"{value:.10g}" for value in np.ravel(values) if not np.isnan(value))
 
 
 def _keys(names, values):
@@ -134,7 +134,7 @@ def celeba(found):
 
 
 def mtfl(found):
-    return {"training.txt": "".join(f" {label.name} {_numbers(np.transpose(label.points[0]))} 1 2 2 3\n"
+    return {"training.txt": "".join(f" {label.name} {_numbers(np.reshape(label.points[0], (5, 2)).T)} 1 2 2 3\n"
                                     for label in found)}
 
 
@@ -142,7 +142,7 @@ def ibug(found):
     files = {}
     for label in found:
         points = np.zeros((68, 2))
-        points[36:42], points[42:48], points[30], points[48], points[54] = label.points[0]
+        points[36:42], points[42:48], points[30], points[48], points[54] = np.reshape(label.points[0], (5, 2))
         rows = "".join(f"{_numbers(point)}\n" for point in points)
         files[f"images/{label.name.rsplit('.', 1)[0]}.pts"] = "version: 1\nn_points: 68\n{\n" + rows + "}\n"
     return files

@@ -1,5 +1,6 @@
 """Label forms with boxes and points -> the same images, boxes and points."""
 import json
+import re
 
 import cv2
 import numpy as np
@@ -270,6 +271,12 @@ def test_label_studio_gives_boxes_and_points_of_both_exports(tmp_path, monkeypat
     np.testing.assert_allclose(read(tmp_path)["a"].points, [FACE], atol=1e-3)
 
 
+def test_tasks_to_import_into_label_studio_need_no_id(tmp_path):
+    tasks = [{"data": {"image": "/data/local-files/?d=images/a.png"}, "annotations": [{"result": list(regions("a"))}]}]
+    make(tmp_path, **{"label_studio.json": json.dumps(tasks)})
+    np.testing.assert_allclose(read(tmp_path)["a"].boxes, BOXES["a"], atol=1e-3)
+
+
 def test_a_rotated_rectangle_of_label_studio_gives_the_box_around_it(tmp_path):
     region = next(regions("a"))
     region["value"]["rotation"] = 90        # clockwise around the upper left corner (10, 20): 30 x 40 px lie left of it
@@ -277,6 +284,45 @@ def test_a_rotated_rectangle_of_label_studio_gives_the_box_around_it(tmp_path):
     make(tmp_path, **{"label_studio.json": json.dumps(
         [{"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": [region]}]}])})
     np.testing.assert_allclose(read(tmp_path)["a"].boxes, [[10, 20, 50, 50]], atol=1e-3)
+
+
+def without_boxes(form):
+    """The file of a form with the points of the image a, and without boxes."""
+    if form == "coco":
+        content = json.loads(coco()["annotations.json"])
+        content["annotations"] = [{**thing, "bbox": [0, 0, 0, 0]} for thing in content["annotations"][:1]]
+        return {"annotations.json": json.dumps(content)}
+    if form == "cvat":
+        return {"annotations.xml": re.sub("<box.*?/>", "", cvat()["annotations.xml"]).replace('group_id="1"', "")}
+    if form == "cvat skeletons":
+        joints = "".join(f'<points label="{which}" outside="0" points="{x},{y}"/>'
+                         for which, (x, y) in zip(FACIAL_POINTS, FACE))
+        return {"annotations.xml": f'<annotations><image name="a.png" width="120" height="90"><skeleton label="face">'
+                                   f"{joints}</skeleton></image></annotations>"}
+    tasks = json.loads(label_studio()["label_studio.json"])[:1]
+    tasks[0]["annotations"][1]["result"] = [{key: value for key, value in region.items() if key != "parentID"}
+                                            for region in regions("a") if "keypointlabels" in region["value"]]
+    return {"label_studio.json": json.dumps(tasks)}
+
+
+@pytest.mark.parametrize("form", ["coco", "cvat", "cvat skeletons", "label studio"])
+def test_points_without_boxes_give_the_boxes_that_they_imply(tmp_path, capsys, monkeypatch, form):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)     # of day 1/b, some points are missing
+    make(tmp_path, **without_boxes(form))
+    image = read(tmp_path)["a"]
+    np.testing.assert_allclose(image.points, [FACE], atol=1e-3)
+    np.testing.assert_allclose(image.boxes, from_points.face_box(image.points), atol=1e-3)
+    assert "1 images have points and no boxes; their boxes are made of the points" in capsys.readouterr().out
+
+
+def test_a_skeleton_of_cvat_belongs_to_the_box_of_its_group(tmp_path):
+    joints = "".join(f'<points label="{which}" outside="{int(which == "nose")}" points="{x},{y}"/>'
+                     for which, (x, y) in zip(FACIAL_POINTS, FACE))
+    text = cvat()["annotations.xml"]
+    start, end = text.index("<points"), text.index("/>", text.index("<points")) + 2
+    make(tmp_path, **{"annotations.xml": f'{text[:start]}<skeleton group_id="1">{joints}</skeleton>{text[end:]}'})
+    points = read(tmp_path)["a"].points
+    assert np.isnan(points[0, 2]).all() and points[0, [0, 1, 3, 4]].tolist() == [FACE[i] for i in (0, 1, 3, 4)]
 
 
 def test_a_point_of_labelme_without_its_rectangle_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """What only a whole label file shows - units, corners or sizes, classes, the order of points - in every form."""
 import json
+import re
 
 import numpy as np
 import pytest
@@ -194,7 +195,48 @@ def test_celebas_list_under_the_name_of_a_one_line_list_is_read(tmp_path):
 def test_boxes_that_stay_in_one_corner_are_warned_of(tmp_path, capsys):
     scenes, found = made("retinaface")
     read(tmp_path, "retinaface", scenes, lf.change(found, lambda row, _: row / 2, lambda each, _: each / 2))
-    assert "warning: the boxes all lie in the upper left 5" in capsys.readouterr().out
+    assert "warning: the boxes all lie in the upper left 4" in capsys.readouterr().out
+
+
+def tenth(found, rows=None, points=None):
+    """Every tenth of the labels changed."""
+    return [lf.change([label], rows, points)[0] if i % 10 == 0 else label for i, label in enumerate(found)]
+
+
+def whole(label):
+    return np.tile(label.size, 2)
+
+
+@pytest.mark.parametrize("form, rows, points, said", [
+    ("coco", lambda row, label: row / whole(label) * 100, None, r"4 of 40 images have boxes unlike .* in percent"),
+    ("voc", lambda row, _: row[[2, 1, 0, 3]] if row[0] > row[2] else row[[0, 3, 2, 1]], None, "skipped"),
+    ("official", lambda row, _: row[[2, 1, 0, 3]], None, r"\d of 40 images have boxes unlike"),
+    ("yolo", lambda row, _: row + [0.3, 0, 0, 0], None, r"\d+ of \d+ boxes leave their images, such as in"),
+    ("retinaface", lambda row, _: row + [1.2 * row[2], 0, 0, 0], None, r"\d of \d+ faces have their landmarks elsewh"),
+    ("labelme", lambda row, label: row * 0.7, None, "landmarks"),
+    ("labelv2", None, lambda each, _: each[[1, 0, 2, 3, 4]], r"\d+ of \d+ faces have landmarks in another order"),
+    ("mtfl", None, lambda each, label: each * [-1, 1] + [label.size[0], 0], "4 of 40 faces have landmarks in another"),
+    ("ibug", None, lambda each, label: each / label.size * 100, r"\d of 40 images have boxes unlike .* in percent")])
+def test_some_images_that_contradict_the_others_are_named(tmp_path, capsys, monkeypatch, form, rows, points, said):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
+    scenes, found = made(form)
+    read(tmp_path, form, scenes, tenth(found, rows, points))
+    out = capsys.readouterr().out
+    assert re.search(said, out), out
+    assert said == "skipped" or re.search(r"warning: .*, such as in sets/one/images/\d+\.png", out), out
+
+
+def test_a_file_with_two_numbers_exchanged_is_warned_of_by_its_shapes(tmp_path, capsys):
+    scenes, found = made("official")
+    read(tmp_path, "official", scenes, lf.change(found, lambda row, _: row[[2, 1, 0, 3]]))
+    assert re.search("warning: the boxes have very different shapes, .* first and the third", capsys.readouterr().out)
+
+
+def test_boxes_that_lie_on_one_side_are_warned_of(tmp_path, capsys):
+    scenes, found = made("official", 80)
+    read(tmp_path, "official", scenes, [lf.change([label], lambda row, _: row * [0.4, 1, 1, 1])[0] if i % 3 else label
+                                        for i, label in enumerate(found)])
+    assert re.search(r"warning: the boxes lie at [23]\d% of the width", capsys.readouterr().out)
 
 
 def test_set_json_can_say_how_the_boxes_are_meant(tmp_path):

@@ -38,6 +38,12 @@ def test_a_panel_shows_training_and_where_there_is_validation_that_too(tmp_path)
     assert both[0][3]["training"] == ([1, 2], [0.5, 0.5])
 
 
+def test_a_net_without_landmarks_has_no_panel_for_them(tmp_path):
+    head = "epoch,face,box,accuracy,validation_face,validation_box,validation_accuracy\n"
+    panels = plot_log.row("pnet", plot_log.read(log(tmp_path / "a/log.csv", 2, head)))
+    assert [panel[0] for panel in panels] == ["pnet: face loss", "pnet: box loss", "pnet: accuracy"]
+
+
 @pytest.mark.parametrize("text", ["", "epoch,face\n1,2\n", HEAD, HEAD + "1,x\n", HEAD + "1,2\n"])
 def test_a_file_that_is_no_log_is_a_user_error(tmp_path, text):
     (tmp_path / "log.csv").write_text(text)

@@ -46,7 +46,9 @@ def test_the_weights_say_it_also_after_a_warm_start(declared, script, tmp_path):
     said = script("train/train.py", 12, "--work", work, "--model", tmp_path, "--graph", tmp_path / "graph",
                   "--epochs", 1, "--init-from", ROOT / "model" / "pnet.npz").stdout
     trained = weights.read(tmp_path / "pnet.npz", PNET)
-    assert "pnet is trained without landmarks" in said and "warning" not in said
+    assert "pnet is trained without landmarks" in said and "warning" not in said and "landmark 0" not in said
+    head = (work / "12" / "train" / "log.csv").read_text().splitlines()[0].split(",")
+    assert {"total", "face", "box", "validation_total"} <= set(head) and not any("landmark" in name for name in head)
     assert not weights.have_landmarks(trained) and trained["box/weights"].any()
     assert weights.have_landmarks(weights.read(ROOT / "model" / "pnet.npz", PNET))
 

@@ -168,6 +168,8 @@ class Training:
         means = dict(zip(REPORTED, (float(v) for v in self.sums.numpy() / self.steps)))
         row = {"epoch": epoch + 1, "learning_rate": float(self.optimizer.learning_rate), **means,
                **{f"validation_{name}": value for name, value in held_out.items()}}
+        if not self.stored.landmarks:       # their losses are 0
+            row = {name: value for name, value in row.items() if not name.endswith("landmark")}
         if self.chief and all(judged(row, self.stored) < judged(earlier, self.stored) for earlier in self.history):
             weights.write_arrays(self.best, nets.arrays(self.model, self.stage, self.stored.landmarks))
         self.history.append(row)

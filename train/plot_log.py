@@ -1,7 +1,7 @@
 """Draws the losses and the accuracy of trainings over their epochs, one row of panels per net.
 
 reads    <work>/<size>/train/log.csv, or the log of the training that is running; or each FILE of --logs
-writes   <out>, a PNG (default: output/training.png)
+writes   <out>, a PNG (default: output/training.png); a net trained without landmarks has no panel for them
 needs    pip install -r requirements-eval.txt
 
 Training curves are means over an epoch of augmented samples, taken while the weights change; validation curves are of
@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, list[float]]:
             from None
     except (ValueError, TypeError):
         epochs = []
-    if not epochs or not {"epoch", *PANELS} <= epochs[0].keys():
+    if not epochs or not {"epoch", *PANELS} - {"landmark"} <= epochs[0].keys():
         raise UserError(f"{path}: is not a log.csv of train/train.py")
     return {name: [epoch[name] for epoch in epochs] for name in epochs[0]}
 
@@ -45,7 +45,7 @@ def row(name: str, columns: dict[str, list[float]]) -> list[tuple]:
 
     last = columns["epoch"][-1] + 0.5
     return [(f"{name}: {title}", ("epoch", 0.5, last), ("", None, None), lines(quantity))
-            for quantity, title in PANELS.items()]
+            for quantity, title in PANELS.items() if quantity in columns]
 
 
 def find(work: Path) -> dict[str, Path]:

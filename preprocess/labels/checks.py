@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from config import BAD_SHARE, FACIAL_POINTS, POINTS
-from detection.align import TEMPLATE
 from detection.errors import UserError
 from detection.images import size
 from preprocess.labels import (
@@ -28,16 +27,11 @@ from preprocess.labels import (
     collect,
     require_inside,
 )
-from preprocess.labels.from_points import face_box
+from preprocess.labels.doubts import SHAPE, Seen, doubts
+from preprocess.labels.from_points import face_box, likeness
 from preprocess.labels.reading import image_path
+from preprocess.labels.readings import LAYOUTS, UNITS, Reading, corners
 
-LAYOUTS = {         # the four numbers of a box -> corners
-    "x1 y1 x2 y2": lambda rows: rows,
-    "x y w h": lambda rows: np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:]]),
-    "center w h": lambda rows: np.hstack([rows[:, :2] - rows[:, 2:] / 2, rows[:, :2] + rows[:, 2:] / 2]),
-    "x1 x2 y1 y2": lambda rows: rows[:, [0, 2, 1, 3]],
-    "y1 x1 y2 x2": lambda rows: rows[:, [1, 0, 3, 2]]}
-UNITS = {"pixels": None, "shares": 1, "percent": 100}       # what the whole side of an image is
 OUT = 0.05          # of a side, and 2 px: by as much a box may leave its image before that speaks against a reading
 COST = 3, 0.005     # boxes, and share of them, that each change of the form's reading has to explain
 CORNER = 0.6        # of both sides: boxes that stay in such a corner of all images are suspicious,
@@ -45,8 +39,6 @@ CORNERS = 0.15, 0.3 # of both sides, likewise, for some of the boxes;
 CHANCE = 1e-4       # if so many independent images would do so by chance less often than this
 TINY = 1.5          # px, the median side of boxes that are in another unit
 UNFIT = 0.2         # of the boxes: where more are impossible, the set is refused
-SHAPE = 0.7         # of the spread of five points that the shape of a face explains; 6,992 LFW/Net faces: 0.80 to 1.00,
-                    # in another order of numbers 0.78 at most and 0.45 in the median, mirrored 0.27 at most
 OFF = 0.3           # of a box, from its middle: where the middle of its points hardly lies; LFW/Net: 0.11 at most
 FEW = 5             # faces whose shapes say nothing about the order of their points
 MARGIN = 0.5        # of the sides of a box, around it: points lie in there
@@ -61,20 +53,6 @@ class Place:
     path: str
     size: tuple[int, int] | None = None
     exact: bool = True
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the numbers of a label file are meant. layout, unit: keys of LAYOUTS and UNITS. columns: all first numbers of
-    the boxes of a line, then all second ones. first: as of Form."""
-    layout: str
-    unit: str
-    columns: bool = False
-    first: int = 0
-
-    def __str__(self) -> str:
-        each = f", pixels counted from {self.first}" if self.first else ""
-        return f"`{self.layout}` in {self.unit}{each}" + (", column by column" if self.columns else "")
 
 
 @dataclass
@@ -124,9 +102,8 @@ def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callabl
     to_points = _points(source, form, images, facts)
     if facts.relative or facts.reading and facts.reading.unit != "pixels":
         _measure(images, data)
-    strange = _off_center(images, facts.reading, to_points)
-    if strange:
-        facts.notes.append(f"warning: {strange}. {LOOK}")
+    strange = [_off_center(images, facts.reading, to_points), *_doubts(images, facts.reading, to_points)]
+    facts.notes += [f"warning: {each}. {LOOK}" for each in strange if each]
     for note in facts.notes:
         print(f"{source}: {note}")
     return [(where, attempt(_finish, image, facts.reading, to_points) if isinstance(image, _Image) else image)
@@ -249,7 +226,8 @@ def _classes(source: Path, images: list[_Image], wanted: set[str] | None, facts:
     for image in images:
         if wanted is not None and image.stated.classes is not None:
             keep = np.array([name in wanted for name in image.stated.classes], bool)
-            image.rows, image.invalid, image.points = image.rows[keep], image.invalid[keep], image.points[keep]
+            image.rows = image.rows if image.stated.boxes is None else image.rows[keep]
+            image.invalid, image.points = image.invalid[keep], image.points[keep]
 
 
 def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Reading:
@@ -262,12 +240,16 @@ def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Re
     rows = {False: np.concatenate([image.rows[~image.invalid] for image in images] or [np.zeros((0, 4))])}
     if form.flat and max(counts, default=0) > 1:
         rows[True] = np.concatenate([_columns(image.rows)[~image.invalid] for image in images])
+    whole = UNITS[form.unit]
+    points = np.concatenate([image.points[~image.invalid] for image in images] or [np.zeros((0, len(POINTS), 2))])
+    centers = points.mean(axis=1) - form.first if whole is None else points.mean(axis=1) * sizes / whole
     costs, notes, suspect = {}, {}, None
     for layout, unit, columns in product(LAYOUTS, UNITS, rows):
         reading = Reading(layout, unit, columns, form.first if unit == "pixels" else 0)
         impossible, squeezed, note = _speaks_against(reading, rows[columns], sizes, len(images))
         changes = (layout != form.layout) + (unit != form.unit) + columns
-        costs[reading] = impossible + changes * (COST[0] + COST[1] * len(sizes))
+        off = _off_middle(corners(reading, rows[columns], sizes), centers).sum()
+        costs[reading] = impossible + off + changes * (COST[0] + COST[1] * len(sizes))
         notes[reading] = impossible, note
         if changes and (squeezed or impossible > BAD_SHARE * len(sizes) or not np.isfinite(sizes).all()):
             del costs[reading]
@@ -283,7 +265,7 @@ def _reading(source: Path, form: Form, images: list[_Image], facts: Facts) -> Re
                         f"mean; {form.name} has {own}. Find the images that were labeled, or export the labels again")
     if best != own:
         why = f"{notes[own][0]} of {len(sizes)} would not fit their images" if notes[own][0] > BAD_SHARE * len(sizes) \
-            else f"they would {notes[own][1]}"
+            else f"they would {notes[own][1]}" if notes[own][1] else "landmarks would lie far from the middle of them"
         facts.notes.append(f"the boxes are read as {best}, not as {own}, which {form.name} promises: so read, {why}. "
                            f"{LOOK}; the set.json of a set can say how they are meant")
     elif impossible > BAD_SHARE * len(sizes):
@@ -301,18 +283,10 @@ def _columns(rows: np.ndarray) -> np.ndarray:
     return rows.reshape(4, -1).T
 
 
-def _corners(reading: Reading, rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Rows (N, 4) of a file, sizes (N, 2) or (2,) px -> corners (N, 4) px."""
-    whole = UNITS[reading.unit]
-    if whole is None:
-        return LAYOUTS[reading.layout](np.float32(rows)) - np.float32([reading.first, reading.first, 0, 0])
-    return LAYOUTS[reading.layout](rows) * np.tile(sizes / whole, 2)
-
-
 def _speaks_against(reading: Reading, rows: np.ndarray, sizes: np.ndarray, images: int) -> tuple[int, bool, str]:
     """Rows (N, 4), sizes (N, 2) -> how many boxes are impossible, whether all are squeezed into a corner or to nothing,
     and what is strange about them all, or ""."""
-    boxes = _corners(reading, rows, sizes)
+    boxes = corners(reading, rows, sizes)
     sides = boxes[:, 2:] - boxes[:, :2]
     beyond = ((boxes[:, :2] < -2 - OUT * sides) | (boxes[:, 2:] > sizes + 2 + OUT * sides)).any(axis=1)
     impossible = int((beyond | ~(sides > 0).all(axis=1) | (sides.max(axis=1) < TINY)).sum()) if len(boxes) else 0
@@ -347,7 +321,7 @@ def _points(source: Path, form: Form, images: list[_Image], facts: Facts) -> Cal
     first = form.first if form.unit == "pixels" else 0
     plain = unit, "", tuple(range(len(POINTS)))
     labeled = _some([image for image in labeled if np.isfinite(image.size).all()]) or _some(labeled)
-    boxes = [_corners(facts.reading, _rows(image, facts.reading), image.size)
+    boxes = [corners(facts.reading, _rows(image, facts.reading), image.size)
              if facts.reading and image.stated.boxes is not None else None for image in labeled]
 
     alone = bool(labeled) and all(box is None for box in boxes)
@@ -422,33 +396,51 @@ def _near(points: np.ndarray, boxes: np.ndarray | None, size: np.ndarray) -> np.
 
 
 def _shape(points: np.ndarray) -> float:
-    """Points (N, 5, 2) -> how much they are upright faces: the median share of their spread that the shape of a face
-    explains, whatever its size and rotation; 0 where most are upside down, 1 where fewer than FEW have all points."""
+    """Points (N, 5, 2) -> how much they are upright faces: the median of `likeness`; 1 where fewer than FEW have all
+    points, 0 where most are upside down."""
     points = points[np.isfinite(points).all(axis=(1, 2))]
-    if len(points) < FEW:
-        return 1.0
-    z, face = (each[..., 0] + 1j * each[..., 1] for each in (points, TEMPLATE))
-    z, face = z - z.mean(axis=1, keepdims=True), face - face.mean()
-    turn = (z * face.conj()).sum(axis=1)
-    spread = np.maximum((np.abs(z) ** 2).sum(axis=1) * (np.abs(face) ** 2).sum(), 1e-9)
-    return float(np.median(np.abs(turn) ** 2 / spread)) if (turn.real > 0).mean() > 0.5 else 0.0
+    return float(np.median(likeness(points))) if len(points) >= FEW else 1.0
 
 
 def _rows(image: _Image, reading: Reading) -> np.ndarray:
     return _columns(image.rows) if reading.columns else image.rows
 
 
+def _doubts(images: list[_Image], reading: Reading | None, to_points: Callable) -> Iterator[str]:
+    """What is odd about some of the images whose size is known (doubts.py)."""
+    for made in (False, True):      # with boxes; with points alone, whose extent stands for a box
+        chosen = [image for image in images if len(image.invalid) and np.isfinite(image.size).all()
+                  and (image.stated.boxes is None) == made and (made or reading)]
+        if chosen:
+            rows = [None if made else _rows(image, reading) for image in chosen]
+            points = [to_points(image, None if made else corners(reading, each, image.size))
+                      for image, each in zip(chosen, rows)]
+            if made:
+                rows = [np.hstack([each.min(axis=1), each.max(axis=1)]) for each in points]
+            counts = [len(each) for each in rows]
+            kept = ~np.concatenate([image.invalid for image in chosen])
+            seen = Seen(np.concatenate(rows)[kept], np.repeat([image.size for image in chosen], counts, axis=0)[kept],
+                        np.repeat(np.arange(len(chosen)), counts)[kept], [image.place.path for image in chosen],
+                        np.concatenate(points)[kept])
+            yield from doubts(seen, Reading("x1 y1 x2 y2", "pixels") if made else reading)
+
+
+def _off_middle(boxes: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4), middles of their points (N, 2), NaN where unknown, px -> bool (N,): which lie OFF the middle."""
+    places = (centers - boxes[:, :2]) / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9)
+    return (abs(places - 0.5) > OFF).any(axis=1)
+
+
 def _off_center(images: list[_Image], reading: Reading | None, to_points: Callable) -> str:
-    """What is strange about the places of landmarks in their boxes, or ""."""
+    """What is strange about the places of landmarks in most boxes, or ""."""
     off, count = 0, 0
     for image in _some([image for image in images if reading and np.isfinite(image.points).any()]):
-        boxes = _corners(reading, _rows(image, reading), image.size)
+        boxes = corners(reading, _rows(image, reading), image.size)
         points = to_points(image, boxes)
         whole = np.isfinite(points).all(axis=(1, 2)) & ~image.invalid
-        places = (points[whole].mean(axis=1) - boxes[whole, :2]) / np.maximum(boxes[whole, 2:] - boxes[whole, :2], 1e-9)
-        off, count = off + int((abs(places - 0.5) > OFF).any(axis=1).sum()), count + len(places)
-    return f"{off} of {count} faces have their landmarks far from the middle of their boxes" if \
-        off > BAD_SHARE * count else ""
+        off += int(_off_middle(boxes[whole], points[whole].mean(axis=1)).sum())
+        count += int(whole.sum())
+    return f"{off} of {count} faces have their landmarks far from the middle of their boxes" if 2 * off > count else ""
 
 
 def _finish(image: _Image, reading: Reading | None, to_points: Callable[[_Image, np.ndarray], np.ndarray]
@@ -458,7 +450,7 @@ def _finish(image: _Image, reading: Reading | None, to_points: Callable[[_Image,
         points = to_points(image, None)
         boxes = face_box(points)
     else:
-        boxes = _corners(reading, _rows(image, reading), image.size) if reading else image.rows
+        boxes = corners(reading, _rows(image, reading), image.size) if reading else image.rows
         points = to_points(image, boxes)
         lost = (points == 0).all(axis=2) & ~((boxes[:, None, :2] <= 0).all(axis=2))     # 0 0 stands for a hidden point
         points = np.where(lost[..., None], np.nan, points)

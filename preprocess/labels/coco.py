@@ -1,4 +1,7 @@
-"""COCO: one JSON file with all images, boxes x y w h in px, and `keypoints`, x y visibility of each of POINTS."""
+"""COCO: one JSON file with all images, boxes x y w h in px, and `keypoints`, x y visibility of each of POINTS.
+
+Where no face of an image has a box, or only one of zeros, and each has its five points, the boxes follow from these.
+"""
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config import BAD_SHARE, POINTS
+from config import BAD_SHARE, FACIAL_POINTS, POINTS
 from detection.errors import UserError
 from preprocess.labels import Form, Saying, Stated, attempt
 from preprocess.labels.reading import numbers
@@ -65,5 +68,7 @@ def _points(keypoints: list[float]) -> np.ndarray:
 
 def _image(name: str, size: tuple, boxes: list[str], invalid: list[bool], points: list[np.ndarray], classes: list[str]
            ) -> Stated:
-    return Stated((name,), [numbers(box, 4) for box in boxes], invalid, np.reshape(points, (-1, len(POINTS), 2)),
-                  classes, size)
+    points = np.reshape(points, (-1, len(POINTS), 2))
+    empty = bool(boxes) and not any(box.strip(" 0.") for box in boxes)
+    made = empty and POINTS == FACIAL_POINTS and bool(np.isfinite(points).all())
+    return Stated((name,), None if made else [numbers(box, 4) for box in boxes], invalid, points, classes, size)

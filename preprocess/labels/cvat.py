@@ -1,7 +1,8 @@
 """CVAT for images: one XML file with all images. A box is `box`, its corners xtl ytl xbr ybr in px.
 
-Points are `points` with as many places as POINTS, in their order, in the box with the same `group_id`; CVAT writes 0 or
-none where shapes are not grouped. Other shapes are left out.
+Points are `points` with as many places as POINTS, in their order, or a `skeleton` whose points are called like POINTS.
+They belong to the box with the same `group_id`; CVAT writes 0 or none where shapes are not grouped. In an image without
+a box, each such shape with all five points is a face, whose box follows from them. Other shapes are left out.
 """
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from config import POINTS
+from config import FACIAL_POINTS, POINTS
 from detection.errors import UserError
 from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
 from preprocess.labels.reading import numbers
@@ -40,12 +41,31 @@ def _image(image: ElementTree.Element) -> Stated:
         classes.append(box.get("label", ""))
     if any(turned):
         raise BadLabel("holds a rotated box, and boxes here are upright; draw it without a rotation")
+    found = [(shape.get("group_id"), places, shape.get("label", "")) for shape, places in _points(image)]
+    whole = [(places, label) for _, places, label in found if np.isfinite(places).all()]
     points = np.full((len(boxes), len(POINTS), 2), np.nan)
-    for shape in image.iter("points"):
-        owners = of_group.get(shape.get("group_id"), []) if shape.get("group_id") not in (None, "0") else []
-        places = [numbers(place.replace(",", " "), 2) for place in shape.get("points", "").split(";")]
-        if len(owners) == 1 and len(places) == len(POINTS):
-            points[owners[0]] = places
+    if not boxes and whole and POINTS == FACIAL_POINTS:
+        boxes, points, classes = None, [places for places, _ in whole], [label for _, label in whole]
+    else:
+        for group, places, _ in found:
+            owners = of_group.get(group, []) if group not in (None, "0") else []
+            if len(owners) == 1:
+                points[owners[0]] = places
     name, subset = image.get("name", ""), image.get("subset")
     names = (f"{subset}/{name}", name) if subset else (name,)   # of a project, each subset gets a folder of its name
     return Stated(names, boxes, None, points, classes, (image.get("width"), image.get("height")))
+
+
+def _points(image: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, np.ndarray]]:
+    """The shapes of an image that hold POINTS, and their places (P, 2), NaN where one is missing."""
+    for shape in image.findall("points"):
+        places = [numbers(place.replace(",", " "), 2) for place in shape.get("points", "").split(";")]
+        if len(places) == len(POINTS):
+            yield shape, np.array(places)
+    for shape in image.findall("skeleton"):
+        places = np.full((len(POINTS), 2), np.nan)
+        for point in shape.findall("points"):
+            if point.get("label") in POINTS and point.get("outside", "0") != "1":
+                places[POINTS.index(point.get("label"))] = numbers(point.get("points", "").replace(",", " "), 2)
+        if np.isfinite(places).any():
+            yield shape, places

@@ -4,6 +4,7 @@ import numpy as np
 
 from config import FACIAL_POINTS, POINTS, POINTS_BOX
 from detection import boxes as bx
+from detection.align import TEMPLATE
 
 SPREAD = 3.26       # sides of LFW/Net's boxes in root mean square distances of the five points from their center, which
                     # is nearly that of the box: median of 6,992 train images; the middle half lies in 3.09 to 3.44
@@ -40,3 +41,13 @@ def measured(boxes: np.ndarray, points: np.ndarray) -> tuple[float, float] | Non
     longer = bx.longer_side(outer)
     below = (inner[:, 1] + inner[:, 3] - outer[:, 1] - outer[:, 3]) / 2 / longer
     return round(float(np.median((inner[:, 2] - inner[:, 0]) / longer)), 2), round(float(np.median(below)), 2)
+
+
+def likeness(points: np.ndarray) -> np.ndarray:
+    """Points (N, 5, 2) -> how much each five are a face (N,): the share of their spread that the shape of an upright
+    face explains, whatever its size and rotation; all are 0 where most are upside down."""
+    z, face = (each[..., 0] + 1j * each[..., 1] for each in (points, TEMPLATE))
+    z, face = z - z.mean(axis=1, keepdims=True), face - face.mean()
+    turn = (z * face.conj()).sum(axis=1)
+    spread = np.maximum((np.abs(z) ** 2).sum(axis=1) * (np.abs(face) ** 2).sum(), 1e-9)
+    return np.abs(turn) ** 2 / spread * (len(turn) == 0 or (turn.real > 0).mean() > 0.5)

@@ -2,7 +2,8 @@
 
 A box is a rectangle with its upper left corner, its size and a rotation, in degrees clockwise around that corner; of a
 rotated one, the upright box around it counts. Points are key points whose label is one of POINTS; they belong to the
-rectangle that is their parent, or to the only one in the image. Of several annotations of a task the first one counts
+rectangle that is their parent, or to the only one in the image. In an image without a rectangle, five points are the
+only face, whose box follows from them. Of several annotations of a task the first one counts
 that was not cancelled.
 """
 import json
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from config import POINTS
+from config import FACIAL_POINTS, POINTS
 from detection.errors import UserError
 from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
 from preprocess.labels.reading import numbers
@@ -24,11 +25,11 @@ PREFIX = re.compile(r"^[0-9a-f]{8}-")       # that an upload puts before the nam
 
 
 def entries(path: Path) -> Iterator[Saying]:
-    """The tasks in the file, by their id. UserError where the file is of another form."""
+    """The tasks in the file, by their id or place. UserError where the file is of another form."""
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-        ids = [task["id"] for task in tasks]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        ids = [task.get("id", f"number {n}") for n, task in enumerate(tasks, 1)]     # tasks to import have none
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not an export JSON or JSON-MIN of Label Studio ({type(error).__name__}: {error})"
                         ) from None
     for number, task in zip(ids, tasks):
@@ -48,9 +49,11 @@ def _task(task: dict[str, Any]) -> Stated:
             for label in set(value.get("keypointlabels", [])) & set(POINTS):
                 labeled.append((region.get("parentID"), POINTS.index(label), corner))
         name = task["data"]["image"] if "data" in task else task["image"]
-        points = np.full((len(boxes), len(POINTS), 2), np.nan)
+        alone = not boxes and sorted(which for _, which, _ in labeled) == list(range(len(POINTS)))
+        made = alone and POINTS == FACIAL_POINTS
+        points = np.full((1 if made else len(boxes), len(POINTS), 2), np.nan)
         for parent, which, place in labeled:
-            face = of_region.get(parent) if parent else 0 if len(boxes) == 1 else None
+            face = 0 if made else of_region.get(parent) if parent else 0 if len(boxes) == 1 else None
             if face is None:
                 raise BadLabel(f"the point {POINTS[which]} has no rectangle as its parent, and the image has "
                                f"{len(boxes)}")
@@ -58,7 +61,7 @@ def _task(task: dict[str, Any]) -> Stated:
     except (KeyError, TypeError, AttributeError) as error:
         raise BadLabel(f"is not a task with an image ({type(error).__name__}: {error})") from None
     name = re.split(r"[/\\=]", unquote(str(name)))[-1]      # of an address like /data/upload/3/1a2b3c4d-x.jpg
-    return Stated((name, PREFIX.sub("", name)), boxes, None, points, classes, size)
+    return Stated((name, PREFIX.sub("", name)), None if made else boxes, None, points, None if made else classes, size)
 
 
 def _regions(task: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], float, float]]:
