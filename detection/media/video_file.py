@@ -14,7 +14,8 @@ class VideoFile:
     complete, with the frames so far.
 
     The rate of the file is constant, the times of the frames need not be: a frame is repeated until the next one is
-    due, and left out where the next one is due at the same place: the video lasts as long as its source, within a frame.
+    due, and left out where the next one is due at the same place: the video lasts as long as its source, to within one
+    frame.
     count: the frames in the file.
 
     MPEG-4 (mp4v) in an .mp4. It stores colors at half the resolution and so takes no odd sizes: frames with an odd side
