@@ -53,7 +53,7 @@ class Sample(NamedTuple):
 
 
 def without_landmarks(work: Path, size: int) -> bool:
-    """Whether gen_landmark_aug.py was told that the net of this size, px, is trained without landmarks."""
+    """Whether gen_landmark_aug.py recorded that the net of this size, px, is trained without landmarks."""
     manifest = read_manifest(Path(work) / str(size) / f"{LANDMARK_MANIFEST.format(size)}.json")
     return manifest is not None and not manifest["outputs"]
 

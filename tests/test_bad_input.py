@@ -225,7 +225,7 @@ def test_an_endless_line_takes_no_endless_time(tmp_path):
     assert image.path == "i/e/y.jpg"
 
 
-def test_text_of_another_encoding_is_told(tmp_path):
+def test_text_of_another_encoding_is_reported(tmp_path):
     for content in (GOOD.encode("utf-16"), b"\xff\xfe\0\1" * 99, b"\x80" + GOOD.encode()):
         with pytest.raises(UserError, match="list.txt: is not a text file in UTF-8"):
             read_wider(tmp_path, content)
@@ -274,17 +274,17 @@ def test_hostile_sets_are_refused_by_name(tmp_path, name, content, sentence):
 
 
 def test_a_face_beside_its_image_is_refused_before_it_becomes_a_crop_of_gigabytes():
-    def told(*box, invalid=False):
+    def reported(*box, invalid=False):
         image = labels.annotate("x.jpg", np.float32([box]), np.array([invalid]))
         try:
             labels.require_inside(image, 300, 200)
         except UserError as error:
             return str(error)
     assert "x.jpg: the face x1 y1 x2 y2 = 1000 1000 1050 1050 does not lie in this image of 300 x 200 px" in \
-        told(1000, 1000, 1050, 1050)
-    assert told(-900000, -900000, 900000, 900000) and told(-100, 50, -20, 90) and told(50, 190, 90, 250)
-    assert told(250, 150, 340, 240) is None and told(-40, -40, 60, 60) is None      # cut by the border
-    assert told(1000, 1000, 1050, 1050, invalid=True) is None
+        reported(1000, 1000, 1050, 1050)
+    assert reported(-900000, -900000, 900000, 900000) and reported(-100, 50, -20, 90) and reported(50, 190, 90, 250)
+    assert reported(250, 150, 340, 240) is None and reported(-40, -40, 60, 60) is None      # cut by the border
+    assert reported(1000, 1000, 1050, 1050, invalid=True) is None
 
 
 # --- Lists and records --------------------------------------------------------------------------------------------

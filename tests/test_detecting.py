@@ -21,7 +21,7 @@ FAST = ("--min-face", 60)
 
 
 def detect(*args, code=0, cwd=ROOT, **display):
-    """Runs test.py without a display, or with a display as told; returns (stdout, stderr)."""
+    """Runs test.py without a display, or with a display as given; returns (stdout, stderr)."""
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")} | display
     done = subprocess.run([sys.executable, str(ROOT / "test.py"), *map(str, args)], cwd=cwd, env=env,
                           capture_output=True, text=True, timeout=120)

@@ -247,7 +247,7 @@ def test_an_archive_put_there_by_hand_is_checked_and_used(home, tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda z: z[:len(z) // 2], lambda z: z[:300] + b"x" * 200 + z[500:], lambda z: b"",
                                     lambda z: b"no archive at all"], ids=["truncated", "corrupt", "empty", "text"])
-def test_a_damaged_archive_without_a_known_checksum_is_told_by_unpacking_and_removed(home, tmp_path, damage):
+def test_a_damaged_archive_without_a_known_checksum_is_found_by_unpacking_and_removed(home, tmp_path, damage):
     home.content = damage(ZIP)
     with pytest.raises(transfer.Problem, match="damaged"):
         get(tmp_path, home.url, known=False)
@@ -297,7 +297,7 @@ def test_only_the_set_comes_out_of_an_archive_wherever_it_lies_in_it(home, tmp_p
     assert files(tmp_path) == IMAGES and "3 others in it left out" in capsys.readouterr().out
 
 
-def test_an_archive_that_lacks_what_is_known_to_be_in_it_is_told(home, tmp_path, capsys):
+def test_an_archive_that_lacks_what_is_known_to_be_in_it_is_reported(home, tmp_path, capsys):
     get(tmp_path, home.url, holds={"SET": 6})
     assert "SET holds 5 images, 6 were expected" in capsys.readouterr().out
     with pytest.raises(transfer.Problem, match="holds no OTHER"):

@@ -86,7 +86,7 @@ def test_ctrl_c_ends_training(start, tmp_path, rng):
     assert gone(process)
 
 
-def test_a_worker_that_is_killed_is_told_not_waited_for(sampled, sample, script, start, tmp_path):
+def test_a_worker_that_is_killed_is_reported_not_waited_for(sampled, sample, script, start, tmp_path):
     def workers():
         found = []
         for pid in kills.session(process.pid):
@@ -124,7 +124,7 @@ def full_disk(folder, megabytes, forks):
             resource.prlimit(forks.process.pid, resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sample, script, forks, tmp_path):
+def test_a_full_disk_is_reported_and_with_room_again_the_step_resumes(sampled, sample, script, forks, tmp_path):
     with full_disk(tmp_path / "full", 0.3, forks(SAMPLING)):
         assert "make room" in one_sentence(script(*sampling(sample, tmp_path / "full"), code=2).stderr)
         assert not list((tmp_path / "full").rglob("*.tmp"))
@@ -139,7 +139,7 @@ def test_a_full_disk_is_told_and_with_room_again_the_step_goes_on(sampled, sampl
     ["export/export.py", "onnx", "--out", "FULL"],
     ["test.py", "picture/tesla.jpg", "--output", "FULL", "--min-face", 60]],
     ids=["weights", "checkpoint", "export", "pictures"])
-def test_a_full_disk_is_told_by_every_writer(script, forks, tmp_path, rng, command):
+def test_a_full_disk_is_reported_by_every_writer(script, forks, tmp_path, rng, command):
     ready = tmp_path / "ready"
     make_records(ready / "12", 12, {"imglist": 400}, rng)
     with full_disk(tmp_path / "full", 0.015, forks(command[0])):

@@ -152,8 +152,8 @@ def test_points_turn_with_the_pixels(degrees):
     turned = images.rotated_crop(image, box, 100, degrees)
     rows, columns = np.nonzero(turned[..., 0] > 100)
     seen = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) + box[:2]
-    told = images.rotate_points(np.tile([121.5, 61.5], (5, 1)).astype(np.float32), box, degrees)[0]
-    np.testing.assert_allclose(seen, told, atol=0.6)
+    expected = images.rotate_points(np.tile([121.5, 61.5], (5, 1)).astype(np.float32), box, degrees)[0]
+    np.testing.assert_allclose(seen, expected, atol=0.6)
 
 
 def test_mirror_exchanges_left_and_right(scene):

@@ -42,7 +42,7 @@ def test_right_files_are_read_without_a_word(tmp_path, capsys, form):
 @pytest.mark.parametrize("layout", ["x1 y1 x2 y2", "x y w h", "center w h"])
 @pytest.mark.parametrize("unit", ["pixels", "shares", "percent"])
 @pytest.mark.parametrize("form", ["voc", "coco", "yolo", "one-line", "celeba", "labelv2", "label studio"])
-def test_other_layouts_and_units_are_told_by_all_boxes(tmp_path, capsys, form, layout, unit):
+def test_other_layouts_and_units_are_found_from_all_boxes(tmp_path, capsys, form, layout, unit):
     scenes, found = made(form)
     for label, (_, size, boxes, _) in zip(found, scenes):
         whole = {"pixels": np.ones(2), "shares": np.array(size), "percent": np.array(size) / 100}[unit]
@@ -113,7 +113,7 @@ def landmark_list(scenes, points=lambda each: each):
     (lambda each: each, None), (np.transpose, "x .. y .."), (lambda each: each[[1, 0, 2, 4, 3]], "right eye, left eye"),
     (lambda each: each[[2, 0, 1, 3, 4]], "nose, left eye"),
     (lambda each: np.where(np.eye(5)[:, :1] > 0, -1, each), None)])
-def test_the_order_of_landmarks_is_told_by_all_faces(tmp_path, capsys, points, said):
+def test_the_order_of_landmarks_is_found_from_all_faces(tmp_path, capsys, points, said):
     scenes = lf.scene(rng(), 40, True)
     path = tmp_path / "list.txt"
     path.write_text(landmark_list(scenes, points))

@@ -119,7 +119,7 @@ def test_a_label_of_another_folder_takes_no_image_that_has_its_own(tmp_path, cap
     assert "no image day 2/x.jpg" in out and "2 names fit sets/one/images/y.jpg" in out
 
 
-def test_images_of_the_same_stem_are_told_by_their_extension(tmp_path):
+def test_images_of_the_same_stem_are_distinguished_by_their_extension(tmp_path):
     folder = tmp_path / "sets" / "one"
     images(folder / "images")
     images(folder / "images", extension=".png")

@@ -194,14 +194,14 @@ def split(image: AnnotatedImage, min_size: float) -> tuple[np.ndarray, np.ndarra
     return image.boxes[true], image.boxes[~true]
 
 
-def summary(images: Iterable[AnnotatedImage], min_size: float, told: Iterable[tuple[str, object]] = (),
+def summary(images: Iterable[AnnotatedImage], min_size: float, first: Iterable[tuple[str, object]] = (),
             classes: Counter | None = None, skipped: Counter | None = None, left_out: Counter | None = None) -> str:
     """A table of images, faces, their classes, sizes and points, and of what was skipped or left out.
 
-    min_size: as `split` takes it. told: further rows, first. The others: numbers by what they are of.
+    min_size: as `split` takes it. first: rows before the others. The others: numbers by what they are of.
     """
     images = list(images)
-    rows = [*told, ("images", len(images)), ("... without a face", sum(not len(image.boxes) for image in images)),
+    rows = [*first, ("images", len(images)), ("... without a face", sum(not len(image.boxes) for image in images)),
             ("faces", sum(len(image.boxes) for image in images))]
     if any(not image.complete for image in images):
         rows += [("images that need not show all faces", sum(not image.complete for image in images))]

@@ -133,8 +133,8 @@ def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
         files.left_out["images without a label"] += len(unlabeled)
         print(f"{folder}: {len(unlabeled)} images without a label are not used, such as {shown(unlabeled[0])}; if they "
               'show no face, say so in set.json: {"background": true}')
-    told = [("form", form.name)] + [("boxes", f"{facts.reading}")] * (facts.reading is not None)
-    print(f"{folder}:\n{labels.summary(images, MIN_TRUTH_SIZE, told, facts.classes, skipped, files.left_out)}")
+    first = [("form", form.name)] + [("boxes", f"{facts.reading}")] * (facts.reading is not None)
+    print(f"{folder}:\n{labels.summary(images, MIN_TRUTH_SIZE, first, facts.classes, skipped, files.left_out)}")
     return images
 
 
