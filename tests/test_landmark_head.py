@@ -1,10 +1,12 @@
 """train/landmark_head.py: the least mean distance, bad and missing labels, and that nothing else of the net changes."""
 import re
+from argparse import Namespace
 
 import numpy as np
+import pytest
 
 from config import MODEL, ONET, POINTS
-from detection import weights
+from detection import UserError, weights
 from train import landmark_head
 
 SCRIPT = "train/landmark_head.py"
@@ -42,11 +44,26 @@ def test_windows_lie_about_the_face(rng):
 
 
 def test_the_script_changes_the_landmark_head_alone(tmp_path, sample, script):
-    before, out = weights.read(MODEL / "onet.npz", ONET), tmp_path / "onet.npz"
-    printed = script(SCRIPT, MODEL / "onet.npz", "--data", sample, "--out", out).stdout
+    before, start, out = weights.read(MODEL / "onet.npz", ONET), tmp_path / "start.npz", tmp_path / "onet.npz"
+    weights.write_arrays(start, {**before, "landmark/biases": before["landmark/biases"] + np.float32(0.2)})
+    printed = script(SCRIPT, start, "--data", sample, "--out", out).stdout
     after = weights.read(out, ONET)
     assert {name for name in before if (before[name] != after[name]).any()} == {"landmark/weights", "landmark/biases"}
     errors = [float(error) for error in re.findall("mean error (.*)%", printed)]
-    assert errors[1] < errors[0]
-    no_data = script(SCRIPT, MODEL / "onet.npz", "--data", tmp_path, "--out", out, code=2)
+    assert errors[1] < errors[0] / 2
+    no_data = script(SCRIPT, start, "--data", tmp_path, "--out", out, code=2)
     assert "too few to keep some of them for validation" in no_data.stderr
+
+
+def test_a_head_that_is_worse_on_held_out_images_is_not_written(tmp_path, sample, rng, monkeypatch):
+    values = rng.normal(0, 1, (200, ONET.layers[-1].units)).astype(np.float32)      # fewer than features, of no use
+    monkeypatch.setattr(landmark_head, "features",
+                        lambda *_: (rng.permutation(values), np.tile(PLACES.ravel(), (200, 1))
+                                    + rng.normal(0, 0.1, (200, 2 * len(POINTS)))))
+    shipped, out = weights.read(MODEL / "onet.npz", ONET), tmp_path / "onet.npz"
+    weights.write_arrays(tmp_path / "start.npz", {
+        **shipped, "landmark/weights": 1e-6 * shipped["landmark/weights"],
+        "landmark/biases": PLACES.ravel().astype(np.float32)})
+    with pytest.raises(UserError, match="do not lower the error of held-out images"):
+        landmark_head.main(Namespace(file=tmp_path / "start.npz", data=sample, out=out, seed=0))
+    assert not out.exists()

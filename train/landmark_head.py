@@ -8,11 +8,11 @@ writes   <out>: the same weights with another landmark head
 The head is one matrix from the last features to the points. Training fits it to the squared error in the windows of the
 lists, beside two other losses. Here it is fitted to what evaluate/landmarks.py measures, the distances as a share of
 that between the first two points, in windows like those of the landmark refinement pass: shifted and scaled as boxes
-found differ from labeled ones, with the augmentation of --robust. It is a least-squares problem for the features once
+found differ from labeled ones, with the plain augmentation. It is a least-squares problem for the features once
 computed, solved a few times with other weights, so that a few bad labels do not decide.
 
 Held-out images (preprocess/samples.py) are left out and judged by: their error in such windows is printed before and
-after.
+after, and nothing is written unless it falls, as it does not with too few images.
 """
 import argparse
 import sys
@@ -65,12 +65,12 @@ def features(arrays: dict[str, np.ndarray], data: Path, annotated: list[Annotate
     """Weights of an O-Net, images -> its last features in their windows, float32 (N, F), relative points (N, 2P)."""
     from detection.quiet_tensorflow import keras, tf
     from train import nets
-    from train.augment import augment, robust
+    from train.augment import augment
     from train.recipe import standard
     net = nets.build(ONET, folded=True)
     nets.assign(net, ONET, arrays)
     trunk = keras.Model(net.inputs, net.get_layer("landmark").input)
-    settings = robust(standard(ONET).augmentation)
+    settings = standard(ONET).augmentation
 
     @tf.function
     def see(batch, points, seed):
@@ -145,9 +145,14 @@ def main(args: argparse.Namespace) -> None:
     start = np.vstack([arrays["landmark/weights"].reshape(-1, HEADS["landmark"]), arrays["landmark/biases"]])
     head = fit(*features(arrays, args.data, kept, args.seed), start)
     values, targets = features(arrays, args.data, held, args.seed)
+    errors = {}
     for name, each in (("before", start), ("after", head)):
-        error = distances(values @ each[:-1] + each[-1], targets)
-        print(f"{name}: mean error {np.nanmean(error):.2%} in {len(error):,} windows of {len(held):,} held-out images")
+        away = distances(values @ each[:-1] + each[-1], targets)
+        errors[name] = float(np.nanmean(away))
+        print(f"{name}: mean error {errors[name]:.2%} in {len(away):,} windows of {len(held):,} held-out images")
+    if errors["after"] >= errors["before"]:
+        raise UserError(f"{args.data}: its {len(kept):,} images do not lower the error of held-out images, so nothing "
+                        "is written; more images with points would")
     arrays["landmark/weights"] = head[:-1].reshape(arrays["landmark/weights"].shape).astype(np.float32)
     arrays["landmark/biases"] = head[-1].astype(np.float32)
     weights.write_arrays(args.out, arrays)
