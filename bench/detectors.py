@@ -107,19 +107,20 @@ def make(names, min_face, yunet_model):
 def image(name):
     """The image of this name, one of IMAGES, uint8 BGR."""
     width, height, kind = IMAGES[name]
-    if kind == "heads":
-        return heads(width, height)
+    if isinstance(kind, tuple):
+        return heads(width, height, *kind)
     pixels = cv2.imread(str(PICTURE / f"{kind}.jpg"))
     rows = round(pixels.shape[1] * height / width)
     return cv2.resize(pixels[:rows], (width, height), interpolation=cv2.INTER_AREA if width < pixels.shape[1] else
                       cv2.INTER_CUBIC)
 
 
-IMAGES = {"640x480": (640, 480, "astronaut"), "1280x720": (1280, 720, "mosaic"),
-            "1920x1080": (1920, 1080, "mosaic"), "96 faces": (1920, 1080, "heads")}
+IMAGES = {"640x480": (640, 480, "astronaut"), "640x480, six faces": (640, 480, (3, 2)),
+          "1280x720": (1280, 720, "mosaic"), "1920x1080": (1920, 1080, "mosaic"),
+          "1920x1080, six faces": (1920, 1080, (3, 2)), "96 faces": (1920, 1080, (12, 8))}    # columns, rows of heads
 
 
-def heads(width, height, columns=12, rows=8):
+def heads(width, height, columns, rows):
     """An image of columns x rows portraits, every second one mirrored."""
     cuts = []
     for name, (x1, y1, x2, y2) in PORTRAITS.items():

@@ -170,8 +170,11 @@ class Detector:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout)
+        whole, rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout)
         keep = bx.grid_nms(rows, columns, scores, NEAR)
+        if self.stages == len(CASCADE):        # not in mining: the nets learn from all windows
+            borne_out = layout.supported(whole, rows[keep], columns[keep], levels[keep], self.thresholds[PROPOSAL])
+            keep = keep[borne_out]
         corner = np.stack([columns[keep], rows[keep]], axis=1) * PNET_STRIDE - layout.corners[levels[keep]]  # level px
         windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)          # image px
         windows, scores, offsets = windows.astype(np.float32), scores[keep], offsets[keep]
@@ -181,17 +184,20 @@ class Detector:
         return Faces(bx.decode(offsets, windows), scores)
 
     def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
-        """Packed pyramid -> the cells of P-Net's map at or above the threshold, each within one level: rows, columns,
-        scores (N,), offsets (N, 4), levels (N,)."""
+        """Packed pyramid -> P-Net's map of scores (h, w), and its cells at or above the threshold, each within one
+        level: rows, columns, scores (N,), offsets (N, 4), levels (N,)."""
         found = []
+        whole = np.empty([(side - PNET.size) // PNET_STRIDE + 1 for side in packed.shape[:2]], np.float32)
         for top, bottom in layout.strips():
             face, box = self.nets[PROPOSAL].maps(packed[top:bottom])                   # (h, w, 2), (h, w, 4)
+            first = top // PNET_STRIDE
+            whole[first:first + len(face)] = face[..., 1]
             rows, columns = np.nonzero(face[..., 1] >= self.thresholds[PROPOSAL])
-            found.append((rows + top // PNET_STRIDE, columns, face[rows, columns, 1], box[rows, columns]))
+            found.append((rows + first, columns, face[rows, columns, 1], box[rows, columns]))
         cells = [np.concatenate(arrays) for arrays in zip(*found)]
         cells.append(layout.levels_of(*cells[:2]))
         inside = cells[-1] >= 0
-        return [array[inside] for array in cells]
+        return [whole, *(array[inside] for array in cells)]
 
     def _refine(self, scales: list[Image], proposals: Faces) -> Faces:
         """R-Net on the proposals: boxes corrected, NMS."""

@@ -8,11 +8,12 @@ a window may leave the image by that much: P-Net then finds faces that the image
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
-from config import PNET, PNET_BORDER, PNET_STRIDE, PYRAMID_STRIP
+from config import PNET, PNET_BORDER, PNET_STRIDE, PYRAMID_STRIP, SUPPORT, SUPPORT_CELLS, SUPPORT_FALL
 from detection import images
-from detection.types import Floats, Image, Indices
+from detection.types import Floats, Image, Indices, Mask
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,34 @@ class Layout:
         step = self.strip - (PNET.size - PNET_STRIDE)
         return [(top, top + self.strip) for top in range(0, self.shape[0] - self.strip + 1, step)]
 
+    def cells(self) -> list[list[int]]:
+        """Of each level left, top, right, bottom of its cells in P-Net's map of the packed pyramid; right and bottom
+        edge exclusive."""
+        first = (self.corners - PNET_BORDER) // PNET_STRIDE
+        count = (self.sizes + self.sizes % PNET_STRIDE + 2 * PNET_BORDER - PNET.size) // PNET_STRIDE + 1
+        return np.hstack([first, first + count]).tolist()
+
     def levels_of(self, rows: Indices, columns: Indices) -> Indices:
         """Cells of P-Net's map of the packed pyramid, rows, columns (N,) -> their level (N,); -1 across levels."""
-        first = (self.corners - PNET_BORDER) // PNET_STRIDE
-        last = first + (self.sizes + self.sizes % PNET_STRIDE + 2 * PNET_BORDER - PNET.size) // PNET_STRIDE
         levels = np.full(len(rows), -1)
-        for i, ((left, top), (right, bottom)) in enumerate(zip(first, last)):
-            levels[(rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)] = i
+        for i, (left, top, right, bottom) in enumerate(self.cells()):
+            levels[(rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)] = i
         return levels
+
+    def supported(self, scores: Floats, rows: Indices, columns: Indices, levels: Indices, threshold: float) -> Mask:
+        """P-Net's scores of the packed pyramid (h, w); cells at or above the threshold, rows, columns, levels (N,) ->
+        whether the cells around each bear it out (N,).
+
+        Their mean score, over SUPPORT_CELLS x SUPPORT_CELLS cells with 0 outside the level, must reach a share of the
+        threshold: SUPPORT on the first level, less on those of larger faces, of which there are fewer windows.
+        """
+        means = np.zeros(len(rows), np.float32)
+        for i, (left, top, right, bottom) in enumerate(self.cells()):
+            own = levels == i
+            around = cv2.blur(scores[top:bottom, left:right], SUPPORT_CELLS, borderType=cv2.BORDER_CONSTANT)
+            means[own] = around[rows[own] - top, columns[own] - left]
+        octaves = np.log2(self.scales[0, 0] / self.scales[:, 0])
+        return means >= (threshold * (SUPPORT - SUPPORT_FALL * octaves))[levels]
 
     def levels_may_overlap(self, threshold: float) -> bool:
         """Whether windows of two levels can have an IoU above the threshold: it is at most the ratio of their areas."""

@@ -21,6 +21,9 @@ from config import (
     POINTS_BOX,
     PYRAMID_FACTOR,
     RNET,
+    SUPPORT,
+    SUPPORT_CELLS,
+    SUPPORT_FALL,
     VOTE_IOU,
     VOTE_TRUST,
     Stage,
@@ -32,6 +35,7 @@ from detection.types import Arrays
 from export.graph import Graph, Value
 
 STRIP = 32                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
+REACH = SUPPORT_CELLS[0] // 2           # cells of the neighboring strips that a strip sees, too
 BAND = 128                              # rows of an image that are halved at a time; even
 SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the crops of one call
 RUN = 4                                 # neighbouring pixels that are read at once
@@ -113,7 +117,9 @@ class Cascade:
             return shorter * scale >= PNET.size
 
         def level(_, scale, proposals):
-            proposals = g.concat([proposals, self.scan(scale)])
+            octaves = g.op("Log", (first / scale).cast(np.float32)) * np.float32(np.log2(np.e))
+            support = self.thresholds[0] * (SUPPORT - octaves * SUPPORT_FALL)
+            proposals = g.concat([proposals, self.scan(scale, support)])
             return holds_a_window(scale * PYRAMID_FACTOR), scale * PYRAMID_FACTOR, proposals
 
         first = PNET.size / min_face.cast(np.float64)
@@ -123,8 +129,9 @@ class Cascade:
             found = found.take(self.nms(PNET, found[:, :4], found[:, 4:5]))
         return g.concat([decode(found[:, 5:], found[:, :4]), found[:, 4:5]], 1)
 
-    def scan(self, scale: Value) -> Value:
-        """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets."""
+    def scan(self, scale: Value, support: Value) -> Value:
+        """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets. support
+        float32 (1,): the mean score of the cells around a window at least, as in pyramid.Layout.supported."""
         g = self.g
         sides = g.maximum(g.op("Round", self.sides.cast(np.float64) * scale).cast(np.int64), PNET.size)      # (2,)
         fits = self.sides / np.int64([[2], [4]]) >= sides                                                # (2, 2)
@@ -160,8 +167,9 @@ class Cascade:
 
         def strip(i, found):
             first = i * strip_cells
-            count = g.minimum(strip_cells, cells - first) * PNET_STRIDE + (PNET.size - PNET_STRIDE)
-            columns, in_columns = places(first * PNET_STRIDE, count, width, source_width, times_x)
+            start, end = g.maximum(first - REACH, 0), g.minimum(first + strip_cells + REACH, cells)
+            count = (end - start) * PNET_STRIDE + (PNET.size - PNET_STRIDE)
+            columns, in_columns = places(start * PNET_STRIDE, count, width, source_width, times_x)
             left, right = columns[:1] / 256, g.minimum(columns[-1:] / 256 + 2, source_width)
             pixels = self.columns_of(halvings, left, right)                                          # (H, columns, 3)
             down = pixels.take(top).cast(np.float32) * upper + pixels.take(bottom).cast(np.float32) * lower
@@ -171,17 +179,23 @@ class Cascade:
             level, = g.choose((times_x * times_y > 1), lambda: [self.mean(level, times_y, times_x)], lambda: [level])
             maps = g.net(PNET, self.arrays["pnet"], g.op("Unsqueeze", level, np.int64([0])))
             across_cells = maps.size(3)
-            maps = maps.reshape(5, -1)
-            scores = sigmoid(maps[:1])
-            cell = g.nonzero((scores >= self.thresholds[0]).reshape(-1))
+            scores = sigmoid(maps[:, :1])
+            around = g.op("Pad", scores, g.value(np.int64([0, 0, REACH, REACH] * 2)), np.float32(0))
+            means = g.op("AveragePool", around, kernel_shape=list(SUPPORT_CELLS), strides=[1, 1]).reshape(1, -1)
+            maps, scores = maps.reshape(5, -1), scores.reshape(1, -1)
+            own = g.arange(scores.size(1)) % across_cells + start
+            own = (own >= first) & (own < first + strip_cells)
+            cell = g.nonzero((scores >= self.thresholds[0]).reshape(-1) & own)
             corners = [(part * PNET_STRIDE).cast(np.float32).reshape(1, -1)
-                       for part in (cell % across_cells + first, cell / across_cells)]
-            return None, g.concat([found, g.concat([*corners, scores.take(cell, 1), maps[1:].take(cell, 1)])], 1)
+                       for part in (cell % across_cells + start, cell / across_cells)]
+            rows = [scores.take(cell, 1), maps[1:].take(cell, 1), means.take(cell, 1)]
+            return None, g.concat([found, g.concat([*corners, *rows])], 1)
 
-        found, = g.loop(strip, g.value(np.zeros((7, 0), np.float32)), times=strips)
-        found = found.transpose(1, 0)                                                                # (N, 7)
+        found, = g.loop(strip, g.value(np.zeros((8, 0), np.float32)), times=strips)
+        found = found.transpose(1, 0)                                                                # (N, 8)
         corners = found[:, :2]
         found = found.take(self.iou_nms(g.concat([corners, corners + PNET.size], 1), found[:, 2:3], LEVEL_NMS))
+        found = found.where((found[:, 7:] >= support).reshape(-1))[:, :7]
         scales = sides.cast(np.float32) / self.sides.cast(np.float32)
         corners = found[:, :2] - PNET_BORDER
         windows = g.concat([corners / scales, (corners + PNET.size) / scales], 1)

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from config import CASCADE, LEVEL_NMS, PNET, PNET_BORDER
+from config import CASCADE, LEVEL_NMS, PNET, PNET_BORDER, SUPPORT, SUPPORT_FALL
 from detection import Detector, images, pyramid, weights
 from detection import boxes as bx
 
@@ -81,3 +81,35 @@ def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, 
     exchanged = max(len(found), len(boxes)) - same.sum()
     assert exchanged <= len(boxes) / 1000
     np.testing.assert_allclose(found.scores[same], scores[nearest[same]], atol=1e-5)
+
+
+def supported(scores, row, column, level, layout, threshold):
+    """What `Layout.supported` is to say of one cell, written down plainly."""
+    left, top, right, bottom = layout.cells()[level]
+    around = [scores[y, x] for y in range(row - 2, row + 3) for x in range(column - 2, column + 3)
+              if top <= y < bottom and left <= x < right]
+    octaves = np.log2(layout.sizes[0, 0] / layout.sizes[level, 0])
+    return sum(around) / 25 >= threshold * (SUPPORT - SUPPORT_FALL * octaves)
+
+
+@pytest.mark.parametrize("height, width", SIZES)
+def test_a_window_counts_where_the_cells_around_it_score_high_enough_on_average(rng, height, width):
+    layout = pyramid.layout(height, width, 20, 0.709)
+    scores = rng.random(((layout.shape[0] - PNET.size) // 2 + 1, (layout.shape[1] - PNET.size) // 2 + 1), np.float32)
+    scores **= rng.choice([0.5, 1, 2, 4], scores.shape)
+    rows, columns = np.nonzero(scores >= 0.8)
+    levels = layout.levels_of(rows, columns)
+    rows, columns, levels = (each[levels >= 0] for each in (rows, columns, levels))
+    found = layout.supported(scores, rows, columns, levels, 0.8)
+    assert found.tolist() == [supported(scores, *cell, layout, 0.8) for cell in zip(rows, columns, levels)]
+    assert len(rows) < 50 or 0 < found.sum() < len(rows)
+
+
+def test_mining_sees_all_windows(pnet, rng):
+    """The rule is for detection: with one or two nets, all windows at or above the threshold are proposed."""
+    image = images.resize(rng.integers(0, 256, (50, 50, 3), dtype=np.uint8), 150, 150)
+    mining, detecting = (Detector(pnet, thresholds=(0.6,), stages=1) for _ in range(2))
+    detecting.stages = len(CASCADE)
+    some, every = detecting.propose(image), mining.propose(image)
+    assert 0 < len(some) < len(every)
+    assert {tuple(box) for box in some.boxes.tolist()} < {tuple(box) for box in every.boxes.tolist()}

@@ -33,6 +33,7 @@ REFUSES = "only decides whether the step gives up or warns"
 KIND = "one of KINDS, which is recorded"
 STAGE = "the stages are recorded field by field"
 O_NET = "only for O-Net, and mining ends before it"
+WHOLE = "only where all three nets run, and mining ends before O-Net"
 LABELS = "the boxes that are made of points are in the fingerprints of the labels, which are recorded"
 TYPE = "attributes and strings with this name are other things"
 # What a script reads and does not record: name, or field of a stage -> script ("" for all) -> why.
@@ -47,6 +48,7 @@ UNRECORDED = {
     **{name: {"": STAGE} for name in ("PNET", "CASCADE", "STAGES")},
     **{name: {"preprocess/gen_hard_example.py": O_NET} for name in ("VOTE_IOU", "VOTE_TRUST", "POINTS_BOX",
                                                                      "MIRROR_ORDER", "POINTS")},
+    **{name: {"preprocess/gen_hard_example.py": WHOLE} for name in ("SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL")},
     "FORMAT": {"": "every manifest records it by itself"},
     "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded",
                       "preprocess/gen_12net_data.py": LABELS, "preprocess/gen_hard_example.py": LABELS},
@@ -69,7 +71,8 @@ NEVER_STALE = {
     **{name: KIND for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: STAGE for name in ("PNET", "RNET", "ONET")},
     **{name: "for detection after training" for name in (
-        "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "MAX_PIXELS", "threshold")},
+        "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "MAX_PIXELS", "threshold", "SUPPORT", "SUPPORT_CELLS",
+        "SUPPORT_FALL")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
     **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
         "heads", "nms", "overlap", "flip_pass")},
