@@ -167,9 +167,8 @@ def net(row, stage, seen, args):
     run = row.opens(path, args.node) if row.javascript else row.opens(path)
     heads = layouts.USED[stage.name]
     ours, theirs = Net.load(MODEL, stage, heads), runners.ExportedNet(run, heads)
-    if TARGETS[row.format].one_window:
-        seen = calibration.windows(seen, stage.size)
-    elif stage is not PNET:
+    seen = TARGETS[row.format].inputs(stage, seen)
+    if stage is not PNET and not TARGETS[row.format].one_window:
         seen = [np.concatenate(seen)]
     elif row.javascript:                # a process for each call
         seen = seen[::8]
@@ -205,6 +204,7 @@ def main(args):
         time = " / ".join(f"{share:.1f}" for _, share in figures) if row.timed else "-"
         rows.append([f"{row.name} {found}", f"`{row.format}`", parity, time, f"{export.size(folder) / 1000:,.0f}",
                      row.beware])
+        print(rows[-1], file=sys.stderr)
     print(tables.markdown(["runtime", "format", "parity P / R / O", "time P / R / O", "size, kB", "beware"], rows))
     print()
     for sentence in missing:

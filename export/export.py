@@ -84,7 +84,7 @@ def write_nets(name: str, args, arrays, seen) -> None:
         text = target.write(stage, arrays[stage.name], path, args.static, seen[stage.size]) or ""
         if not target.run or not packages.installed(target.runtime) or args.static or not seen[stage.size]:
             return text
-        inputs = calibration.windows(seen[stage.size], stage.size) if target.one_window else seen[stage.size]
+        inputs = target.inputs(stage, seen[stage.size])
         mean, largest = score_difference(stage, arrays[stage.name], target.run(path), inputs)
         return f"{text}, scores differ by {mean:.2g} on average, {largest:.2g} at most"
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -183,6 +184,16 @@ def test_tensorflow_js_files_say_what_the_nets_do(tmp_path, rng, stage, crops):
     wanted = ours(stage, arrays, crops)
     for head, found in zip(layouts.USED[stage.name], net(crops)):
         np.testing.assert_allclose(found, wanted[head], rtol=CLOSE, atol=CLOSE, err_msg=head)
+
+
+def test_onnx_for_webgpu_is_compared_on_even_sides(tmp_path, rng, capsys):
+    """Levels of an image pyramid have odd sides, too."""
+    skip_without("onnx-web")
+    arrays = {stage.name: lively(stage, rng) for stage in CASCADE}
+    seen = {stage.size: [rng.integers(0, 256, (1, stage.size + odd, stage.size + 1 - odd, 3), dtype=np.uint8)
+                         for odd in (0, 1) if stage is PNET] for stage in CASCADE}
+    export.write_nets("onnx-web", Namespace(out=tmp_path, static=None), arrays, seen)
+    assert "pnet.onnx" in (said := capsys.readouterr().out) and said.count("scores differ by") == 1
 
 
 @ALL

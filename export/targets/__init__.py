@@ -4,11 +4,14 @@
 The project's own formats take normalized BGR, (pixel - 127.5) / 128, and give "face" (probabilities of no face and
 face), "box" and, for O-Net, "landmark": the heads that detection uses. The others are for the package of their name.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from config import Stage
 from detection.align import require_facial_points
-from export import packages, runners
+from export import calibration, packages, runners
 from export.targets import (
     coreml,
     detector_onnx,
@@ -38,6 +41,15 @@ class Target:
     runtime: str = "tensorflow"                  # the package that runs it
     five_points: bool = False                    # only for the five facial landmarks
     one_window: bool = False                     # P-Net takes one window only
+    even_sides: bool = False                     # P-Net takes images of even sides only
+
+    def inputs(self, stage: Stage, seen: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Inputs of a net, uint8 (N, H, W, 3) each -> those that a file of this format takes."""
+        if self.one_window:
+            return calibration.windows(seen, stage.size)
+        if self.even_sides:
+            return [batch[:, :batch.shape[1] // 2 * 2, :batch.shape[2] // 2 * 2] for batch in seen]
+        return seen
 
     def require(self, name: str) -> None:
         """UserError unless the packages that writing it needs are installed, and our points are this format's."""
@@ -53,7 +65,7 @@ TARGETS = {
     "tflite-float16": Target(".tflite", tflite.write_float16, runners.tflite),
     "tflite-int8": Target(".tflite", tflite.write_int8, runners.tflite),
     "onnx": Target(".onnx", onnx.write, runners.onnx, runtime="onnxruntime"),
-    "onnx-web": Target(".onnx", onnx.write_web, runners.onnx, runtime="onnxruntime"),
+    "onnx-web": Target(".onnx", onnx.write_web, runners.onnx, runtime="onnxruntime", even_sides=True),
     "openvino": Target(".xml", openvino.write, runners.openvino, needs=("openvino",), runtime="openvino"),
     "ncnn": Target(".param", ncnn.write, runners.ncnn, needs=("pnnx",), runtime="ncnn"),
     "tfjs": Target(".json", tfjs.write),
