@@ -114,6 +114,7 @@ def ncnn(path: Path) -> Run:
     """Runs a .param file, and the .bin file beside it, with ncnn in float32, one image or crop at a time."""
     package = optional("ncnn", "running .param files")
     net = package.Net()
+    net.opt.num_threads = 1                         # nets as small as these take longer with more
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.load_param(str(path))
     net.load_model(str(path.with_suffix(".bin")))
