@@ -1,4 +1,4 @@
-"""Time of each net in each engine that runs it: detection's two, and the runtimes of what export/export.py writes.
+"""Time of each net in each engine that runs it: detection's, and the runtimes of what export/export.py writes.
 
 reads    EXPORTS: the folder that export/export.py wrote, of the weights in model/
 prints   a Markdown table: ms for the work that bench/roofline.py counts, the lowest median of all turns; converting the
@@ -9,18 +9,23 @@ prints   a Markdown table: ms for the work that bench/roofline.py counts, the lo
 """
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import cv2
+
 from bench import measure, roofline
 from config import CASCADE, MODEL
 from detection import UserError, engines, weights
-from detection.engines import lite, opencv
+from detection.engines import lite, opencv, openvino
 from pipeline import tables
 
-DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "OpenCV dnn": opencv.Engine}
+DETECTION = {"TensorFlow Lite, as detection loads it": lite.Engine, "LiteRT, as detection loads it": lite.Engine,
+             "OpenCV dnn": opencv.Engine, "OpenVINO": openvino.Engine, "OpenVINO, bfloat16": openvino.Reduced}
+PLACE = {name: place for place, name in enumerate(list(DETECTION)[:2])}        # of the library in lite.LIBRARIES
 EXPORTED = {"TensorFlow": "savedmodel", "tf.lite": "tflite", "tf.lite, float16": "tflite-float16",
             "tf.lite, int8": "tflite-int8", "ONNX Runtime": "onnx"}
 ENGINES = [*DETECTION, *EXPORTED]
@@ -28,6 +33,7 @@ ENGINES = [*DETECTION, *EXPORTED]
 
 def one(engine, args):
     """Runs in the started process: prints the median ms of each net."""
+    cv2.setNumThreads(args.threads)
     try:
         nets = load(engine, args)
     except (UserError, ImportError) as error:
@@ -36,12 +42,14 @@ def one(engine, args):
     for stage, net in zip(CASCADE, nets):
         _, pixels = roofline.work(stage, args.pixels)
         taken = measure.by_turns({engine: lambda: roofline.run(net, pixels)}, args.repeats)
-        found.append(1000 * measure.medians(taken[engine])[0])
+        found.append(1000 * measure.medians(taken[engine])[args.processor])
     print(json.dumps(found), flush=True)
 
 
 def load(engine, args):
     """The three nets, to be called like engines.Net."""
+    if engine in PLACE:
+        lite.LIBRARIES = lite.LIBRARIES[PLACE[engine]:][:1]
     if engine in DETECTION:
         return [engines.Net(stage, weights.read(MODEL / f"{stage.name}.npz", stage), stage.heads,
                             DETECTION[engine]) for stage in CASCADE]
@@ -55,10 +63,11 @@ def load(engine, args):
 def main(args):
     if args.one:
         return one(args.one, args)
-    options = ["--repeats", args.repeats, "--pixels", args.pixels, *["--bfloat16"] * args.bfloat16]
+    options = ["--repeats", args.repeats, "--pixels", args.pixels, "--threads", args.threads,
+               *["--bfloat16"] * args.bfloat16, *["--processor"] * args.processor]
     times = {}
     for turn in range(args.turns):
-        for engine in ENGINES if turn == 0 else list(times):
+        for engine in args.engines if turn == 0 else list(times):
             found, _ = measure.in_a_process(__file__, args.exports, "--one", engine, *options)
             if found is not None:
                 times.setdefault(engine, []).append(found)
@@ -75,6 +84,12 @@ def parse():
     parser.add_argument("--turns", type=int, default=3, metavar="N", help="processes of each (default: 3)")
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="calls in each (default: 15)")
     parser.add_argument("--pixels", type=int, default=1 << 17, metavar="PX", help="px of each input (default: 131072)")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES, metavar="NAME",
+                        help=f"of {', '.join(ENGINES)} (default: all)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N",
+                        help="of detection's engines (default: one per processor)")
+    parser.add_argument("--processor", action="store_true",
+                        help="processor time of all threads, which other load affects less")
     parser.add_argument("--bfloat16", action="store_true", help="let TensorFlow compute in bfloat16 where it can")
     parser.add_argument("--one", choices=ENGINES, help=argparse.SUPPRESS)
     return parser.parse_args()

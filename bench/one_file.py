@@ -4,6 +4,8 @@ reads    images: --data DIR, walked recursively (default: picture/)
 prints   one row: faces of Detector, those that the file finds at IoU > 0.98, of these with scores within 0.005 and
          landmarks within 0.2 px; time as a multiple of Detector's, one thread each, taken in turns; peak memory of a
          process that runs the file on all images
+writes   with --results DIR: DIR/detector and DIR/file, the faces of both in WIDER FACE's form, whose AP
+         `python evaluate/wider.py --results DIR/file` gives; --data is then the folder of its images
 """
 import argparse
 import resource
@@ -20,7 +22,9 @@ import numpy as np
 from config import CASCADE, MIN_FACE_SIZE, MODEL, PICTURE
 from detection import Detector, images, weights
 from detection import boxes as bx
+from detection.cascade import Faces
 from detection.errors import run_main
+from evaluate import benchmark
 from export.packages import optional
 from export.targets import detector_onnx
 
@@ -68,6 +72,10 @@ def main(args):
         found = run(image)
         seconds += middle - start, time.process_time() - middle
         counts += agreement(faces, found)
+        for name, each in {"detector": faces, "file": Faces(*found)}.items() if args.results else ():
+            path = args.results / name / file.relative_to(args.data).with_suffix(".txt")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(benchmark.result_text(file.stem, each), encoding="utf-8")
     command = [sys.executable, __file__, "--memory", *sys.argv[1:]]
     memory = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() if args.peak else "-"
     print("images  faces   same  score  points  ms per image  times Detector's  peak MB")
@@ -80,6 +88,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=PICTURE, metavar="DIR", help="images (default: picture/)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth image (default: all)")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write the faces there, for evaluate/wider.py")
     parser.add_argument("--peak", action="store_true", help="measure the memory, too, by a second run")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     run_main(main, parser.parse_args())

@@ -10,11 +10,19 @@ from detection import boxes as bx
 from detection import images as im
 
 SAMPLES = 400            # crops of R-Net and O-Net: enough that the ranges stop moving
+WINDOWS = 100            # for runtimes that take one of them a call, and time
 
 
 def spread(items: list, count: int) -> list:
     """At most `count` of the items, evenly spaced."""
     return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).astype(int))]
+
+
+def windows(seen: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
+    """Inputs of a net, uint8 (N, H, W, 3) each -> at most WINDOWS of its own size, spread over them."""
+    cut = [batch[:, y:y + size, x:x + size] for batch in seen for y in range(0, batch.shape[1] - size + 1, size)
+           for x in range(0, batch.shape[2] - size + 1, size)]
+    return spread(cut, WINDOWS)
 
 
 def from_images(paths: Sequence[Path], model: Path) -> dict[int, list[np.ndarray]]:

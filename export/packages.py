@@ -13,11 +13,20 @@ def optional(package: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        missing = (error.name or package).partition(".")[0]      # or one that the package itself needs
-        raise UserError(f"{purpose} needs the Python package {missing}, which is not installed; "
-                        f"`pip install -r {REQUIREMENTS}` brings it") from None
+        raise _missing((error.name or package).partition(".")[0], purpose) from None     # or one that it needs itself
+
+
+def require(package: str, purpose: str) -> None:
+    """UserError where the package is not installed."""
+    if not installed(package):
+        raise _missing(package, purpose)
 
 
 def installed(package: str) -> bool:
     """Whether the package is there."""
     return importlib.util.find_spec(package) is not None
+
+
+def _missing(package: str, purpose: str) -> UserError:
+    return UserError(f"{purpose} needs the Python package {package}, which is not installed; "
+                     f"`pip install -r {REQUIREMENTS}` brings it")

@@ -9,6 +9,7 @@ from config import CASCADE, HEADS, NET_PIXELS
 from detection import images
 from detection.engines.pool import InterpreterPool
 from detection.errors import UserError
+from detection.network import INPUT
 from export import layouts
 from export.packages import optional
 
@@ -95,16 +96,69 @@ def onnx(path: Path) -> Run:
     return run
 
 
+def openvino(path: Path) -> Run:
+    """Runs an .xml file with OpenVINO, in float32."""
+    core = optional("openvino", "running .xml files").Core()
+    compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    names = [output.get_any_name() for output in compiled.outputs]
+    requests = InterpreterPool(compiled.create_infer_request)
+
+    def run(x):
+        with requests.borrow() as request:
+            outputs = request.infer([np.ascontiguousarray(x.transpose(0, 3, 1, 2))]).values()
+            return {name.split("/")[0]: np.moveaxis(out.copy(), 1, -1) for name, out in zip(names, outputs)}
+    return run
+
+
+def ncnn(path: Path) -> Run:
+    """Runs a .param file, and the .bin file beside it, with ncnn in float32, one image or crop at a time."""
+    package = optional("ncnn", "running .param files")
+    net = package.Net()
+    net.opt.num_threads = 1                         # nets as small as these take longer with more
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.load_param(str(path))
+    net.load_model(str(path.with_suffix(".bin")))
+    names = net.output_names()
+
+    def forward(image):
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        with net.create_extractor() as extractor:
+            extractor.input(INPUT, package.Mat(planes).clone())              # a Mat does not own an array's memory
+            return [np.moveaxis(np.array(extractor.extract(name)[1]), 0, -1) for name in names]
+
+    return lambda x: {name: np.stack(outs) for name, outs in zip(names, zip(*map(forward, x)))}
+
+
+def micro(path: Path) -> Run:
+    """Runs a .tflite file of fixed shapes as a microcontroller does, one crop at a time."""
+    runtime = optional("tflite_micro", "running .tflite files as microcontrollers do").runtime
+    named = interpreter(model_path=str(path))
+    places = [output["index"] for output in named.get_output_details()]
+    order = {head: places.index(output["index"])
+             for head, output in named.get_signature_runner().get_output_details().items()}
+    interpreters = InterpreterPool(lambda: runtime.Interpreter.from_file(str(path)))
+
+    def forward(crop):
+        with interpreters.borrow() as run:
+            run.set_input(crop[None], 0)
+            run.invoke()
+            return [run.get_output(place)[0] for place in order.values()]
+
+    return lambda x: {head: np.stack(outs) for head, outs in zip(order, zip(*map(forward, x)))}
+
+
 def load(folder: Path) -> list[ExportedNet]:
-    """The three nets that export/export.py wrote to `folder` as savedmodel, tflite, tflite-... or onnx."""
+    """The three nets that export/export.py wrote to `folder` as savedmodel, tflite, tflite-..., onnx, openvino or
+    ncnn."""
     found = []
     for stage in CASCADE:
-        for suffix, run in (("", savedmodel), (".tflite", tflite), (".onnx", onnx)):
+        for suffix, run in (("", savedmodel), (".tflite", tflite), (".onnx", onnx), (".xml", openvino),
+                            (".param", ncnn)):
             path = Path(folder) / (stage.name + suffix)
             if path.exists():
                 found.append(ExportedNet(Runner(run, path), layouts.USED[stage.name], path))
                 break
         else:
-            raise UserError(f"{folder}: holds no {stage.name} as SavedModel, .tflite or .onnx; "
+            raise UserError(f"{folder}: holds no {stage.name} as SavedModel, .tflite, .onnx, .xml or .param; "
                             "write it with `python export/export.py`")
     return found

@@ -1,6 +1,10 @@
 """Each exported format, run by the package it is for, gives the numbers of detection's own nets."""
+import base64
 import importlib
+import json
+import math
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -9,8 +13,9 @@ from config import CASCADE, HEADS, MIN_FACE_SIZE, ONET, PICTURE, PNET, RNET
 from detection import Detector, UserError, images, weights
 from detection import boxes as bx
 from detection.engines import Net
+from detection.quiet import quiet
 from export import calibration, export, layouts, packages, runners
-from export.targets import TARGETS, mtcnn_opencv
+from export.targets import TARGETS, mtcnn_opencv, tflite_micro
 from preprocess import partial_cascade
 from test_batches import make_records
 from test_nets import lively
@@ -56,12 +61,18 @@ def written(name, stage, arrays, folder, seen=None, static=None):
     return path
 
 
+def skip_without(name):
+    """Skips where a package is missing that writes or runs the format."""
+    for package in (*TARGETS[name].needs, TARGETS[name].runtime):
+        if not packages.installed(package):
+            pytest.skip(f"{package} is not installed")
+
+
 @ALL
 @pytest.mark.parametrize("name, atol", [("savedmodel", CLOSE), ("tflite", CLOSE), ("tflite-float16", 1e-2),
-                                        ("onnx", CLOSE)])
+                                        ("onnx", CLOSE), ("openvino", CLOSE), ("ncnn", CLOSE)])
 def test_own_formats_give_the_same_numbers(tmp_path, rng, stage, crops, name, atol):
-    if name == "onnx":
-        pytest.importorskip("onnxruntime")
+    skip_without(name)
     arrays = lively(stage, rng)
     net = runners.ExportedNet(TARGETS[name].run(written(name, stage, arrays, tmp_path)), layouts.USED[stage.name])
     wanted = ours(stage, arrays, crops)
@@ -70,10 +81,9 @@ def test_own_formats_give_the_same_numbers(tmp_path, rng, stage, crops, name, at
     assert [len(out) for out in net(crops[:0])] == [0] * len(layouts.USED[stage.name])
 
 
-@pytest.mark.parametrize("name", ["savedmodel", "tflite", "onnx"])
+@pytest.mark.parametrize("name", ["savedmodel", "tflite", "onnx", "openvino", "ncnn"])
 def test_pnet_takes_images_of_any_size(tmp_path, rng, name):
-    if name == "onnx":
-        pytest.importorskip("onnxruntime")
+    skip_without(name)
     arrays = lively(PNET, rng)
     net = runners.ExportedNet(TARGETS[name].run(written(name, PNET, arrays, tmp_path)), layouts.USED["pnet"])
     for height, width in ((12, 12), (31, 57), (96, 40), (12, 13)):
@@ -109,6 +119,81 @@ def test_static_shapes_are_static(tmp_path, rng):
             interpreter = tf.lite.Interpreter(model_path=str(path))
             assert list(interpreter.get_input_details()[0]["shape_signature"]) == shape
             assert all(-1 not in output["shape_signature"] for output in interpreter.get_output_details())
+
+
+def test_a_microcontroller_s_file_runs_in_the_memory_that_is_named(tmp_path, rng):
+    skip_without("tflite-micro")
+    runtime = pytest.importorskip("tflite_micro").runtime
+    crops = rng.integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
+    path = written("tflite-micro", RNET, lively(RNET, rng), tmp_path, list(crops[:, None]))
+    needed = tflite_micro.arena(path.read_bytes())
+    runtime.Interpreter.from_file(str(path), arena_size=needed).invoke()
+    with quiet(), pytest.raises(RuntimeError):
+        runtime.Interpreter.from_file(str(path), arena_size=needed - tflite_micro.ALIGNED)
+    micro, lite = (runners.ExportedNet(run(path), layouts.USED["rnet"]) for run in (runners.micro, runners.tflite))
+    for crop in crops[:, None]:
+        for found, wanted in zip(micro(crop), lite(crop)):
+            np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())      # others round otherwise
+
+
+def test_core_ml_files_have_the_names_of_the_heads(tmp_path, rng):
+    coremltools = pytest.importorskip("coremltools")
+    path = tmp_path / "pnet.mlpackage"
+    assert TARGETS["coreml"].write(PNET, lively(PNET, rng), path) == ", converted and not run"
+    description = coremltools.utils.load_spec(str(path)).description
+    assert [output.name for output in description.output] == ["box", "face"]
+    ranges = description.input[0].type.multiArrayType.shapeRange.sizeRanges
+    assert [side.lowerBound for side in ranges] == [1, 12, 12, 3] and ranges[1].upperBound > 4000
+
+
+def tensorflow_js(path):
+    """Runs a graph model as its format says: nodes of TensorFlow's GraphDef, their constants in the .bin file."""
+    tf = pytest.importorskip("tensorflow")
+    model = json.loads(path.read_text())
+    data, values = path.with_name(model["weightsManifest"][0]["paths"][0]).read_bytes(), {}
+    for each in model["weightsManifest"][0]["weights"]:
+        values[each["name"]] = np.frombuffer(data, each["dtype"], math.prod(each["shape"])).reshape(each["shape"])
+        data = data[values[each["name"]].nbytes:]
+    assert not data
+
+    def operation(node, inputs):
+        kind, attributes = node["op"], node["attr"]
+        strides = [int(i) for i in attributes.get("strides", {"list": {"i": []}})["list"]["i"]]
+        padding = base64.b64decode(attributes.get("padding", {"s": ""})["s"]).decode()
+        return {"Conv2D": lambda: tf.nn.conv2d(*inputs, strides, padding), "BiasAdd": lambda: inputs[0] + inputs[1],
+                "Prelu": lambda: tf.where(inputs[0] > 0, inputs[0], inputs[0] * inputs[1]),
+                "MaxPool": lambda: tf.nn.max_pool2d(inputs[0], [int(i) for i in attributes["ksize"]["list"]["i"]],
+                                                    strides, padding),
+                "Reshape": lambda: tf.reshape(*inputs), "MatMul": lambda: inputs[0] @ inputs[1],
+                "Softmax": lambda: tf.nn.softmax(inputs[0])}[kind]()
+
+    def run(x):
+        found = {**values, "input": x}
+        for node in model["modelTopology"]["node"]:
+            if node["op"] not in ("Const", "Placeholder"):
+                found[node["name"]] = operation(node, [found[name] for name in node["input"]])
+        return {head: np.asarray(found[output["name"].removesuffix(":0")])
+                for head, output in model["signature"]["outputs"].items()}
+    return run
+
+
+@ALL
+def test_tensorflow_js_files_say_what_the_nets_do(tmp_path, rng, stage, crops):
+    arrays = lively(stage, rng)
+    net = runners.ExportedNet(tensorflow_js(written("tfjs", stage, arrays, tmp_path)), layouts.USED[stage.name])
+    wanted = ours(stage, arrays, crops)
+    for head, found in zip(layouts.USED[stage.name], net(crops)):
+        np.testing.assert_allclose(found, wanted[head], rtol=CLOSE, atol=CLOSE, err_msg=head)
+
+
+def test_onnx_for_webgpu_is_compared_on_even_sides(tmp_path, rng, capsys):
+    """Levels of an image pyramid have odd sides, too."""
+    skip_without("onnx-web")
+    arrays = {stage.name: lively(stage, rng) for stage in CASCADE}
+    seen = {stage.size: [rng.integers(0, 256, (1, stage.size + odd, stage.size + 1 - odd, 3), dtype=np.uint8)
+                         for odd in (0, 1) if stage is PNET] for stage in CASCADE}
+    export.write_nets("onnx-web", Namespace(out=tmp_path, static=None), arrays, seen)
+    assert "pnet.onnx" in (said := capsys.readouterr().out) and said.count("scores differ by") == 1
 
 
 @ALL
@@ -179,6 +264,22 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UserError, match="facenet-pytorch needs the Python package torch.*requirements-export.txt"):
         TARGETS["facenet-pytorch"].require("facenet-pytorch")
+
+
+def test_all_leaves_out_what_cannot_be_written_and_says_why(monkeypatch, capsys):
+    for name in ("torch", "coremltools"):
+        monkeypatch.setitem(sys.modules, name, None)
+    formats = export.available()
+    assert {"onnx", "tflite-micro", "tfjs", "detector-onnx"} <= set(formats)
+    assert not {"facenet-pytorch", "coreml", "web"} & set(formats)
+    assert "left out: the format coreml needs the Python package coremltools, which" in capsys.readouterr().out
+
+
+def test_windows_are_of_the_net_s_own_size_and_spread_over_its_inputs(rng):
+    seen = [rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8) for height, width in ((12, 12), (40, 25))]
+    cut = calibration.windows(seen, 12)
+    assert [window.shape for window in cut] == [(1, 12, 12, 3)] * 7
+    np.testing.assert_array_equal(cut[-1], seen[1][:, 24:36, 12:24])
 
 
 def test_the_package_that_is_missing_is_named_and_not_the_one_that_asked_for_it(tmp_path, monkeypatch):
