@@ -6,10 +6,9 @@ prints   a Markdown table: milliseconds of processor time per image, the least a
          the other one divided by ours; the faces that each finds
 
     python bench/builds.py OTHER                        # 3 min; one thread
-    python bench/builds.py OTHER --throughput           # images per second: one after the other, and with two threads
 
-"200 sizes" is the mean of 200 images of different sizes, each seen once. "video" is the mean of 50 frames of 1280x720
-that move as in video.py; --follow gives this build the engine and the search interval of test.py --track.
+"200 sizes" is the mean of 200 images of different sizes, each seen once in a turn. "video" is the mean of 50 frames of
+1280x720 that move as in video.py, all of them searched. Linux.
 """
 import argparse
 import os
@@ -17,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -27,10 +25,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def serve(args):
-    """One build: for each line "index min_face" on standard input detects in that image; prints ms, faces."""
+    """One build: for each line "first last min_face" on standard input detects in these images; prints ms of processor
+    time per image, faces."""
     sys.path.insert(0, str(args.serve))
     import cv2
-    cv2.setNumThreads(args.threads)
+    cv2.setNumThreads(1)
     from detection import Detector
     images = np.load(args.images, allow_pickle=False)
     images = [images[name] for name in images.files]
@@ -43,34 +42,26 @@ def serve(args):
         return detectors[min_face]
     print("ready", flush=True)
     for line in sys.stdin:
-        job, first, last, min_face = line.split()
-        chosen, find = images[int(first):int(last)], detector(int(min_face)).detect
-        start = time.perf_counter(), time.process_time()
-        if job == "threads":
-            with ThreadPoolExecutor(2) as pool:
-                found = sum(map(len, pool.map(find, chosen)))
-        else:
-            found = sum(len(find(image)) for image in chosen)
-        taken = time.perf_counter() - start[0], time.process_time() - start[1]
-        print(*(1000 * seconds / len(chosen) for seconds in taken), found, flush=True)
+        first, last, min_face = map(int, line.split())
+        find, start = detector(min_face).detect, time.process_time()
+        faces = sum(len(find(image)) for image in images[first:last])
+        print(1000 * (time.process_time() - start) / (last - first), faces, flush=True)
 
 
 class Build:
     """A process that serves one build."""
 
-    def __init__(self, root, images, args, threads, engine):
-        command = [sys.executable, __file__, str(root), "--serve", str(root), "--images", str(images), "--threads",
-                   str(threads), *(["--model", str(args.model)] if args.model else []),
-                   *(["--engine", engine] if engine else [])]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                         cwd=root)
+    def __init__(self, root, images, model, engine):
+        command = [sys.executable, __file__, str(root), "--serve", str(root), "--images", str(images),
+                   *(["--model", str(model)] if model else []), *(["--engine", engine] if engine else [])]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
         self._process.stdout.readline()
 
-    def ask(self, *job):
-        """-> (ms, ms of processor time, faces)"""
-        print(*job, file=self._process.stdin, flush=True)
-        wall, processor, faces = self._process.stdout.readline().split()
-        return float(wall), float(processor), int(faces)
+    def detect(self, first, last, min_face):
+        """-> (ms of processor time per image, faces)"""
+        print(first, last, min_face, file=self._process.stdin, flush=True)
+        taken, faces = self._process.stdout.readline().split()
+        return float(taken), int(faces)
 
     def close(self):
         self._process.stdin.close()
@@ -95,23 +86,21 @@ def main(args):
     from bench import measure
     from pipeline import tables
     chosen = [case for case in cases() if any(word in case[0] for word in args.only)]
-    threads = 0 if args.throughput else 1
+    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
     with tempfile.TemporaryDirectory() as folder:
-        images, file = [image for case in chosen for image in case[1]], Path(folder) / "images.npz"
-        np.savez(file, *images)
-        if not args.throughput:
-            os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
-        builds = {"ours": Build(ROOT, file, args, threads, args.engine), "other": Build(args.other, file, args, threads,
-                                                                                       None)}
+        file = Path(folder) / "images.npz"
+        np.savez(file, *(image for case in chosen for image in case[1]))
+        model = args.model and args.model.resolve()
+        builds = {"ours": Build(ROOT, file, model, args.engine),
+                  "other": Build(args.other.resolve(), file, model, None)}
         rows, start = [], 0
-        for label, pictures, min_face, slower in chosen:
-            span, start = (start, start + len(pictures), min_face), start + len(pictures)
+        for label, images, min_face, slower in chosen:
+            span, start = (start, start + len(images), min_face), start + len(images)
             taken, faces = {name: [] for name in builds}, {}
-            for turn in range(-1, max(args.repeats // slower, 1)):
+            for turn in range(-1, max(args.repeats // slower, 1)):         # -1: to warm up
                 for name, build in builds.items():
-                    *times, faces[name] = build.ask("turn", *span)
-                    if turn >= 0 or len(pictures) > 1:
-                        taken[name].append(times[1])
+                    milliseconds, faces[name] = build.detect(*span)
+                    taken[name] += [milliseconds] * (turn >= 0)
             of = {name: (min(times), median(times)) for name, times in taken.items()}
             rows.append([label, *("{:.1f}, {:.1f}".format(*of[name]) for name in builds),
                          *(f"{of['other'][i] / of['ours'][i]:.2f}" for i in (0, 1)),
@@ -128,13 +117,11 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path, metavar="OTHER", help="folder of the other build")
     parser.add_argument("--model", type=Path, metavar="DIR", help="weights of both (default: each its own)")
-    parser.add_argument("--engine", metavar="NAME", help="of this build (default: that of both)")
+    parser.add_argument("--engine", metavar="NAME", help="of this build (default: the fastest)")
     parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="cases that contain one of these words")
-    parser.add_argument("--throughput", action="store_true", help="images per second instead")
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="turns (default: 15)")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--images", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
