@@ -213,6 +213,8 @@ def whole(label):
     ("official", lambda row, _: row[[2, 1, 0, 3]], None, r"\d of 40 images have boxes unlike"),
     ("yolo", lambda row, _: row + [0.3, 0, 0, 0], None, r"\d+ of \d+ boxes leave their images, such as in"),
     ("retinaface", lambda row, _: row + [1.2 * row[2], 0, 0, 0], None, r"\d of \d+ faces have their landmarks elsewh"),
+    ("labelv2", lambda row, _: row - 0.38 * (row[3] - row[1]) * np.array([0, 1, 0, 1]), None,
+     r"\d of \d+ faces have their landmarks elsewh"),      # still near, at the edge
     ("labelme", lambda row, label: row * 0.7, None, "landmarks"),
     ("labelv2", None, lambda each, _: each[[1, 0, 2, 3, 4]], r"\d+ of \d+ faces have landmarks in another order"),
     ("mtfl", None, lambda each, label: each * [-1, 1] + [label.size[0], 0], "4 of 40 faces have landmarks in another"),
@@ -237,6 +239,13 @@ def test_boxes_that_lie_on_one_side_are_warned_of(tmp_path, capsys):
     read(tmp_path, "official", scenes, [lf.change([label], lambda row, _: row * [0.4, 1, 1, 1])[0] if i % 3 else label
                                         for i, label in enumerate(found)])
     assert re.search(r"warning: the boxes lie at [23]\d% of the width", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("form", ["mtfl", "ibug"])
+def test_points_of_images_that_were_reduced_are_warned_of(tmp_path, capsys, form):
+    scenes, found = made(form, 80)
+    read(tmp_path, form, scenes, lf.change(found, None, lambda each, _: each * 0.7))
+    assert "warning: the landmarks never come closer than" in capsys.readouterr().out
 
 
 def test_set_json_can_say_how_the_boxes_are_meant(tmp_path):

@@ -415,14 +415,18 @@ def _doubts(images: list[_Image], reading: Reading | None, to_points: Callable) 
             rows = [None if made else _rows(image, reading) for image in chosen]
             points = [to_points(image, None if made else corners(reading, each, image.size))
                       for image, each in zip(chosen, rows)]
+            sizes = np.repeat([image.size for image in chosen], [len(each) for each in points], axis=0)
             if made:
                 rows = [np.hstack([each.min(axis=1), each.max(axis=1)]) for each in points]
             counts = [len(each) for each in rows]
             kept = ~np.concatenate([image.invalid for image in chosen])
-            seen = Seen(np.concatenate(rows)[kept], np.repeat([image.size for image in chosen], counts, axis=0)[kept],
-                        np.repeat(np.arange(len(chosen)), counts)[kept], [image.place.path for image in chosen],
-                        np.concatenate(points)[kept])
-            yield from doubts(seen, Reading("x1 y1 x2 y2", "pixels") if made else reading)
+            extent = Reading("x1 y1 x2 y2", "pixels")
+            note = _speaks_against(extent, np.concatenate(rows), sizes, len(chosen))[2] if made else ""
+            if note:
+                yield f"the landmarks {note}"
+            seen = Seen(np.concatenate(rows)[kept], sizes[kept], np.repeat(np.arange(len(chosen)), counts)[kept],
+                        [image.place.path for image in chosen], np.concatenate(points)[kept])
+            yield from doubts(seen, extent if made else reading)
 
 
 def _off_middle(boxes: np.ndarray, centers: np.ndarray) -> np.ndarray:
