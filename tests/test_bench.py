@@ -28,7 +28,7 @@ def test_a_missing_detector_is_left_out_with_a_sentence(script):
 
 def test_the_parts_of_a_detection_are_timed(script):
     header, *rows = cells(script("bench/parts.py", "--repeats", "1").stdout)
-    assert header[0] == "image" and len(rows) == 8 and all(len(row) == len(header) for row in rows)
+    assert header[0] == "image" and len(rows) == 12 and all(len(row) == len(header) for row in rows)
     assert all(float(row[header.index("P-Net")]) > 0 for row in rows)
 
 
@@ -63,6 +63,12 @@ def test_96_faces_are_12_by_8_portraits():
     assert image.shape == (1080, 1920, 3)
     tiles = {image[y:y + 135, x:x + 160].tobytes() for y in range(0, 1080, 135) for x in range(0, 1920, 160)}
     assert len(tiles) == 8                                       # four heads and their mirror images
+
+
+def test_a_build_beside_itself_finds_the_same_faces(script):
+    from config import ROOT
+    header, row = cells(script("bench/builds.py", ROOT, "--only", "640x480, min face 40", "--repeats", "1").stdout)
+    assert header[0] == "image" and row[0] == "640x480, min face 40" and row[-2:] == ["1", "1"]
 
 
 def test_training_is_timed_for_each_net(script):
