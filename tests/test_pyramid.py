@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from config import CASCADE, LEVEL_NMS, PNET, PNET_BORDER, SUPPORT, SUPPORT_FALL
+from config import CASCADE, LEVEL_NMS, PICTURE, PNET, PNET_BORDER, SUPPORT, SUPPORT_FALL
 from detection import Detector, images, pyramid, weights
 from detection import boxes as bx
 
@@ -105,10 +105,10 @@ def test_a_window_counts_where_the_cells_around_it_score_high_enough_on_average(
     assert len(rows) < 50 or 0 < found.sum() < len(rows)
 
 
-def test_mining_sees_all_windows(pnet, rng):
+def test_mining_sees_all_windows():
     """The rule is for detection: with one or two nets, all windows at or above the threshold are proposed."""
-    image = images.resize(rng.integers(0, 256, (50, 50, 3), dtype=np.uint8), 150, 150)
-    mining, detecting = (Detector(pnet, thresholds=(0.6,), stages=1) for _ in range(2))
+    image = images.read(PICTURE / "mosaic.jpg")
+    mining, detecting = (Detector(thresholds=(0.6,), stages=1) for _ in range(2))
     detecting.stages = len(CASCADE)
     some, every = detecting.propose(image), mining.propose(image)
     assert 0 < len(some) < len(every)
