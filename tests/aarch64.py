@@ -2,12 +2,11 @@
 
     python tests/aarch64.py                              # half an hour, most of it emulated
     python tests/aarch64.py --folder DIR                 # keeps the emulated Python there for the next time
-    python tests/aarch64.py --engine litert              # instead of OpenCV, for the detections
 
 Sets up: qemu-user-static and arm64's Python 3.11 from Debian's packages, unpacked into a folder and installed nowhere,
-and the packages of requirements-detect.txt for aarch64 from pip. Then both Pythons run steps 1 to 4 on a small
-rendered sample and detect in picture/. Good are equal digests of lists and records, boxes and landmarks within 0.01 px,
-scores within 0.0001. Needs apt-get, dpkg-deb and pip; pytest does not run it.
+and the packages of requirements-detect.txt for aarch64 from pip. Then both Pythons run steps 1 to 4 on a small rendered
+sample and detect in picture/ with OpenCV. Good are equal digests of lists and records, boxes and landmarks within 0.01
+px, scores within 0.0001. Needs apt-get, dpkg-deb and pip; pytest does not run it.
 """
 import argparse
 import hashlib
@@ -68,7 +67,7 @@ def set_up(folder: Path) -> list[str]:
     return python
 
 
-def here(data: Path, work: Path, engine: str) -> dict:
+def here(data: Path, work: Path) -> dict:
     """Runs the steps and detects, in this Python -> digests of files by name, faces of each image."""
     for script, *arguments in STEPS:
         sys.argv = [script, *arguments, "--data", str(data), "--work", str(work), "--workers", "1"]
@@ -80,7 +79,7 @@ def here(data: Path, work: Path, engine: str) -> dict:
     files = [path for path in sorted(work.rglob("*")) if path.is_file() and path.suffix != ".json"]
     from config import PICTURE
     from detection import Detector, images
-    detector, faces = Detector(engine=engine), {}
+    detector, faces = Detector(engine="opencv"), {}
     for path in sorted(PICTURE.glob("*.jpg")):
         found = detector.detect(images.read(path))
         faces[path.name] = [found.boxes.tolist(), found.scores.tolist(), found.landmarks.tolist()]
@@ -108,18 +107,18 @@ def compare(ours: dict, theirs: dict) -> bool:
 def main(args):
     if args.here:
         data, work, answer = map(Path, args.here)
-        answer.write_text(json.dumps(here(data, work, args.engine)), encoding="utf-8")
+        answer.write_text(json.dumps(here(data, work)), encoding="utf-8")
         return 0
     with tempfile.TemporaryDirectory() as parts:
         parts = Path(parts)
         folder = (args.folder or parts / "python").absolute()
         python = set_up(folder)
-        run(sys.executable, ROOT / "data/make_sample.py", "--out", parts / "data", "--photos", 3, "--val-photos", 1,
-            "--landmark-photos", 10)
+        run(sys.executable, ROOT / "data/make_sample.py", "--out", parts / "data", "--images", 3, "--val-images", 1,
+            "--landmark-images", 10)
         answers = []
         for name, command in (("x86-64", [sys.executable]), ("aarch64", python)):
             answer = parts / f"{name}.json"
-            run(*command, __file__, "--engine", args.engine, "--here", parts / "data", parts / name, answer)
+            run(*command, __file__, "--here", parts / "data", parts / name, answer)
             answers.append(json.loads(answer.read_text(encoding="utf-8")))
     good = compare(*answers)
     print("the same" if good else "not the same")
@@ -129,6 +128,5 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, metavar="DIR", help="of the emulated Python (default: a temporary one)")
-    parser.add_argument("--engine", default="opencv", metavar="NAME", help="that detects (default: opencv)")
     parser.add_argument("--here", nargs=3, help=argparse.SUPPRESS)
     sys.exit(main(parser.parse_args()))
