@@ -1,6 +1,6 @@
 """Lists, records and detections of this machine and of aarch64: the same? aarch64 runs in qemu, on Debian and x86-64.
 
-    python tests/aarch64.py                              # half an hour, most of it emulated
+    python tests/aarch64.py                              # some minutes, most of them emulated
     python tests/aarch64.py --folder DIR                 # keeps the emulated Python there for the next time
 
 Sets up: qemu-user-static and arm64's Python 3.11 from Debian's packages, unpacked into a folder and installed nowhere,
