@@ -98,12 +98,17 @@ def features(arrays: dict[str, np.ndarray], data: Path, annotated: list[Annotate
     return values, points
 
 
+def bases(targets: np.ndarray) -> np.ndarray:
+    """Relative points (N, 2P) -> (N,): the distance between the first two; LEAST_DISTANCE where that is less, or where
+    one of them is not labeled."""
+    return np.fmax(np.linalg.norm(targets[:, 2:4].astype(float) - targets[:, :2], axis=1), LEAST_DISTANCE)
+
+
 def distances(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Relative points, their targets (N, 2P) -> (N, P): distances as a share of that between the first two targets; NaN
-    where a target is not labeled. Where one of those two is not labeled, LEAST_DISTANCE stands for theirs."""
+    """Relative points, their targets (N, 2P) -> (N, P): distances as a share of that between the first two targets, at
+    least LEAST_DISTANCE; NaN where a target is not labeled."""
     pairs, found = (array.reshape(len(array), -1, 2).astype(float) for array in (targets, points))
-    base = np.linalg.norm(pairs[:, 1] - pairs[:, 0], axis=1, keepdims=True)
-    return np.linalg.norm(found - pairs, axis=2) / np.fmax(base, LEAST_DISTANCE)
+    return np.linalg.norm(found - pairs, axis=2) / bases(targets)[:, None]
 
 
 def fit(values: np.ndarray, targets: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -114,10 +119,10 @@ def fit(values: np.ndarray, targets: np.ndarray, start: np.ndarray) -> np.ndarra
     """
     values, head = np.hstack([values, np.ones((len(values), 1), np.float32)]), start.astype(float)
     targets = targets.astype(float)
+    scale = bases(targets)
     for _ in range(ROUNDS):
         away = distances(values @ head, targets)                                                # (N, P)
-        scale = np.linalg.norm(targets[:, 2:4] - targets[:, :2], axis=1)
-        weight = 1 / np.fmax(scale, LEAST_DISTANCE)[:, None] ** 2 / np.hypot(away, NEAR)
+        weight = 1 / scale[:, None] ** 2 / np.hypot(away, NEAR)
         for point in range(away.shape[1]):
             labeled = np.isfinite(away[:, point])
             if not labeled.any():
