@@ -34,13 +34,14 @@ from detection.network import crops_per_call
 from detection.types import Arrays
 from export.graph import Graph, Value
 
-STRIP = 32                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
+STRIP = 48                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
 REACH = SUPPORT_CELLS[0] // 2           # cells of the neighboring strips that a strip sees, too
 BAND = 128                              # rows of an image that are halved at a time; even
 SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the crops of one call
 RUN = 4                                 # neighbouring pixels that are read at once
 UNITS = np.float32([[RUN], [1]])        # to which the first x and y that are read are rounded down
 POWERS = 2 ** np.arange(16)
+NOWHERE = np.float32([[-30001, -30001, -30000, -30000, 0, 0, 0, 0, 0]])      # a window of 1 px, score, offsets
 OUTPUTS = {"boxes": ("faces", 4), "scores": ("faces",), "landmarks": ("faces", len(POINTS), 2),   # best first, px
            "proposals": ("proposals", 5), "refined": ("refined", 5)}       # boxes and scores after P-Net and R-Net
 FACES = tuple(OUTPUTS)[:3]
@@ -94,7 +95,7 @@ class Cascade:
             rows = g.minimum(g.arange(BAND) + i * BAND, height - 1)
             pixels = planes(image.take(rows)).reshape(1, 3, BAND, -1)
             means = g.op("AveragePool", pixels, kernel_shape=[2, 2], strides=[2, 2])
-            return None, g.op("Floor", means + 0.5).reshape(3, BAND // 2, -1).cast(np.uint8).transpose(1, 2, 0)
+            return None, rounded(means).reshape(3, BAND // 2, -1).cast(np.uint8).transpose(1, 2, 0)
 
         halves, = g.loop(band, times=(height + (BAND - 1)) / BAND, scans=1)
         return halves.reshape(-1, image.size(1) / 2, 3)[:height / 2]
@@ -123,7 +124,7 @@ class Cascade:
             return holds_a_window(scale * PYRAMID_FACTOR), scale * PYRAMID_FACTOR, proposals
 
         first = PNET.size / min_face.cast(np.float64)
-        _, found = g.loop(level, first, g.value(np.zeros((0, 9), np.float32)), going=holds_a_window(first))
+        _, found = g.loop(level, first, g.zeros(0, 9), going=holds_a_window(first))
         found = found.take(g.argsort(found[:, 4:5].reshape(-1)))
         if levels_may_overlap():
             found = found.take(self.nms(PNET, found[:, :4], found[:, 4:5]))
@@ -150,7 +151,7 @@ class Cascade:
             near = side * times
             i = g.arange(count * times) + (first - PNET_BORDER) * times
             twice = g.maximum((i * 2 + 1) * source_side - near, 0)
-            place = g.minimum((twice * 256 + near) / (near * 2), (source_side - 1) * 256)
+            place = g.minimum(in_parts(twice, near * 2, 256), (source_side - 1) * 256)
             return place, ((i >= 0) & (i < near)).cast(np.float32)
 
         def canvas(side):
@@ -171,12 +172,11 @@ class Cascade:
             count = (end - start) * PNET_STRIDE + (PNET.size - PNET_STRIDE)
             columns, in_columns = places(start * PNET_STRIDE, count, width, source_width, times_x)
             left, right = columns[:1] / 256, g.minimum(columns[-1:] / 256 + 2, source_width)
-            pixels = self.columns_of(halvings, left, right)                                          # (H, columns, 3)
-            down = pixels.take(top).cast(np.float32) * upper + pixels.take(bottom).cast(np.float32) * lower
+            pixels = self.columns_of(halvings, left, right)
+            down = pixels(top).cast(np.float32) * upper + pixels(bottom).cast(np.float32) * lower    # (R, columns, 3)
             weights = self.hat((columns - left * 256).cast(np.float32) * (1 / 256), (right - left).reshape())
             across = down.transpose(2, 0, 1) @ (weights * in_columns.reshape(-1, 1)).transpose(1, 0)     # (3, R, S)
-            level = g.op("Floor", across + 0.5)
-            level, = g.choose((times_x * times_y > 1), lambda: [self.mean(level, times_y, times_x)], lambda: [level])
+            level = g.once(times_x * times_y > 1, lambda level: self.mean(level, times_y, times_x), rounded(across))
             maps = g.net(PNET, self.arrays["pnet"], g.op("Unsqueeze", level, np.int64([0])))
             across_cells = maps.size(3)
             scores = sigmoid(maps[:, :1])
@@ -191,7 +191,7 @@ class Cascade:
             rows = [scores.take(cell, 1), maps[1:].take(cell, 1), means.take(cell, 1)]
             return None, g.concat([found, g.concat([*corners, *rows])], 1)
 
-        found, = g.loop(strip, g.value(np.zeros((8, 0), np.float32)), times=strips)
+        found, = g.loop(strip, g.zeros(8, 0), times=strips)
         found = found.transpose(1, 0)                                                                # (N, 8)
         corners = found[:, :2]
         found = found.take(self.iou_nms(g.concat([corners, corners + PNET.size], 1), found[:, 2:3], LEVEL_NMS))
@@ -201,14 +201,16 @@ class Cascade:
         windows = g.concat([corners / scales, (corners + PNET.size) / scales], 1)
         return g.concat([windows, found[:, 2:]], 1)
 
-    def columns_of(self, halvings: Value, left: Value, right: Value) -> Value:
-        """Columns of the image that was halved so often -> uint8 (H, columns, 3)."""
-        g = self.g
+    def columns_of(self, halvings: Value, left: Value, right: Value) -> Callable[[Value], Value]:
+        """Columns of the image that was halved so often -> function of rows (R,) that gives uint8 (R, columns, 3).
 
-        def cut(scale):
-            return [self.scales[scale][:, left.reshape():right.reshape()]]
-
-        return g.choose(halvings > 0, lambda: g.choose(halvings > 1, lambda: cut(2), lambda: cut(1)), lambda: cut(0))[0]
+        Of the other scales it takes no columns.
+        """
+        g, parts = self.g, []
+        for halved, scale in enumerate(self.scales):
+            chosen = g.op("Equal", halvings, np.int64(halved), dtype=bool).cast(np.int64)
+            parts.append(scale[:, (left * chosen).reshape():(right * chosen).reshape()])
+        return lambda rows: g.concat([part.take(g.minimum(rows, part.size(0) - 1)) for part in parts], 1)
 
     def mean(self, level: Value, times_y: Value, times_x: Value) -> Value:
         """(3, H times_y, W times_x) -> (3, H, W): means of times_y x times_x pixels, rounded as OpenCV does."""
@@ -230,11 +232,9 @@ class Cascade:
         g = self.g
         found = self.classify(ONET, proposals)
 
-        def some():
-            best_first = found.take(g.argsort(found[:, 4:5].reshape(-1)))
-            return [self.merge(best_first)]
-
-        faces, = g.choose(found.size(0) > 0, some, lambda: [g.value(np.zeros((0, 5), np.float32))])
+        # A last window without a score, far from all, so that there is one to choose the best of.
+        found = g.concat([found.take(g.argsort(found[:, 4:5].reshape(-1))), g.value(NOWHERE)])
+        faces = self.merge(found)[:-1]
         return faces[:, :4], faces[:, 4:5].reshape(-1), self.landmarks(faces[:, :4])
 
     def classify(self, stage: Stage, proposals: Value) -> Value:
@@ -250,6 +250,7 @@ class Cascade:
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
             if stage.flip_pass:
                 able = (combine(g.op("Sqrt", own), before) >= threshold).reshape(-1)
+                able = able | (g.arange(own.size(0)) < 1)          # one at least: see over_crops
                 crops, windows, before, places, own, offsets = (
                     each.where(able) for each in (crops, windows, before, places, own, offsets))
                 flipped = g.net(stage, self.arrays[stage.name], mirror(crops))
@@ -282,7 +283,7 @@ class Cascade:
         """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""
         g = self.g
         if not weights.have_landmarks(self.arrays[ONET.name]):
-            return g.value(np.zeros((0, len(POINTS), 2), np.float32))
+            return g.zeros(0, len(POINTS), 2)
         windows = self.windows(self.inner(boxes, *POINTS_BOX))
         first = 1 + HEADS["box"]                                       # column of the net's outputs
 
@@ -301,7 +302,9 @@ class Cascade:
         """Runs a net on the crops of windows (N, 4) on whole pixels, a few at a time, those of equal size together.
 
         run(crops float32 (n, 3, size, size), windows (n, 4), scores (n, 1), places (n, 1)) -> (k, columns + 1): what it
-        finds, the place of its window last. All of it without places (K, columns), in the order of the windows.
+        finds, the place of its window last. All of it without places (K, columns), in the order of the windows. A net
+        never runs on no crops: OpenVINO 2026.4 refuses them, and in a graph of TensorFlow 2.21 a convolution that its
+        optimizer fused gives the shape of its input.
         """
         g, count = self.g, windows.size(0)
         sides = windows[:, 2:3] - windows[:, :1]
@@ -317,7 +320,7 @@ class Cascade:
             part = [each[start:stop] for each in (windows, scores, places)]
             return stop < count, stop, g.concat([found, run(self.crops(part[0], stage.size), *part)])
 
-        nothing = g.value(np.zeros((0, columns + 1), np.float32))
+        nothing = g.zeros(0, columns + 1)
         _, found = g.loop(chunk, g.value(np.int64(0)), nothing, going=count > 0)
         return found.take(g.argsort(found[:, columns:].reshape(-1), descending=False))[:, :columns]
 
@@ -337,8 +340,8 @@ class Cascade:
         most = g.largest(times, 0).reshape()
         step = g.arange(most * size) * times / most                                                  # (n, S)
         whole = times * scale * size
-        place = (step * 2 + 1) * sides.cast(np.int64) * images.PARTS + whole                         # (n, S)
-        place = (place / (whole * 2) - images.PARTS // 2).cast(np.float32) * (1 / images.PARTS)
+        place = in_parts((step * 2 + 1) * sides.cast(np.int64), whole * 2, images.PARTS)             # (n, S)
+        place = (place - images.PARTS // 2).cast(np.float32) * (1 / images.PARTS)
         origin = (corners * images.PARTS / scale).cast(np.float32) * (1 / images.PARTS)              # (n, 2)
         place = place.reshape(-1, 1, most * size) + origin.reshape(-1, 2, 1)                         # (n, 2, S)
         first = g.op("Floor", place[:, :, :1] / UNITS) * UNITS                                       # (n, 2, 1)
@@ -354,8 +357,8 @@ class Cascade:
         run = g.minimum(g.maximum(run, 0), length - 1)
         patches = self.runs.take(row * length + run + self.starts.take(scale).reshape(-1, 1, 1))
         patches = patches.reshape(-1, reach, reach, 3).transpose(0, 3, 1, 2).cast(np.float32)
-        crops = g.op("Floor", weights[:, 1:2] @ patches @ weights[:, :1].transpose(0, 1, 3, 2) + 0.5)
-        return g.choose(most > 1, lambda: [self.crop_means(crops, size, most, times)], lambda: [crops])[0]
+        crops = weights[:, 1:2] @ patches @ weights[:, :1].transpose(0, 1, 3, 2)
+        return g.once(most > 1, lambda crops: self.crop_means(crops, size, most, times), rounded(crops))
 
     def crop_means(self, crops: Value, size: int, most: Value, times: Value) -> Value:
         """Crops (n, 3, most size, most size) -> (n, 3, size, size). times (n, 1): of these, how many differ."""
@@ -394,10 +397,11 @@ class Cascade:
         return self.greedy_nms(self.minimum_overlap(columns(boxes), rows(boxes)) > stage.nms)
 
     def iou_nms(self, boxes: Value, scores: Value, threshold: float) -> Value:
-        """Boxes (N, 4), scores (N, 1) -> indices (K,)."""
-        g = self.g
+        """Boxes (N, 4), scores (N, 1) -> indices (K,). OpenVINO 2026.4 suppresses at the threshold, too: 8 of 12 px in
+        common are an IoU of 0.5."""
+        g, above = self.g, np.nextafter(np.float32(threshold), np.float32(1))
         found = g.op("NonMaxSuppression", boxes.reshape(1, -1, 4), scores.reshape(1, 1, -1), scores.size(0).reshape(1),
-                     np.float32([threshold]), dtype=np.int64)                                        # (K, 3)
+                     np.float32([above]), dtype=np.int64)                                            # (K, 3)
         return found[:, 2:].reshape(-1)
 
     def greedy_nms(self, clash: Value) -> Value:
@@ -474,6 +478,18 @@ def sigmoid(logits: Value) -> Value:
 def planes(image: Value) -> Value:
     """uint8 (H, W, 3) -> float32 (3, H, W)."""
     return image.transpose(2, 0, 1).cast(np.float32)
+
+
+def rounded(values: Value) -> Value:
+    """Rounded half up."""
+    return values.graph.op("Floor", values + 0.5)
+
+
+def in_parts(count: Value, unit: Value, parts: int) -> Value:
+    """Whole numbers -> count / unit in 1/parts, rounded half up. Whole units and the rest are divided apart, as
+    OpenVINO 2026.4 divides whole numbers as float32, which is exact up to 2 ** 24."""
+    whole = count / unit
+    return whole * parts + ((count - whole * unit) * parts + unit / 2) / unit
 
 
 def mirror(crops: Value) -> Value:

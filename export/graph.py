@@ -73,6 +73,9 @@ class Value:
     def __and__(self, other):
         return self._binary("And", other)
 
+    def __or__(self, other):
+        return self._binary("Or", other)
+
     __radd__, __rmul__ = __add__, __mul__
 
     def __getitem__(self, slices) -> "Value":
@@ -127,10 +130,10 @@ class Graph(ABC):
         times: how often at most; going: whether it begins at all. The body may use all values around it.
         """
 
-    @abstractmethod
-    def choose(self, condition: Value, yes: Callable[[], Sequence[Value]], no: Callable[[], Sequence[Value]]
-               ) -> list[Value]:
-        """The values of `yes` or of `no`; the other is not computed."""
+    def once(self, condition: Value, change: Callable[[Value], Value], value: Value) -> Value:
+        """change(value) where a scalar condition is true, else value. A Loop of at most one turn, not an If: OpenVINO
+        2026.4 does not compute some branches."""
+        return self.loop(lambda _, before: (self.value(np.bool_(False)), change(before)), value, going=condition)[0]
 
     def value(self, thing, dtype=np.float32) -> Value:
         """A Value as it is; a number or an array as a constant."""
@@ -149,6 +152,10 @@ class Graph(ABC):
 
     def concat(self, values: Sequence[Value], axis: int = 0) -> Value:
         return values[0] if len(values) == 1 else self.op("Concat", *values, axis=axis)
+
+    def zeros(self, *sides: int) -> Value:
+        """float32. Where a side is 0: a constant without elements is a scalar for OpenVINO 2026.4."""
+        return self.op("ConstantOfShape", np.int64(sides), dtype=np.float32)
 
     def arange(self, stop) -> Value:
         return self.op("Range", np.int64(0), self.value(stop, np.int64), np.int64(1))
@@ -257,19 +264,6 @@ class OnnxGraph(Graph):
         names = [self._name() for _ in written]
         inputs = [times.name if times else "", (going or yes).name, *(value.name for value in initial)]
         self._scopes[-1].append(onnx_graph.node("Loop", inputs, names, body=graph))
-        return [Value(self, name, value.dtype) for name, value in zip(names, written)]
-
-    def choose(self, condition, yes, no):
-        written = []
-
-        def write():
-            written[:] = yes()
-            return written
-
-        then_branch, else_branch = self._subgraph(write), self._subgraph(no)
-        names = [self._name() for _ in written]
-        self._scopes[-1].append(onnx_graph.node("If", [condition.name], names, then_branch=then_branch,
-                                                else_branch=else_branch))
         return [Value(self, name, value.dtype) for name, value in zip(names, written)]
 
     def input(self, name: str, dtype, dims: Sequence[int | str]) -> Value:

@@ -30,12 +30,12 @@ OPERATORS = {
     "Abs": tf.abs, "Add": tf.add, "And": tf.logical_and, "AveragePool": _average_pool,
     "ArgMax": lambda x, axis, keepdims: tf.expand_dims(tf.argmax(x, axis), axis),
     "Compress": lambda x, mask, axis: tf.boolean_mask(x, mask, axis=axis),
-    "Concat": lambda *parts, axis: tf.concat(parts, axis),
+    "Concat": lambda *parts, axis: tf.concat(parts, axis), "ConstantOfShape": tf.zeros,
     "Div": lambda a, b: a / b if a.dtype.is_floating else a // b,
     "Equal": tf.equal, "Exp": tf.exp, "Floor": tf.floor, "Gather": lambda x, i, axis=0: tf.gather(x, i, axis=axis),
     "Greater": tf.greater, "GreaterOrEqual": tf.greater_equal, "Less": tf.less, "LessOrEqual": tf.less_equal,
     "Log": tf.math.log, "MatMul": tf.matmul, "Max": tf.maximum, "Min": tf.minimum, "Mod": tf.math.floormod,
-    "Mul": tf.multiply, "NonMaxSuppression": _non_max_suppression, "NonZero": tf.where,
+    "Mul": tf.multiply, "NonMaxSuppression": _non_max_suppression, "NonZero": tf.where, "Or": tf.logical_or,
     "Pad": lambda x, pads, black: tf.pad(x, tf.transpose(tf.reshape(pads, (2, -1)))),
     "Pow": tf.pow, "Range": tf.range,
     "ReduceMax": _reduce(tf.reduce_max), "ReduceMean": _reduce(tf.reduce_mean), "ReduceMin": _reduce(tf.reduce_min),
@@ -74,12 +74,8 @@ class TensorFlowGraph(Graph):
         def run(pixels):
             return tensorflow_gpu.forward(operations, values, pixels)
 
-        pixels = tf.transpose(x.name, (0, 2, 3, 1))
-        if stage is PNET:
-            return self.tensor(tf.transpose(run(pixels), (0, 3, 1, 2)))
-        # No crops are no batch for TensorFlow's optimizer: in 2.21 a convolution that it fused gives its input's shape.
-        return self.tensor(tf.cond(tf.size(pixels) > 0, lambda: run(pixels),
-                                   lambda: tf.zeros((0, values[f"{folded.OUTPUT}/biases"].size))))
+        maps = run(tf.transpose(x.name, (0, 2, 3, 1)))
+        return self.tensor(tf.transpose(maps, (0, 3, 1, 2)) if stage is PNET else maps)
 
     def loop(self, body, *initial, times=None, going=None, scans=0):
         stacks = [None] * scans
@@ -99,7 +95,3 @@ class TensorFlowGraph(Graph):
             (tf.constant(0, tf.int64), tf.constant(True) if going is None else going.name, values, arrays),
             (tf.TensorShape([]), tf.TensorShape([]), any_size, [tf.TensorShape(None)] * scans), parallel_iterations=1)
         return [self.tensor(value) for value in [*values, *(array.stack() for array in arrays)]]
-
-    def choose(self, condition, yes, no):
-        found = tf.cond(condition.name, lambda: [value.name for value in yes()], lambda: [value.name for value in no()])
-        return [self.tensor(each) for each in found]

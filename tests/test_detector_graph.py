@@ -77,6 +77,19 @@ def test_the_file_is_standard_onnx(arrays):
     assert [output.name for output in model.graph.output] == ["boxes", "scores", "landmarks"]
 
 
+def test_openvino_gives_the_same_faces(arrays, rng):
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    model = core.read_model(detector_onnx.build(arrays))
+    run = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    noise = rng.integers(0, 256, (97, 151, 3), dtype=np.uint8)
+    thresholds = (0.6, 0.7, 0.7)
+    for image, least in ((noise, LOW), (np.zeros((1, 1, 3), np.uint8), thresholds),
+                         (images.read(PICTURE / "mosaic.jpg"), thresholds)):
+        found = run({"image": image, "min_face": np.array(20, np.float32), "thresholds": np.float32(least)})
+        same({output.get_any_name(): each for output, each in found.items()}, Detector(thresholds=least).detect(image))
+
+
 def test_the_savedmodel_gives_the_same_faces(arrays, tmp_path):
     tf = pytest.importorskip("tensorflow")
     detector_savedmodel.write(arrays, tmp_path / "detector")
