@@ -116,7 +116,11 @@ PNET_BORDER = 6                     # px of a pyramid level, even, by which a wi
                                     # of its side: [ours]
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
-VOTE_TRUST = 8                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
+VOTE_TRUST = 4                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
+VOTES_EXPECTED = 0.5                # sum of the scores of a box's voters that leaves its score as it is: [ours]
+ODDS_POWER = 0.5                    # of a face's odds, in its score; below 1 it tells apart the scores near 1, which
+                                    # [wider]'s 1,000 thresholds do not: [ours]
+SURE = 1e-5                         # a net's scores count as this far from 0 and 1 at least: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
 SUPPORT_CELLS = 5, 5                # of P-Net's map, around a window's; their mean score must reach
 SUPPORT, SUPPORT_FALL = 0.4, 0.12   # of P-Net's threshold, on the first level, and less of it per octave: [ours]

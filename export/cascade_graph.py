@@ -13,6 +13,7 @@ from config import (
     HEADS,
     LEVEL_NMS,
     NET_PIXELS,
+    ODDS_POWER,
     ONET,
     PNET,
     PNET_BORDER,
@@ -24,8 +25,10 @@ from config import (
     SUPPORT,
     SUPPORT_CELLS,
     SUPPORT_FALL,
+    SURE,
     VOTE_IOU,
     VOTE_TRUST,
+    VOTES_EXPECTED,
     Stage,
 )
 from detection import boxes as bx
@@ -238,45 +241,58 @@ class Cascade:
         return faces[:, :4], faces[:, 4:5].reshape(-1), self.landmarks(faces[:, :4])
 
     def classify(self, stage: Stage, proposals: Value) -> Value:
-        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores at or above the net's threshold, offsets."""
+        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores, offsets."""
         g, place = self.g, CASCADE.index(stage)
         threshold = self.thresholds[place]
-
-        def combine(own, before):
-            return g.op("Sqrt", own * before) if stage is ONET else own
 
         def run(crops, windows, before, places):
             outputs = g.net(stage, self.arrays[stage.name], crops)
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
-            if stage.flip_pass:
-                able = (combine(g.op("Sqrt", own), before) >= threshold).reshape(-1)
-                crops, windows, before, places, own, offsets = (
-                    each.where(able) for each in (crops, windows, before, places, own, offsets))
-                flipped = g.net(stage, self.arrays[stage.name], mirror(crops))
-                own = g.op("Sqrt", own * sigmoid(flipped[:, :1]))
-                offsets = (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5
-            scores = combine(own, before)
-            return g.concat([windows, scores, offsets, places], 1).where((scores >= threshold).reshape(-1))
+            scores = self.combined(before, own) if stage is ONET else own
+            passed = (scores >= threshold).reshape(-1)
+            if not stage.flip_pass:
+                return g.concat([windows, scores, offsets, places], 1).where(passed)
+            crops, windows, before, places, own, offsets = (
+                each.where(passed) for each in (crops, windows, before, places, own, offsets))
+            flipped = g.net(stage, self.arrays[stage.name], mirror(crops))
+            scores = self.combined(before, own, sigmoid(flipped[:, :1]))
+            return g.concat([windows, scores, (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5, places], 1)
 
         return self.over_crops(stage, self.windows(proposals[:, :4]), proposals[:, 4:5], run, 9)
 
     def merge(self, found: Value) -> Value:
-        """Found (N, 9), best first -> faces (K, 5): NMS, then box voting."""
+        """Found (N, 9), best first -> faces (K, 5), best first: NMS, box voting, evidence, threshold."""
         g = self.g
         windows, scores = found[:, :4], found[:, 4:5]
         boxes = decode(found[:, 5:], windows)
         keep = self.nms(ONET, boxes, scores)
         trust = self.iou(columns(windows), columns(self.square(boxes)))
-        weights = g.maximum(scores * g.op("Pow", trust, np.float32(VOTE_TRUST)), 1e-6)
+        weights = g.maximum(scores * g.op("Pow", trust, np.float32(VOTE_TRUST)), 1e-6).transpose(1, 0)  # (1, N)
         overlap = self.iou(columns(boxes), rows(boxes.take(keep)))                             # (N, K)
         kept = g.arange(keep.size(0))
         own = g.op("Equal", g.arange(boxes.size(0)).reshape(-1, 1), keep, dtype=bool)                # (N, K)
         choice = g.op("ArgMax", overlap, dtype=np.int64, axis=1, keepdims=1)
         votes = g.op("Equal", choice, kept, dtype=bool) & (overlap >= VOTE_IOU)
         is_kept = g.largest(own.cast(np.float32), 1) > 0.5                                           # votes for itself
-        ballots = (g.where(is_kept, own.cast(np.float32), votes.cast(np.float32)) * weights).transpose(1, 0)
+        elected = g.where(is_kept, own.cast(np.float32), votes.cast(np.float32)).transpose(1, 0)     # (K, N)
+        ballots = elected * weights
         total = g.op("ReduceSum", ballots, np.int64([1]), keepdims=1)                                # (K, 1)
-        return g.concat([(ballots / total) @ boxes, scores.take(keep)], 1)
+        evidence = elected @ scores / VOTES_EXPECTED                                                 # (K, 1)
+        scores = sigmoid((self.log_odds(scores.take(keep)) + g.op("Log", evidence)) * ODDS_POWER)
+        faces = g.concat([(ballots / total) @ boxes, scores], 1)
+        faces = faces.take(g.argsort(scores.reshape(-1)))
+        return faces.where(faces[:, 4] >= self.thresholds[CASCADE.index(ONET)])
+
+    def log_odds(self, scores: Value) -> Value:
+        g = self.g
+        clipped = g.minimum(g.maximum(scores, SURE), 1 - SURE)
+        return g.op("Log", clipped / (1 - clipped))
+
+    def combined(self, *answers: Value) -> Value:
+        first, *others = (self.log_odds(each) for each in answers)
+        for each in others:
+            first = first + each
+        return sigmoid(first / len(answers))
 
     def landmarks(self, boxes: Value) -> Value:
         """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""
