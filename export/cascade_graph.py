@@ -281,7 +281,7 @@ class Cascade:
         scores = sigmoid((self.log_odds(scores.take(keep)) + g.op("Log", evidence)) * ODDS_POWER)
         faces = g.concat([(ballots / total) @ boxes, scores], 1)
         faces = faces.take(g.argsort(scores.reshape(-1)))
-        return faces.where(faces[:, 4] >= self.thresholds[CASCADE.index(ONET)])
+        return faces.where(faces[:, 4:5].reshape(-1) >= self.thresholds[CASCADE.index(ONET)])
 
     def log_odds(self, scores: Value) -> Value:
         g = self.g
