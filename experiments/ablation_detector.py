@@ -83,8 +83,8 @@ class CutWindows(Detector):
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
-           "no evidence of votes": NoEvidence, "O-Net's score alone": OwnScore, "mean of scores, not of odds": MeanScore,
-           "no flip pass": NoFlip,
+           "no evidence of votes": NoEvidence, "O-Net's score alone": OwnScore,
+           "mean of scores, not of odds": MeanScore, "no flip pass": NoFlip,
            "proposals under 20 px dropped": NoSmallProposals, "windows cut at the border": CutWindows}
 
 

@@ -150,7 +150,8 @@ def test_the_more_windows_find_a_face_the_higher_its_score():
     boxes = np.float32([[0, 0, 40, 40], [2, 0, 42, 40], [0, 2, 40, 42], [100, 0, 140, 40], [200, 0, 240, 40]])
     found = Faces(boxes, np.float32([0.8, 0.8, 0.8, 0.8, 0.75]))
     merged = detector(thresholds=(0.5, 0.4, 0.7))._merge(found, boxes)
-    np.testing.assert_allclose(merged.scores, [(4 * 4.8) ** 0.5 / (1 + (4 * 4.8) ** 0.5), of_one_window(4.0)], rtol=1e-5)
+    odds = (4 * 3 * 0.8 / VOTES_EXPECTED) ** ODDS_POWER
+    np.testing.assert_allclose(merged.scores, [odds / (1 + odds), of_one_window(4.0)], rtol=1e-5)
     assert merged.boxes[0, 0] < 1 and merged.boxes[1, 0] == 100
     assert len(detector(thresholds=(0.5, 0.4, 0.6))._merge(found, boxes)) == 3
 
