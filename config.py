@@ -115,6 +115,7 @@ PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [pa
 PNET_BORDER = 6                     # px of a pyramid level, even, by which a window of P-Net may leave the image; half
                                     # of its side: [ours]
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
+FLIP_BELOW = 0.99                   # O-Net's own score of a window, below which it also sees it flipped: [ours]
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
 VOTE_TRUST = 4                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
 VOTES_EXPECTED = 0.5                # sum of the scores of a box's voters that leaves its score as it is: [ours]

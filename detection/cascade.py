@@ -8,6 +8,7 @@ import numpy as np
 from config import (
     CASCADE,
     CROPS,
+    FLIP_BELOW,
     HEADS,
     LEVEL_NMS,
     MIN_FACE_SIZE,
@@ -213,17 +214,19 @@ class Detector:
         boxes corrected, and their windows (K, 4).
 
         O-Net's scores are combined with those of the proposals. With a flip pass, the net also sees flipped the windows
-        whose combined score reaches the threshold: each window has the mean offsets of both passes, and none is
-        dropped, as `_merge` decides about the face.
+        whose combined score reaches the threshold, unless its own is FLIP_BELOW or more: each window that it sees twice
+        has the mean offsets of both passes, and none is dropped, as `_merge` decides about the face.
         """
         windows, before = bx.windows(proposals.boxes), proposals.scores
         own, offsets = self._predict(net, scales, windows)
         found = self._combine(before, own) if net == OUTPUT else own
         passed = found >= self.thresholds[net]
-        windows, found, offsets = windows[passed], found[passed], offsets[passed]
+        windows, before, own, found, offsets = (each[passed] for each in (windows, before, own, found, offsets))
         if CASCADE[net].flip_pass:
-            flipped, flipped_offsets = self._predict(net, scales, windows, flip=True)
-            found, offsets = self._combine(before[passed], own[passed], flipped), (offsets + flipped_offsets) / 2
+            unsure = own < FLIP_BELOW
+            flipped, flipped_offsets = self._predict(net, scales, windows[unsure], flip=True)
+            found[unsure] = self._combine(before[unsure], own[unsure], flipped)
+            offsets[unsure] = (offsets[unsure] + flipped_offsets) / 2
         return Faces(bx.decode(offsets, windows), found), windows
 
     def _predict(self, net: int, scales: list[Image], windows: Floats, flip: bool = False) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from config import (
     CASCADE,
+    FLIP_BELOW,
     HEADS,
     LEVEL_NMS,
     NET_PIXELS,
@@ -252,11 +253,15 @@ class Cascade:
             passed = (scores >= threshold).reshape(-1)
             if not stage.flip_pass:
                 return g.concat([windows, scores, offsets, places], 1).where(passed)
+            sure, unsure = ((mask & passed) for mask in ((own >= FLIP_BELOW).reshape(-1),
+                                                         (own < FLIP_BELOW).reshape(-1)))
+            found = g.concat([windows, scores, offsets, places], 1).where(sure)
             crops, windows, before, places, own, offsets = (
-                each.where(passed) for each in (crops, windows, before, places, own, offsets))
+                each.where(unsure) for each in (crops, windows, before, places, own, offsets))
             flipped = g.net(stage, self.arrays[stage.name], mirror(crops))
-            scores = self.combined(before, own, sigmoid(flipped[:, :1]))
-            return g.concat([windows, scores, (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5, places], 1)
+            scores, offsets = (self.combined(before, own, sigmoid(flipped[:, :1])),
+                               (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5)
+            return g.concat([found, g.concat([windows, scores, offsets, places], 1)])
 
         return self.over_crops(stage, self.windows(proposals[:, :4]), proposals[:, 4:5], run, 9)
 

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from config import CASCADE, MIRROR_ORDER, ODDS_POWER, PICTURE, VOTE_TRUST, VOTES_EXPECTED
+from config import CASCADE, MIRROR_ORDER, ODDS_POWER, PICTURE, SURE, VOTE_TRUST, VOTES_EXPECTED
 from detection import Detector, UserError, weights
 from detection import boxes as bx
 from detection.cascade import Faces
@@ -118,6 +118,18 @@ def test_boxes_and_scores_are_the_mean_of_a_window_and_its_mirror_image():
     np.testing.assert_allclose(one_sided.boxes, plain.boxes, atol=0.1)
     for found, odds in ((plain, 9), (one_sided, (9 * 9 * 0.225 / 0.775) ** (1 / 3))):       # R-Net, O-Net, flipped
         np.testing.assert_allclose(found.scores, of_one_window(odds), rtol=1e-3)
+
+
+def test_a_window_that_the_net_is_sure_of_is_not_seen_flipped():
+    class Sure(Sided):
+        def look(self, crop):
+            (_, score), box, points = super().look(crop)
+            score = min(score / 0.9, 1)                                             # 1, and 0.25 flipped
+            return (1 - score, score), box, points
+    plain, sure = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
+        planted(200, 310, (100, 60, 40))) for net in (Finder, Sure))
+    np.testing.assert_allclose(sure.scores, of_one_window((9 * (1 / SURE - 1)) ** 0.5), rtol=1e-3)  # R-Net, O-Net
+    np.testing.assert_allclose(sure.boxes[0, [0, 2]], plain.boxes[0, [0, 2]] + 5, atol=1)           # 0.1 of 48 px
 
 
 def of_one_window(odds):
