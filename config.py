@@ -115,8 +115,13 @@ PYRAMID_FACTOR = 0.709              # sqrt(1/2), from one level to the next: [pa
 PNET_BORDER = 6                     # px of a pyramid level, even, by which a window of P-Net may leave the image; half
                                     # of its side: [ours]
 PNET_STRIDE = 2                     # px of a pyramid level between neighbouring cells of P-Net's map
+FLIP_BELOW = 0.99                   # O-Net's own score of a window, below which it also sees it flipped: [ours]
 VOTE_IOU = 0.5                      # with a face found; windows that near vote on its box: [ours]
-VOTE_TRUST = 8                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
+VOTE_TRUST = 4                      # power of the IoU of a window and its box's square, in its vote's weight: [ours]
+VOTES_EXPECTED = 0.5                # sum of the scores of a box's voters that leaves its score as it is: [ours]
+ODDS_POWER = 0.5                    # of a face's odds, in its score; below 1 it tells apart the scores near 1, which
+                                    # [wider]'s 1,000 thresholds do not: [ours]
+SURE = 1e-5                         # a net's scores count as this far from 0 and 1 at least: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
 SUPPORT_CELLS = 5, 5                # of P-Net's map, around a window's; their mean score must reach
 SUPPORT, SUPPORT_FALL = 0.4, 0.12   # of P-Net's threshold, on the first level, and less of it per octave: [ours]
@@ -201,6 +206,8 @@ JPEG_QUALITY = 5, 50                # of a compressed sample, at least, below: [
 TEACHER_SHARE = 0.6                 # of the face loss, what the teacher's scores give, times TEACHER_WEIGHT: [ours]
 TEACHER_WEIGHT = 3.0                # as its cross-entropy less the entropy is far smaller than that of labels: [ours]
 TEACHER_TARGETS = 0.5               # share of the teacher's answer in the targets of boxes and landmarks: [ours]
+OWN_BOX_IOU = 0.4, 0.6              # --own-boxes: IoU from which, and at which fully, a window is a face: [ours]
+OWN_BOXES = {"weights": {"box": 1.0}, "giou": 1.0}      # --own-boxes: settings of the losses: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

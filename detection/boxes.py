@@ -132,25 +132,31 @@ def grid_nms(rows: Indices, columns: Indices, scores: Floats, near: Mask) -> Ind
     return order[kept[:-1]]
 
 
-def vote(values: Floats, boxes: Floats, weights: Floats, kept: Indices, threshold: float, block: int = 128) -> Floats:
-    """Box voting: values (N, ...) of boxes (N, 4) with weights (N,), indices (K,) that `nms` kept -> (K, ...).
-
-    Each result is the weighted mean of the values of its voters: the kept box, and the boxes that overlap it more than
-    any other kept box, with an IoU of `threshold` or more. Their errors differ, so the mean is better than each.
-    Source: Gidaris and Komodakis, "Object Detection via a Multi-region and Semantic Segmentation-aware CNN Model", ICCV
-    2015. Takes `block` boxes at a time.
-    """
-    if not len(kept):
-        return values[kept]
-    choice, votes = np.zeros(len(boxes), int), np.zeros(len(boxes))
-    for i in range(0, len(boxes), block):
+def voters(boxes: Floats, kept: Indices, threshold: float, block: int = 128) -> tuple[Indices, Mask]:
+    """Boxes (N, 4), indices (K,) that `nms` kept -> for each box the kept box that it overlaps most, as a place in
+    `kept` (N,), and whether it votes for it (N,): with an IoU of `threshold` or more. A kept box votes for itself.
+    Takes `block` boxes at a time."""
+    choice, votes = np.zeros(len(boxes), int), np.zeros(len(boxes), bool)
+    for i in range(0, len(boxes) if len(kept) else 0, block):
         overlap = iou(boxes[i:i + block], boxes[kept])                                          # (block, K)
         choice[i:i + block] = overlap.argmax(axis=1)
         votes[i:i + block] = overlap.max(axis=1) >= threshold
-    choice[kept], votes[kept] = np.arange(len(kept)), 1
-    votes *= np.maximum(weights, 1e-6)
-    voted = np.zeros((len(kept), *values.shape[1:]))
-    np.add.at(voted, choice, (values.T * (votes / np.bincount(choice, votes)[choice])).T)
+    choice[kept], votes[kept] = np.arange(len(kept)), True
+    return choice, votes
+
+
+def vote(values: Floats, weights: Floats, choice: Indices, votes: Mask, count: int) -> Floats:
+    """Box voting: values (N, ...) of boxes with weights (N,), as `voters` assigned them to `count` kept boxes (K) ->
+    (K, ...), the weighted mean of the values of each box's voters.
+
+    The errors of the voters differ, so the mean is better than each. Source: Gidaris and Komodakis, "Object Detection
+    via a Multi-region and Semantic Segmentation-aware CNN Model", ICCV 2015.
+    """
+    if not count:
+        return values[:0]
+    ballots = votes * np.maximum(weights, 1e-6)
+    voted = np.zeros((count, *values.shape[1:]))
+    np.add.at(voted, choice, (values.T * (ballots / np.bincount(choice, ballots)[choice])).T)
     return voted.astype(np.float32)
 
 

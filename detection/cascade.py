@@ -8,6 +8,7 @@ import numpy as np
 from config import (
     CASCADE,
     CROPS,
+    FLIP_BELOW,
     HEADS,
     LEVEL_NMS,
     MIN_FACE_SIZE,
@@ -19,10 +20,11 @@ from config import (
     PYRAMID_FACTOR,
     VOTE_IOU,
     VOTE_TRUST,
+    VOTES_EXPECTED,
 )
 from detection import boxes as bx
 from detection import images as im
-from detection import pyramid
+from detection import odds, pyramid
 from detection.engines import CascadeNet, Net, named
 from detection.types import Floats, Image, Indices, Mask
 
@@ -38,9 +40,8 @@ class Faces:
     boxes float32 (N, 4) px, x1 y1 x2 y2, not clipped to the image; scores (N,) 0..1; landmarks (N, 5, 2) px: left eye,
     right eye, nose, left and right mouth corner as seen in the image, or the POINTS of config.py if they are others.
     After P-Net and R-Net, and where O-Net was trained without landmarks, landmarks are (0, 5, 2). Scores after O-Net
-    are the geometric mean of O-Net's and R-Net's, which ranks faces better than O-Net's alone; O-Net's is itself the
-    geometric mean over the window and its mirror image. Every score is at or above the threshold of the last net that
-    ran.
+    are the evidence of all that saw the face, see `Detector._merge`. Every score is at or above the threshold of the
+    last net that ran.
     """
     boxes: Floats = field(default_factory=lambda: bx.empty(0, 4))
     scores: Floats = field(default_factory=lambda: bx.empty(0))
@@ -212,23 +213,21 @@ class Detector:
         """R-Net or O-Net on the windows of proposals (N) -> Faces (K) with a score at or above the net's threshold,
         boxes corrected, and their windows (K, 4).
 
-        O-Net's scores are combined with those of the proposals. With a flip pass, the net also sees flipped
-        the windows that can still reach the threshold, as no flipped score is above 1: its scores become the geometric
-        mean of both passes, offsets the mean.
+        O-Net's scores are combined with those of the proposals. With a flip pass, the net also sees flipped the windows
+        whose combined score reaches the threshold, unless its own is FLIP_BELOW or more: each window that it sees twice
+        has the mean offsets of both passes, and none is dropped, as `_merge` decides about the face.
         """
-        def combine(own: Floats) -> Floats:
-            return np.sqrt(own * before) if net == OUTPUT else own
-
-        windows, before, flip_pass = bx.windows(proposals.boxes), proposals.scores, CASCADE[net].flip_pass
+        windows, before = bx.windows(proposals.boxes), proposals.scores
         own, offsets = self._predict(net, scales, windows)
-        if flip_pass:
-            able = combine(np.sqrt(own)) >= self.thresholds[net]
-            windows, before, own, offsets = windows[able], before[able], own[able], offsets[able]
-            flipped_own, flipped_offsets = self._predict(net, scales, windows, flip=True)
-            own, offsets = np.sqrt(own * flipped_own), (offsets + flipped_offsets) / 2
-        scores = combine(own)
-        passed = scores >= self.thresholds[net]
-        return Faces(bx.decode(offsets[passed], windows[passed]), scores[passed]), windows[passed]
+        found = self._combine(before, own) if net == OUTPUT else own
+        passed = found >= self.thresholds[net]
+        windows, before, own, found, offsets = (each[passed] for each in (windows, before, own, found, offsets))
+        if CASCADE[net].flip_pass:
+            unsure = own < FLIP_BELOW
+            flipped, flipped_offsets = self._predict(net, scales, windows[unsure], flip=True)
+            found[unsure] = self._combine(before[unsure], own[unsure], flipped)
+            offsets[unsure] = (offsets[unsure] + flipped_offsets) / 2
+        return Faces(bx.decode(offsets, windows), found), windows
 
     def _predict(self, net: int, scales: list[Image], windows: Floats, flip: bool = False) -> tuple[Floats, Floats]:
         """R-Net or O-Net on windows (N, 4) of an image -> face scores (N,), offsets (N, 4). flip: the net sees the
@@ -242,14 +241,34 @@ class Detector:
         """Indices (K,) of the faces that the NMS of this net keeps, best first."""
         return bx.nms(found.boxes, found.scores, CASCADE[net].nms, OVERLAPS[CASCADE[net].overlap])
 
-    def _merge(self, found: Faces, windows: Floats) -> Faces:
-        """Faces (N) and the windows (N, 4) that they were found in -> one per face: NMS, then box voting.
+    @staticmethod
+    def _combine(before: Floats, *own: Floats) -> Floats:
+        """R-Net's scores (N,) of windows, O-Net's (N,) of them and of them flipped -> their scores (N,)."""
+        return odds.combined(before, *own)
 
-        The less a window had to be corrected, the better its box is, so its vote counts more.
-        """
+    def _merge(self, found: Faces, windows: Floats) -> Faces:
+        """Faces (N) and the windows (N, 4) that they were found in -> one per face: NMS, box voting, and a score for
+        all the evidence. Faces whose score is below the threshold are dropped."""
         keep = self._nms(OUTPUT, found)
-        weights = found.scores * bx.iou_of_pairs(windows, bx.square(found.boxes)) ** VOTE_TRUST
-        return Faces(bx.vote(found.boxes, found.boxes, weights, keep, VOTE_IOU), found.scores[keep])
+        voters = bx.voters(found.boxes, keep, VOTE_IOU)
+        faces = Faces(self._vote(found, windows, voters, keep), odds.with_evidence(
+            found.scores[keep], self._evidence(found, voters, len(keep))))
+        best = np.argsort(-faces.scores, kind="stable")
+        return faces.take(best[faces.scores[best] >= self.thresholds[OUTPUT]])
+
+    @staticmethod
+    def _vote(found: Faces, windows: Floats, voters: tuple[Indices, Mask], keep: Indices) -> Floats:
+        """Faces (N), their windows (N, 4), voters (N,) of those to keep (K,) -> boxes (K, 4). The less a window had to
+        be corrected, the better its box is, so its vote counts more."""
+        trust = bx.iou_of_pairs(windows, bx.square(found.boxes)) ** VOTE_TRUST
+        return bx.vote(found.boxes, found.scores * trust, *voters, len(keep))
+
+    @staticmethod
+    def _evidence(found: Faces, voters: tuple[Indices, Mask], count: int) -> Floats:
+        """Faces (N), voters (N,) of `count` of them (K) -> what multiplies their odds (K,): the sum of their voters'
+        scores. A face is found in many windows, a false positive in few."""
+        choice, votes = voters
+        return np.bincount(choice, votes * found.scores, minlength=count) / VOTES_EXPECTED
 
     def _find_landmarks(self, scales: list[Image], faces: Faces) -> Faces:
         """Landmark refinement pass: O-Net on the square of each face box in which it learned landmarks, plain and

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from tqdm import tqdm
 
-from config import BENCHMARK_MIN_FACE, CASCADE, ONET
-from detection import Detector, images
+from config import BENCHMARK_MIN_FACE, CASCADE
+from detection import Detector, images, odds
 from detection import boxes as bx
 from evaluate import benchmark, wider, wider_truth
 from pipeline import step, tables
@@ -27,21 +27,37 @@ from preprocess.labels import wider as wider_lists
 
 class NoVoting(Detector):
     """The box of the best window instead of the mean over the windows near it."""
-    def _merge(self, found, windows):
-        return found.take(bx.nms(found.boxes, found.scores, ONET.nms, bx.minimum_overlap))
+    @staticmethod
+    def _vote(found, windows, voters, keep):
+        return found.boxes[keep]
 
 
 class EqualTrust(Detector):
     """The weight of a vote is its score alone, however large the offsets of its window."""
-    def _merge(self, found, windows):
-        return super()._merge(found, bx.square(found.boxes))
+    @staticmethod
+    def _vote(found, windows, voters, keep):
+        return Detector._vote(found, bx.square(found.boxes), voters, keep)
+
+
+class NoEvidence(Detector):
+    """The score of the best window, however many others vote for its face."""
+    @staticmethod
+    def _evidence(found, voters, count):
+        return np.ones(count)
 
 
 class OwnScore(Detector):
-    """O-Net's score alone, as in [paper]."""
-    def _output(self, scales, proposals):
-        found = super()._output(scales, dataclasses.replace(proposals, scores=np.ones_like(proposals.scores)))
-        return dataclasses.replace(found, scores=found.scores ** 2)
+    """O-Net's scores alone, as in [paper]."""
+    @staticmethod
+    def _combine(before, *own):
+        return odds.combined(*own)
+
+
+class MeanScore(Detector):
+    """The geometric mean of the scores, not of their odds, R-Net's as much as both of O-Net's."""
+    @staticmethod
+    def _combine(before, *own):
+        return np.sqrt(before * np.prod(own, axis=0) ** (1 / len(own)))
 
 
 class NoFlip(Detector):
@@ -67,7 +83,8 @@ class CutWindows(Detector):
 
 
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
-           "O-Net's score alone": OwnScore, "no flip pass": NoFlip,
+           "no evidence of votes": NoEvidence, "O-Net's score alone": OwnScore,
+           "mean of scores, not of odds": MeanScore, "no flip pass": NoFlip,
            "proposals under 20 px dropped": NoSmallProposals, "windows cut at the border": CutWindows}
 
 

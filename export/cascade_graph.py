@@ -10,9 +10,11 @@ import numpy as np
 
 from config import (
     CASCADE,
+    FLIP_BELOW,
     HEADS,
     LEVEL_NMS,
     NET_PIXELS,
+    ODDS_POWER,
     ONET,
     PNET,
     PNET_BORDER,
@@ -24,8 +26,10 @@ from config import (
     SUPPORT,
     SUPPORT_CELLS,
     SUPPORT_FALL,
+    SURE,
     VOTE_IOU,
     VOTE_TRUST,
+    VOTES_EXPECTED,
     Stage,
 )
 from detection import boxes as bx
@@ -41,7 +45,7 @@ SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the c
 RUN = 4                                 # neighbouring pixels that are read at once
 UNITS = np.float32([[RUN], [1]])        # to which the first x and y that are read are rounded down
 POWERS = 2 ** np.arange(16)
-NOWHERE = np.float32([[-30001, -30001, -30000, -30000, 0, 0, 0, 0, 0]])      # a window of 1 px, score, offsets
+NOWHERE = np.float32([[-30001, -30001, -30000, -30000, SURE, 0, 0, 0, 0]])   # a window of 1 px, score, offsets
 OUTPUTS = {"boxes": ("faces", 4), "scores": ("faces",), "landmarks": ("faces", len(POINTS), 2),   # best first, px
            "proposals": ("proposals", 5), "refined": ("refined", 5)}       # boxes and scores after P-Net and R-Net
 FACES = tuple(OUTPUTS)[:3]
@@ -231,53 +235,68 @@ class Cascade:
         """Proposals (N, 5) -> boxes (K, 4), scores (K,), landmarks (K, P, 2), best first."""
         g = self.g
         found = self.classify(ONET, proposals)
-
-        # A last window without a score, far from all, so that there is one to choose the best of.
-        found = g.concat([found.take(g.argsort(found[:, 4:5].reshape(-1))), g.value(NOWHERE)])
-        faces = self.merge(found)[:-1]
+        faces = self.merge(found.take(g.argsort(found[:, 4:5].reshape(-1))))
         return faces[:, :4], faces[:, 4:5].reshape(-1), self.landmarks(faces[:, :4])
 
     def classify(self, stage: Stage, proposals: Value) -> Value:
-        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores at or above the net's threshold, offsets."""
+        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores, offsets."""
         g, place = self.g, CASCADE.index(stage)
         threshold = self.thresholds[place]
-
-        def combine(own, before):
-            return g.op("Sqrt", own * before) if stage is ONET else own
 
         def run(crops, windows, before, places):
             outputs = g.net(stage, self.arrays[stage.name], crops)
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
-            if stage.flip_pass:
-                able = (combine(g.op("Sqrt", own), before) >= threshold).reshape(-1)
-                able = able | (g.arange(own.size(0)) < 1)          # one at least: see over_crops
-                crops, windows, before, places, own, offsets = (
-                    each.where(able) for each in (crops, windows, before, places, own, offsets))
-                flipped = g.net(stage, self.arrays[stage.name], mirror(crops))
-                own = g.op("Sqrt", own * sigmoid(flipped[:, :1]))
-                offsets = (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5
-            scores = combine(own, before)
-            return g.concat([windows, scores, offsets, places], 1).where((scores >= threshold).reshape(-1))
+            scores = self.combined(before, own) if stage is ONET else own
+            passed = (scores >= threshold).reshape(-1)
+            if not stage.flip_pass:
+                return g.concat([windows, scores, offsets, places], 1).where(passed)
+            sure, unsure = ((mask & passed) for mask in ((own >= FLIP_BELOW).reshape(-1),
+                                                         (own < FLIP_BELOW).reshape(-1)))
+            found = g.concat([windows, scores, offsets, places], 1).where(sure)
+            crops, windows, before, places, own, offsets = (
+                each.where(unsure) for each in (crops, windows, before, places, own, offsets))
+            some = g.concat([crops, g.zeros(1, 3, stage.size, stage.size)])             # see over_crops
+            flipped = g.net(stage, self.arrays[stage.name], mirror(some))[:-1]
+            scores, offsets = (self.combined(before, own, sigmoid(flipped[:, :1])),
+                               (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5)
+            return g.concat([found, g.concat([windows, scores, offsets, places], 1)])
 
         return self.over_crops(stage, self.windows(proposals[:, :4]), proposals[:, 4:5], run, 9)
 
     def merge(self, found: Value) -> Value:
-        """Found (N, 9), best first -> faces (K, 5): NMS, then box voting."""
+        """Found (N, 9), best first -> faces (K, 5), best first: NMS, box voting, evidence, threshold."""
         g = self.g
+        found = g.concat([found, g.value(NOWHERE)])            # far from all and the last, so that there is a best one
         windows, scores = found[:, :4], found[:, 4:5]
         boxes = decode(found[:, 5:], windows)
         keep = self.nms(ONET, boxes, scores)
         trust = self.iou(columns(windows), columns(self.square(boxes)))
-        weights = g.maximum(scores * g.op("Pow", trust, np.float32(VOTE_TRUST)), 1e-6)
+        weights = g.maximum(scores * g.op("Pow", trust, np.float32(VOTE_TRUST)), 1e-6).transpose(1, 0)  # (1, N)
         overlap = self.iou(columns(boxes), rows(boxes.take(keep)))                             # (N, K)
         kept = g.arange(keep.size(0))
         own = g.op("Equal", g.arange(boxes.size(0)).reshape(-1, 1), keep, dtype=bool)                # (N, K)
         choice = g.op("ArgMax", overlap, dtype=np.int64, axis=1, keepdims=1)
         votes = g.op("Equal", choice, kept, dtype=bool) & (overlap >= VOTE_IOU)
         is_kept = g.largest(own.cast(np.float32), 1) > 0.5                                           # votes for itself
-        ballots = (g.where(is_kept, own.cast(np.float32), votes.cast(np.float32)) * weights).transpose(1, 0)
+        elected = g.where(is_kept, own.cast(np.float32), votes.cast(np.float32)).transpose(1, 0)     # (K, N)
+        ballots = elected * weights
         total = g.op("ReduceSum", ballots, np.int64([1]), keepdims=1)                                # (K, 1)
-        return g.concat([(ballots / total) @ boxes, scores.take(keep)], 1)
+        evidence = elected @ scores / VOTES_EXPECTED                                                 # (K, 1)
+        scores = sigmoid((self.log_odds(scores.take(keep)) + g.op("Log", evidence)) * ODDS_POWER)
+        faces = g.concat([(ballots / total) @ boxes, scores], 1)
+        faces = faces.take(g.argsort(scores.reshape(-1)))[:-1]
+        return faces.where(faces[:, 4:5].reshape(-1) >= self.thresholds[CASCADE.index(ONET)])
+
+    def log_odds(self, scores: Value) -> Value:
+        g = self.g
+        clipped = g.minimum(g.maximum(scores, SURE), 1 - SURE)
+        return g.op("Log", clipped / (1 - clipped))
+
+    def combined(self, *answers: Value) -> Value:
+        first, *others = (self.log_odds(each) for each in answers)
+        for each in others:
+            first = first + each
+        return sigmoid(first / len(answers))
 
     def landmarks(self, boxes: Value) -> Value:
         """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""

@@ -17,20 +17,24 @@ def test_iou_of_pairs_is_the_diagonal_of_iou(rng):
     assert bx.iou_of_pairs(np.float32([[1, 1, 0, 0]]), np.float32([[1, 1, 0, 0]])) == 0
 
 
+def vote(values, boxes, weights, kept, threshold, block=128):
+    return bx.vote(values, weights, *bx.voters(boxes, kept, threshold, block), len(kept))
+
+
 def test_neighbours_vote_by_their_scores_and_others_do_not():
     boxes = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]], np.float32)
     scores, kept = np.array([0.9, 0.3, 0.8], np.float32), np.array([0, 2])
     points = np.arange(30, dtype=np.float32).reshape(3, 5, 2)
     for block in (1, 128):
-        np.testing.assert_allclose(bx.vote(boxes, boxes, scores, kept, 0.5, block), [[0.5, 0, 10.5, 10], boxes[2]])
-        np.testing.assert_allclose(bx.vote(points, boxes, scores, kept, 0.5, block),
+        np.testing.assert_allclose(vote(boxes, boxes, scores, kept, 0.5, block), [[0.5, 0, 10.5, 10], boxes[2]])
+        np.testing.assert_allclose(vote(points, boxes, scores, kept, 0.5, block),
                                    [0.75 * points[0] + 0.25 * points[1], points[2]])
-    np.testing.assert_array_equal(bx.vote(boxes, boxes, scores, kept, 0.7), boxes[kept])
-    np.testing.assert_array_equal(bx.vote(boxes, boxes, 0 * scores, kept, 0.7), boxes[kept])
+    np.testing.assert_array_equal(vote(boxes, boxes, scores, kept, 0.7), boxes[kept])
+    np.testing.assert_array_equal(vote(boxes, boxes, 0 * scores, kept, 0.7), boxes[kept])
     both = np.array([0, 1])         # kept though they are neighbours: they stay two, and do not become one box twice
-    np.testing.assert_array_equal(bx.vote(boxes, boxes, scores, both, 0.5), boxes[both])
+    np.testing.assert_array_equal(vote(boxes, boxes, scores, both, 0.5), boxes[both])
     inside_out = boxes[:, [2, 3, 0, 1]]
-    np.testing.assert_array_equal(bx.vote(inside_out, inside_out, scores, kept, 0.5), inside_out[kept])
+    np.testing.assert_array_equal(vote(inside_out, inside_out, scores, kept, 0.5), inside_out[kept])
 
 
 def test_iou_by_hand():
@@ -162,7 +166,7 @@ def test_empty_in_gives_empty_out():
     some = np.ones((3, 4), np.float32)
     assert bx.iou(none, some).shape == (0, 3) and bx.iou(some, none).shape == (3, 0)
     assert bx.nms(none, bx.empty(0), 0.5).shape == (0,)
-    assert bx.vote(bx.empty(0, 5, 2), none, bx.empty(0), np.zeros(0, int), 0.5).shape == (0, 5, 2)
+    assert vote(bx.empty(0, 5, 2), none, bx.empty(0), np.zeros(0, int), 0.5).shape == (0, 5, 2)
     nothing = np.zeros(0, int)
     assert bx.grid_nms(nothing, nothing, bx.empty(0), bx.overlapping_cells(12, 2, 0.5)).shape == (0,)
     for function in (bx.square, bx.windows, lambda boxes: bx.inner(boxes, 0.5, 0.1)):

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from config import CASCADE, MIRROR_ORDER, PICTURE, VOTE_TRUST
+from config import CASCADE, MIRROR_ORDER, ODDS_POWER, PICTURE, SURE, VOTE_TRUST, VOTES_EXPECTED
 from detection import Detector, UserError, weights
 from detection import boxes as bx
 from detection.cascade import Faces
@@ -116,12 +116,31 @@ def test_boxes_and_scores_are_the_mean_of_a_window_and_its_mirror_image():
     plain, one_sided = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
         planted(200, 310, (100, 60, 40))) for net in (Finder, Sided))
     np.testing.assert_allclose(one_sided.boxes, plain.boxes, atol=0.1)
-    np.testing.assert_allclose(one_sided.scores, plain.scores * 0.25 ** 0.25, rtol=1e-3)     # as it is: over 0.4
+    for found, odds in ((plain, 9), (one_sided, (9 * 9 * 0.225 / 0.775) ** (1 / 3))):       # R-Net, O-Net, flipped
+        np.testing.assert_allclose(found.scores, of_one_window(odds), rtol=1e-3)
 
 
-@pytest.mark.parametrize("threshold, count", [(0.6, 1), (0.65, 0)])
+def test_a_window_that_the_net_is_sure_of_is_not_seen_flipped():
+    class Sure(Sided):
+        def look(self, crop):
+            (_, score), box, points = super().look(crop)
+            score = min(score / 0.9, 1)                                             # 1, and 0.25 flipped
+            return (1 - score, score), box, points
+    plain, sure = (Detector([Proposer(), Finder(0.1, False), net(0, True)], thresholds=(0.5, 0.4, 0.4)).detect(
+        planted(200, 310, (100, 60, 40))) for net in (Finder, Sure))
+    np.testing.assert_allclose(sure.scores, of_one_window((9 * (1 / SURE - 1)) ** 0.5), rtol=1e-3)  # R-Net, O-Net
+    np.testing.assert_allclose(sure.boxes[0, [0, 2]], plain.boxes[0, [0, 2]] + 5, atol=1)           # 0.1 of 48 px
+
+
+def of_one_window(odds):
+    """The odds of a window, which is the only one of its face -> the face's score."""
+    odds = (odds * odds / (1 + odds) / VOTES_EXPECTED) ** ODDS_POWER
+    return odds / (1 + odds)
+
+
+@pytest.mark.parametrize("threshold, count", [(0.65, 1), (0.7, 0)])
 def test_the_reported_score_is_the_one_that_the_last_threshold_is_compared_with(threshold, count):
-    """O-Net gives 0.9 to the window and 0.225 to its mirror image; with R-Net's 0.9 the face has 0.636."""
+    """O-Net gives 0.9 to the window and 0.225 to its mirror image; with R-Net's 0.9 the face has 0.673."""
     nets = [Proposer(), Finder(0.1, False), Sided(0, True)]
     found = Detector(nets, thresholds=(0.5, 0.4, threshold)).detect(planted(200, 310, (100, 60, 40)))
     assert len(found) == count and (found.scores >= threshold).all()
@@ -136,6 +155,17 @@ def test_the_less_a_window_had_to_be_corrected_the_more_its_vote_counts():
     share = (30 / 50) ** VOTE_TRUST                                     # of the second vote in the first
     np.testing.assert_allclose(box[0], 4 * share / (1 + share), rtol=1e-4)
     np.testing.assert_allclose(detector()._merge(found, bx.square(boxes)).boxes[0, 0], 2, rtol=1e-4)
+
+
+def test_the_more_windows_find_a_face_the_higher_its_score():
+    """Three windows of one face, one of another, all with the same score; the third face lacks evidence."""
+    boxes = np.float32([[0, 0, 40, 40], [2, 0, 42, 40], [0, 2, 40, 42], [100, 0, 140, 40], [200, 0, 240, 40]])
+    found = Faces(boxes, np.float32([0.8, 0.8, 0.8, 0.8, 0.75]))
+    merged = detector(thresholds=(0.5, 0.4, 0.7))._merge(found, boxes)
+    odds = (4 * 3 * 0.8 / VOTES_EXPECTED) ** ODDS_POWER
+    np.testing.assert_allclose(merged.scores, [odds / (1 + odds), of_one_window(4.0)], rtol=1e-5)
+    assert merged.boxes[0, 0] < 1 and merged.boxes[1, 0] == 100
+    assert len(detector(thresholds=(0.5, 0.4, 0.6))._merge(found, boxes)) == 3
 
 
 def test_a_face_across_the_border_is_seen_through_the_padding():

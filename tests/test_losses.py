@@ -7,6 +7,8 @@ from config import (
     HARD_SHARE,
     LANDMARK,
     NEGATIVE,
+    OWN_BOX_IOU,
+    OWN_BOXES,
     PART,
     POSITIVE,
     TEACHER_SHARE,
@@ -145,3 +147,27 @@ def test_a_teacher_moves_targets_and_scores_where_it_has_an_answer():
     assert float(none["total"]) == pytest.approx(float(plain["total"] - TEACHER_SHARE * plain["face"]), abs=1e-5)
     assert float(same["total"]) < float(none["total"]) < float(far["total"])
     assert float(same["box"]) == pytest.approx(float(plain["box"]) * (1 - TEACHER_TARGETS) ** 2, rel=1e-4)
+
+
+def test_a_window_is_a_face_where_the_own_box_fits():
+    """Own boxes with an IoU of 1, 1/2 and 0 with their faces; a negative; a landmark sample, which does not count."""
+    kinds, targets = labels(POSITIVE, PART, POSITIVE, NEGATIVE, LANDMARK), tf.zeros([5, 4])
+    shifts = tf.constant([0, 1 / 3, 1, 0, 0], tf.float32)[:, None] * [[1.0, 0, 1, 0]]
+    overlap = losses.iou(shifts, targets)
+    np.testing.assert_allclose(overlap[:4], [1, 0.5, 0, 1], atol=1e-6)
+    assert sum(OWN_BOX_IOU) / 2 == 0.5                                                  # so the second is half a face
+    logits = tf.constant([[0.0, 2], [0, 2], [0, 2], [0, 2], [0, 9]])
+    face, background = np.log1p(np.exp(-2)), np.log1p(np.exp(2))
+    expected = (face + (face + background) / 2 + 2 * background) / 4
+    np.testing.assert_allclose(losses.face_of_box(logits, kinds, overlap), expected, rtol=1e-5)
+
+
+def test_own_boxes_decide_in_the_sum_of_the_losses_and_get_no_gradient_from_it():
+    settings = losses.of_own_boxes(Losses({"face": 1.0, "box": 0.5}, 0.1, 1.0))
+    assert settings.own_boxes and settings.weights == {"face": 1.0, **OWN_BOXES["weights"]}
+    offsets, outputs = tf.Variable(tf.fill([2, 4], 0.05)), {"face": tf.constant([[0.0, 1], [1, 0]])}
+    batch = None, labels(POSITIVE, PART), tf.zeros([2, 4]), tf.zeros([2, 10])
+    with tf.GradientTape(persistent=True) as tape:
+        values = losses.all_losses({**outputs, "box": offsets, "landmark": tf.zeros([2, 10])}, batch, settings)
+    assert tape.gradient(values["face"], offsets) is None and tape.gradient(values["total"], offsets) is not None
+    assert values["face"] == losses.face_of_box(outputs["face"], batch[1], losses.iou(offsets, batch[2]))

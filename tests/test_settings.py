@@ -46,8 +46,9 @@ UNRECORDED = {
     **{name: {"": REFUSES} for name in ("BAD_SHARE", "MAX_CROP", "SHORT_SHARE", "LOW_RECALL")},
     **{name: {"": KIND} for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: {"": STAGE} for name in ("PNET", "CASCADE", "STAGES")},
-    **{name: {"preprocess/gen_hard_example.py": O_NET} for name in ("VOTE_IOU", "VOTE_TRUST", "POINTS_BOX",
-                                                                     "MIRROR_ORDER", "POINTS")},
+    **{name: {"preprocess/gen_hard_example.py": O_NET} for name in (
+        "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "POINTS_BOX", "MIRROR_ORDER",
+        "POINTS")},
     **{name: {"preprocess/gen_hard_example.py": WHOLE} for name in ("SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL")},
     "FORMAT": {"": "every manifest records it by itself"},
     "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded",
@@ -71,8 +72,8 @@ NEVER_STALE = {
     **{name: KIND for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: STAGE for name in ("PNET", "RNET", "ONET")},
     **{name: "for detection after training" for name in (
-        "MIN_FACE_SIZE", "VOTE_IOU", "VOTE_TRUST", "MAX_PIXELS", "threshold", "SUPPORT", "SUPPORT_CELLS",
-        "SUPPORT_FALL")},
+        "MIN_FACE_SIZE", "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "MAX_PIXELS",
+        "threshold", "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
     **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
         "heads", "nms", "overlap", "flip_pass")},

@@ -87,11 +87,13 @@ def test_one_part_of_the_detector_is_left_out():
     image = images.read(ROOT / "picture" / "mosaic.jpg")
     image = cv2.resize(image[:, :560], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     plain, *changed = (change(min_face_size=12).detect(image) for change in ablation_detector.CHANGES.values())
-    no_voting, equal_trust, own_score, no_flip, no_small, cut = changed
+    no_voting, equal_trust, no_evidence, own_score, mean_score, no_flip, no_small, cut = changed
     for others in (no_voting, equal_trust):
         np.testing.assert_array_equal(others.scores, plain.scores)
         assert (others.boxes != plain.boxes).any() and (bx.iou(others.boxes, plain.boxes).diagonal() > 0.5).all()
     assert (equal_trust.boxes != no_voting.boxes).any()
+    for others in (no_evidence, mean_score):
+        assert len(others) and not np.isin(others.scores, plain.scores).any()
     assert len(own_score) and not np.isin(own_score.scores, plain.scores[plain.scores < 1]).any()
     best = bx.iou(plain.boxes, no_flip.boxes).max(axis=1)
     assert len(no_flip) >= 0.9 * len(plain) and ((best < 1).all() and np.median(best) > 0.8)

@@ -4,12 +4,14 @@ The label of a sample decides which loss it counts for. Face: positive (1) and n
 part (-1). Landmark: landmark (-2). Source: [paper], section II-B and II-C.
 """
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from config import (
     HARD_SHARE,
     LANDMARK,
     NEGATIVE,
+    OWN_BOX_IOU,
+    OWN_BOXES,
     PART,
     POSITIVE,
     TEACHER_SHARE,
@@ -44,6 +46,20 @@ def face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
     return hardest(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), counts, hard_share)
 
 
+def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor) -> tf.Tensor:
+    """logits (B, 2), labels (B,), IoU of the net's own boxes with the faces (B,) -> mean cross-entropy of positives,
+    parts and negatives.
+
+    A positive or part is as much of a face as OWN_BOX_IOU says: detection needs a face where the box that the net makes
+    of a window fits it, wherever the window lies, and none where it does not. Source: the idea of Jiang et al.,
+    "Acquisition of Localization Confidence for Accurate Object Detection", ECCV 2018.
+    """
+    low, high = OWN_BOX_IOU
+    target = mask(labels, POSITIVE, PART) * tf.clip_by_value((tf.stop_gradient(overlap) - low) / (high - low), 0.0, 1.0)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logits[:, 1] - logits[:, 0])
+    return masked_mean(losses, mask(labels, POSITIVE, PART, NEGATIVE))
+
+
 def box(offsets: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, giou_weight: float) -> tf.Tensor:
     """offsets, targets (B, 4), labels (B,) -> mean over positives and parts of: the sum of the four squared
     errors, plus giou_weight times (1 - GIoU)."""
@@ -51,11 +67,9 @@ def box(offsets: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, giou_weight: 
     return masked_mean(error, mask(labels, POSITIVE, PART))
 
 
-def giou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Offsets of the same crops (B, 4), (B, 4) -> (B,): IoU of their boxes, less the share of the smallest box around
-    both that neither covers, so that boxes that do not touch differ too; at least -1. Source: Rezatofighi et al.,
-    "Generalized Intersection over Union", CVPR 2019.
-    """
+def _areas(a, b):
+    """Offsets of the same crops (B, 4), (B, 4) -> areas (B,) of their boxes' intersection, of their union and of the
+    smallest box around both, in units of the crop."""
     a, b = (offsets + tf.constant([0.0, 0.0, 1.0, 1.0]) for offsets in (a, b))         # the crop is the unit square
 
     def area(low, high):
@@ -63,7 +77,21 @@ def giou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
     common = area(tf.maximum(a[:, :2], b[:, :2]), tf.minimum(a[:, 2:], b[:, 2:]))
     around = area(tf.minimum(a[:, :2], b[:, :2]), tf.maximum(a[:, 2:], b[:, 2:]))
-    union = area(a[:, :2], a[:, 2:]) + area(b[:, :2], b[:, 2:]) - common
+    return common, area(a[:, :2], a[:, 2:]) + area(b[:, :2], b[:, 2:]) - common, around
+
+
+def iou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Offsets of the same crops (B, 4), (B, 4) -> (B,): IoU of their boxes."""
+    common, union, _ = _areas(a, b)
+    return tf.math.divide_no_nan(common, union)
+
+
+def giou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Offsets of the same crops (B, 4), (B, 4) -> (B,): IoU of their boxes, less the share of the smallest box around
+    both that neither covers, so that boxes that do not touch differ too; at least -1. Source: Rezatofighi et al.,
+    "Generalized Intersection over Union", CVPR 2019.
+    """
+    common, union, around = _areas(a, b)
     return tf.math.divide_no_nan(common, union) - tf.math.divide_no_nan(around - union, around)
 
 
@@ -122,6 +150,12 @@ class Losses:
     hard_share: float = HARD_SHARE                   # of the face losses, the highest, are averaged
     weight_decay: float = WEIGHT_DECAY
     face: Callable[..., tf.Tensor] = face            # (logits, labels, hard_share) -> loss
+    own_boxes: bool = False                          # whether `face_of_box` takes its place
+
+
+def of_own_boxes(settings: Losses) -> Losses:
+    """The same for --own-boxes, with a box loss that asks for a high IoU."""
+    return replace(settings, own_boxes=True, **OWN_BOXES | {"weights": {**settings.weights, **OWN_BOXES["weights"]}})
 
 
 def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses) -> dict[str, tf.Tensor]:
@@ -134,7 +168,8 @@ def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses)
     """
     _, labels, offsets, points = batch
     logits = outputs["face"] + tf.math.log([settings.negatives_per_positive, 1.0])
-    losses = {"face": settings.face(logits, labels, settings.hard_share),
+    losses = {"face": face_of_box(logits, labels, iou(outputs["box"], offsets)) if settings.own_boxes
+              else settings.face(logits, labels, settings.hard_share),
               "box": box(outputs["box"], labels, offsets, settings.giou),
               "landmark": landmark(outputs["landmark"], labels, points)}
     losses["total"] = tf.add_n([settings.weights[name] * losses[name] for name in settings.weights])

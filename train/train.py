@@ -64,10 +64,10 @@ def settings(stage: Stage) -> dict:
     return {**st.of_config("BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSURE", "GRAY_SHARE",
                            "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LOSS_LIMIT",
                            "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU", "NOISE", "NOISE_SHARE", "NOISE_TILES",
-                           "NORM_EPSILON", "NORM_MOMENTUM", "PIXEL_MEAN", "PIXEL_SCALE", "PNET_STRIDE", "POINTS",
-                           "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES", "TEACHER_SHARE", "TEACHER_TARGETS",
-                           "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH", "TILE_EPOCHS", "TILE_FACES",
-                           "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
+                           "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOXES", "OWN_BOX_IOU", "PIXEL_MEAN", "PIXEL_SCALE",
+                           "PNET_STRIDE", "POINTS", "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES",
+                           "TEACHER_SHARE", "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH",
+                           "TILE_EPOCHS", "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
             **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing",
                           "negatives_per_positive", "color_jitter", "part_iou")}
 
@@ -124,6 +124,12 @@ def main(args: argparse.Namespace) -> None:
         recipe = replace(recipe, augmentation=robust(recipe.augmentation))
     if args.teacher:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, keep_plain=True))
+    if args.own_boxes:
+        if args.tiles or args.teacher:
+            raise UserError("--own-boxes goes without --tiles and --teacher, as the net's own boxes say what is a "
+                            "face; leave it out")
+        from train.losses import of_own_boxes
+        recipe = replace(recipe, losses=of_own_boxes(recipe.losses))
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
 
 
@@ -154,6 +160,9 @@ if __name__ == "__main__":
     group.add_argument("--teacher", type=Path, default=None, metavar="FILE",
                        help="weights (.npz of this net) whose answers to the plain samples soften the targets, so that "
                             "a further round with --robust keeps what they can")
+    group.add_argument("--own-boxes", action="store_true",
+                       help="a window is a face where the box that the net makes of it fits one, for a further round "
+                            "on what the cascade mines at the thresholds of detection")
     group.add_argument("--tiles", action="store_true",
                        help="12 only: train on the tiles of gen_tiles.py, best from trained weights with --init-from")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
