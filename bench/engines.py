@@ -6,6 +6,7 @@ prints   a Markdown table: ms for the work that bench/roofline.py counts, the lo
          waiting threads of one would slow down the next; the processes take turns
 
     python export/export.py all && python bench/engines.py output/export      # a minute
+    python bench/engines.py output/export --mixed --threads 1                 # sizes that no call before had
 """
 import argparse
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
+import numpy as np
 
 from bench import measure, roofline
 from config import CASCADE, MODEL
@@ -41,9 +43,19 @@ def one(engine, args):
     found = []
     for stage, net in zip(CASCADE, nets):
         _, pixels = roofline.work(stage, args.pixels)
-        taken = measure.by_turns({engine: lambda: roofline.run(net, pixels)}, args.repeats)
+        rng = np.random.default_rng(0)
+        taken = measure.by_turns({engine: lambda: [roofline.run(net, part) for part in (
+            pieces(pixels, rng) if args.mixed else [pixels])]}, args.repeats)
         found.append(1000 * measure.medians(taken[engine])[args.processor])
     print(json.dumps(found), flush=True)
+
+
+def pieces(pixels, rng):
+    """The work of a net in four pieces of other sizes at each call: bands of the image, or batches of the crops."""
+    if pixels.ndim == 4:
+        return np.split(pixels, np.sort(rng.choice(np.arange(1, len(pixels)), 3, replace=False)))
+    cuts = np.sort(rng.choice(np.arange(16, pixels.shape[1] - 31, 16), 3, replace=False)) + rng.integers(16)
+    return [np.ascontiguousarray(part[rng.integers(16):]) for part in np.split(pixels, cuts, axis=1)]
 
 
 def load(engine, args):
@@ -64,7 +76,8 @@ def main(args):
     if args.one:
         return one(args.one, args)
     options = ["--repeats", args.repeats, "--pixels", args.pixels, "--threads", args.threads,
-               *["--bfloat16"] * args.bfloat16, *["--processor"] * args.processor]
+               *["--bfloat16"] * args.bfloat16, *["--processor"] * args.processor,
+               *["--mixed"] * args.mixed]
     times = {}
     for turn in range(args.turns):
         for engine in args.engines if turn == 0 else list(times):
@@ -90,6 +103,8 @@ def parse():
                         help="of detection's engines (default: one per processor)")
     parser.add_argument("--processor", action="store_true",
                         help="processor time of all threads, which other load affects less")
+    parser.add_argument("--mixed", action="store_true",
+                        help="the work in four pieces whose sizes differ in each call, as an image pyramid's do")
     parser.add_argument("--bfloat16", action="store_true", help="let TensorFlow compute in bfloat16 where it can")
     parser.add_argument("--one", choices=ENGINES, help=argparse.SUPPRESS)
     return parser.parse_args()

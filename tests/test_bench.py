@@ -3,6 +3,9 @@ import json
 
 import pytest
 
+from bench import engines, roofline
+from config import CASCADE
+
 
 def cells(text):
     """Markdown -> the rows of its tables, without the rules below the headers."""
@@ -38,6 +41,16 @@ def test_engines_are_timed_in_processes_of_their_own(script, tmp_path):
     header, *rows = cells(run.stdout)
     assert header == ["ms", "TensorFlow Lite, as detection loads it", "OpenCV dnn"] and len(rows) == 3
     assert "ONNX Runtime: left out" in run.stderr
+
+
+def test_mixed_sizes_are_the_same_work_in_other_pieces_at_each_call(rng):
+    for stage in CASCADE:
+        _, pixels = roofline.work(stage, 1 << 16)
+        calls = [engines.pieces(pixels, rng) for _ in range(2)]
+        for parts in calls:
+            assert sum(part.shape[pixels.ndim == 3] for part in parts) == pixels.shape[pixels.ndim == 3]
+            assert min(part.shape[0] for part in parts) > 0
+        assert [part.shape for part in calls[0]] != [part.shape for part in calls[1]]
 
 
 @pytest.mark.parametrize("arguments", [("bench/start.py", "--one", "ours"),
