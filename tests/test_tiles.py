@@ -137,3 +137,5 @@ def test_from_images_to_weights(sample, tmp_path, script):
     assert "pnet.npz: epoch 1" in said and any((before[name] != after[name]).any() for name in before)
     refused = script("train/train.py", "24", "--tiles", *where, code=2)
     assert "--tiles is for 12" in refused.stdout + refused.stderr
+    refused = script("train/train.py", "12", "--tiles", "--own-boxes", *where, code=2)
+    assert "--own-boxes goes without --tiles" in refused.stdout + refused.stderr

@@ -13,6 +13,7 @@ from detection.errors import UserError
 from test_batches import make_records
 from train import loop, nets
 from train.augment import robust
+from train.losses import all_losses, of_own_boxes
 from train.recipe import standard
 
 
@@ -88,6 +89,19 @@ def test_a_teacher_and_stronger_augmentation_take_part(tmp_path, stored, whole):
     teacher = nets.both_ways(runs[1].teacher, images)["face"].numpy()
     far = [np.abs(nets.both_ways(run.model, images)["face"].numpy() - teacher).mean() for run in runs]
     assert far[1] < far[0]
+
+
+def test_a_round_on_own_boxes_fits_scores_to_them(tmp_path, stored, whole):
+    start, settings = whole[0] / "best.npz", of_own_boxes(standard(RNET).losses)
+    run = training(stored, tmp_path, epochs=1, learning_rate=0.02, init_from=start, losses=settings)
+    batch = next(iter(run._batches(7, 0)))
+
+    def face_loss():
+        return float(all_losses(nets.flat(run.model(batch[0], training=False)), batch, settings)["face"])
+
+    before = face_loss()
+    run.run()
+    assert face_loss() < before
 
 
 def test_logs(whole):
