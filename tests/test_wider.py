@@ -96,7 +96,7 @@ def test_one_part_of_the_detector_is_left_out():
         assert len(others) and not np.isin(others.scores, plain.scores).any()
     assert len(own_score) and not np.isin(own_score.scores, plain.scores[plain.scores < 1]).any()
     best = bx.iou(plain.boxes, no_flip.boxes).max(axis=1)
-    assert len(no_flip) >= 0.9 * len(plain) and ((best < 1).all() and np.median(best) > 0.8)
+    assert len(no_flip) >= 0.9 * len(plain) and ((best < 1).any() and np.median(best) > 0.8)    # not all: some are sure
     assert 0 < len(no_small) < len(plain) and bx.iou(plain.boxes, no_small.boxes).max(axis=0).min() > 0.5
     touched = plain.boxes[:, 2] + bx.longer_side(plain.boxes) > image.shape[1]
     assert touched.any() and np.isin(plain.boxes[~touched], cut.boxes).all()
