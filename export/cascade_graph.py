@@ -246,7 +246,7 @@ class Cascade:
         def run(crops, windows, before, places):
             outputs = g.net(stage, self.arrays[stage.name], crops)
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
-            scores = self.combined(before, own) if stage is ONET else own
+            scores = combined(before, own) if stage is ONET else own
             passed = (scores >= threshold).reshape(-1)
             if not stage.flip_pass:
                 return g.concat([windows, scores, offsets, places], 1).where(passed)
@@ -257,7 +257,7 @@ class Cascade:
                 each.where(unsure) for each in (crops, windows, before, places, own, offsets))
             some = g.concat([crops, g.zeros(1, 3, stage.size, stage.size)])             # see over_crops
             flipped = g.net(stage, self.arrays[stage.name], mirror(some))[:-1]
-            scores, offsets = (self.combined(before, own, sigmoid(flipped[:, :1])),
+            scores, offsets = (combined(before, own, sigmoid(flipped[:, :1])),
                                (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5)
             return g.concat([found, g.concat([windows, scores, offsets, places], 1)])
 
@@ -282,21 +282,10 @@ class Cascade:
         ballots = elected * weights
         total = g.op("ReduceSum", ballots, np.int64([1]), keepdims=1)                                # (K, 1)
         evidence = elected @ scores / VOTES_EXPECTED                                                 # (K, 1)
-        scores = sigmoid((self.log_odds(scores.take(keep)) + g.op("Log", evidence)) * ODDS_POWER)
+        scores = sigmoid((log_odds(scores.take(keep)) + g.op("Log", evidence)) * ODDS_POWER)
         faces = g.concat([(ballots / total) @ boxes, scores], 1)
         faces = faces.take(g.argsort(scores.reshape(-1)))[:-1]
         return faces.where(faces[:, 4:5].reshape(-1) >= self.thresholds[CASCADE.index(ONET)])
-
-    def log_odds(self, scores: Value) -> Value:
-        g = self.g
-        clipped = g.minimum(g.maximum(scores, SURE), 1 - SURE)
-        return g.op("Log", clipped / (1 - clipped))
-
-    def combined(self, *answers: Value) -> Value:
-        first, *others = (self.log_odds(each) for each in answers)
-        for each in others:
-            first = first + each
-        return sigmoid(first / len(answers))
 
     def landmarks(self, boxes: Value) -> Value:
         """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""
@@ -492,6 +481,19 @@ def sigmoid(logits: Value) -> Value:
     """As engines.Net computes it: the operator Sigmoid rounds scores near 1 otherwise, and NMS takes equal ones by
     their order."""
     return 1 / (logits.graph.op("Exp", logits * -1) + 1)
+
+
+def log_odds(scores: Value) -> Value:
+    """As odds.log_odds."""
+    g = scores.graph
+    clipped = g.minimum(g.maximum(scores, SURE), 1 - SURE)
+    return g.op("Log", clipped / (1 - clipped))
+
+
+def combined(*answers: Value) -> Value:
+    """As odds.combined."""
+    first, *others = (log_odds(each) for each in answers)
+    return sigmoid(sum(others, first) / len(answers))
 
 
 def planes(image: Value) -> Value:
