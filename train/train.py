@@ -104,6 +104,9 @@ def main(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
+    if args.own_boxes and (args.tiles or args.teacher):
+        raise UserError("--own-boxes goes without --tiles and --teacher, as the net's own boxes say what is a face; "
+                        "leave it out")
     from preprocess.records import Records
     from train.recipe import standard
     folder, recipe = args.work / str(args.size), standard(STAGES[args.size])
@@ -125,9 +128,6 @@ def main(args: argparse.Namespace) -> None:
     if args.teacher:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, keep_plain=True))
     if args.own_boxes:
-        if args.tiles or args.teacher:
-            raise UserError("--own-boxes goes without --tiles and --teacher, as the net's own boxes say what is a "
-                            "face; leave it out")
         from train.losses import of_own_boxes
         recipe = replace(recipe, losses=of_own_boxes(recipe.losses))
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
