@@ -71,19 +71,20 @@ def move(images: tf.Tensor, offsets: tf.Tensor, points: tf.Tensor, seed: tf.Tens
     return images, offsets, tf.reshape(moved(tf.reshape(points, [count, -1, 2])), tf.shape(points))
 
 
-# --- In the place of losses.face: (logits (B, 2), labels (B,), hard_share) -> loss
+# --- In the place of losses.face: (logits (B, 2), labels (B,), overlap (B,), hard_share) -> loss
 
-def smoothed_face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
+def smoothed_face(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
     """As losses.face, with label smoothing."""
     target = tf.one_hot(tf.cast(labels == POSITIVE, tf.int32), 2, 1 - SMOOTHING / 2, SMOOTHING / 2)
     return losses.hardest(tf.nn.softmax_cross_entropy_with_logits(target, logits),
                           losses.mask(labels, POSITIVE, NEGATIVE), hard_share)
 
 
-def face_with_landmark_samples(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
+def face_with_landmark_samples(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor,
+                               hard_share: float) -> tf.Tensor:
     """As losses.face, with landmark samples as further positives."""
     positive = tf.constant(POSITIVE, labels.dtype)
-    return losses.face(logits, tf.where(labels == LANDMARK, positive, labels), hard_share)
+    return losses.face(logits, tf.where(labels == LANDMARK, positive, labels), overlap, hard_share)
 
 
 # --- In the place of layers.Norm

@@ -29,15 +29,15 @@ def test_face_loss_is_the_mean_of_the_hardest_70_percent():
     # ten negatives whose cross-entropy is log(1 + e^x): the three easiest are left out
     x = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], np.float32)
     logits = tf.stack([tf.zeros(10), x], axis=1)
-    expected = np.log1p(np.exp(x))[3:].mean()
-    np.testing.assert_allclose(losses.face(logits, labels(*[NEGATIVE] * 10), HARD_SHARE), expected, rtol=1e-6)
+    expected, kinds = np.log1p(np.exp(x))[3:].mean(), labels(*[NEGATIVE] * 10)
+    np.testing.assert_allclose(losses.face(logits, kinds, tf.zeros(10), HARD_SHARE), expected, rtol=1e-6)
 
 
 def test_face_loss_takes_positives_and_negatives_only():
     logits = tf.constant([[0.0, 0], [0, 0], [9, -9], [9, -9]])
     kinds = labels(POSITIVE, NEGATIVE, PART, LANDMARK)
     # 70 % of two samples is one; parts and landmarks would cost 18
-    np.testing.assert_allclose(losses.face(logits, kinds, HARD_SHARE), LOG2, rtol=1e-6)
+    np.testing.assert_allclose(losses.face(logits, kinds, tf.zeros(4), HARD_SHARE), LOG2, rtol=1e-6)
 
 
 def test_box_loss_takes_positives_and_parts_only():
@@ -159,15 +159,15 @@ def test_a_window_is_a_face_where_the_own_box_fits():
     logits = tf.constant([[0.0, 2], [0, 2], [0, 2], [0, 2], [0, 9]])
     face, background = np.log1p(np.exp(-2)), np.log1p(np.exp(2))
     expected = (face + (face + background) / 2 + 2 * background) / 4
-    np.testing.assert_allclose(losses.face_of_box(logits, kinds, overlap), expected, rtol=1e-5)
+    np.testing.assert_allclose(losses.face_of_box(logits, kinds, overlap, HARD_SHARE), expected, rtol=1e-5)
 
 
 def test_own_boxes_decide_in_the_sum_of_the_losses_and_get_no_gradient_from_it():
     settings = losses.of_own_boxes(Losses({"face": 1.0, "box": 0.5}, 0.1, 1.0))
-    assert settings.own_boxes and settings.weights == {"face": 1.0, **OWN_BOXES["weights"]}
+    assert settings.weights == {"face": 1.0, **OWN_BOXES["weights"]}
     offsets, outputs = tf.Variable(tf.fill([2, 4], 0.05)), {"face": tf.constant([[0.0, 1], [1, 0]])}
     batch = None, labels(POSITIVE, PART), tf.zeros([2, 4]), tf.zeros([2, 10])
     with tf.GradientTape(persistent=True) as tape:
         values = losses.all_losses({**outputs, "box": offsets, "landmark": tf.zeros([2, 10])}, batch, settings)
     assert tape.gradient(values["face"], offsets) is None and tape.gradient(values["total"], offsets) is not None
-    assert values["face"] == losses.face_of_box(outputs["face"], batch[1], losses.iou(offsets, batch[2]))
+    assert values["face"] == losses.face_of_box(outputs["face"], batch[1], losses.iou(offsets, batch[2]), HARD_SHARE)

@@ -120,7 +120,18 @@ def test_the_face_loss_counts_positives_and_the_hardest_negatives_alike():
     logits[3:21] = 9, 0
     logits[21:] = 0, 30
     wanted = (np.log(2) + np.log1p(np.exp(2))) / 2
-    assert float(training.face(tf.constant(logits), labels_, 0.1)) == pytest.approx(wanted, abs=1e-5)
+    assert float(training.face(tf.constant(logits), labels_, tf.zeros(23), 0.1)) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_own_boxes_of_cells_decide_what_is_a_face():
+    """A positive whose box fits, a part whose box does not, and the hardest of ten negatives."""
+    labels_ = tf.constant([POSITIVE, PART] + [NEGATIVE] * 10, tf.int64)
+    logits = np.zeros((12, 2), np.float32)
+    logits[:3] = 0, 2
+    overlap = tf.constant([0.8, 0.2] + [0.0] * 10)
+    face, background = np.log1p(np.exp(-2)), np.log1p(np.exp(2))
+    wanted = ((face + background) / 2 + background) / 2
+    assert float(training.face_of_box(tf.constant(logits), labels_, overlap, 0.1)) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_from_images_to_weights(sample, tmp_path, script):
@@ -137,5 +148,7 @@ def test_from_images_to_weights(sample, tmp_path, script):
     assert "pnet.npz: epoch 1" in said and any((before[name] != after[name]).any() for name in before)
     refused = script("train/train.py", "24", "--tiles", *where, code=2)
     assert "--tiles is for 12" in refused.stdout + refused.stderr
-    refused = script("train/train.py", "12", "--tiles", "--own-boxes", *where, code=2)
-    assert "--own-boxes goes without --tiles" in refused.stdout + refused.stderr
+    said = script("train/train.py", "12", "--tiles", "--own-boxes", *where, "--init-from", start, "--epochs", 1,
+                  "--batch-size", 32, "--model", tmp_path / "own", "--graph", tmp_path / "graph").stdout
+    own = weights.read(tmp_path / "own" / "pnet.npz", PNET)
+    assert "pnet.npz: epoch 1" in said and any((own[name] != after[name]).any() for name in own)

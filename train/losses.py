@@ -39,16 +39,16 @@ def hardest(losses: tf.Tensor, weights: tf.Tensor, hard_share: float) -> tf.Tens
     return masked_mean(tf.sort(losses * weights, direction="DESCENDING"), chosen)
 
 
-def face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
-    """logits (B, 2), labels (B,) -> mean cross-entropy of the hardest `hard_share` of positives and negatives."""
+def face(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
+    """logits (B, 2), labels (B,) -> mean cross-entropy of the hardest `hard_share` of positives and negatives. The IoU
+    of the net's own boxes with the faces, overlap (B,), does not count."""
     counts = mask(labels, POSITIVE, NEGATIVE)
     target = tf.cast(labels == POSITIVE, tf.int32)
     return hardest(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), counts, hard_share)
 
 
-def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor) -> tf.Tensor:
-    """logits (B, 2), labels (B,), IoU of the net's own boxes with the faces (B,) -> mean cross-entropy of positives,
-    parts and negatives.
+def of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor) -> tf.Tensor:
+    """logits (B, 2), labels (B,), IoU of the net's own boxes with the faces (B,) -> cross-entropies (B,).
 
     A positive or part is as much of a face as OWN_BOX_IOU says: detection needs a face where the box that the net makes
     of a window fits it, wherever the window lies, and none where it does not. Source: the idea of Jiang et al.,
@@ -56,8 +56,13 @@ def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor) -> tf.
     """
     low, high = OWN_BOX_IOU
     target = mask(labels, POSITIVE, PART) * tf.clip_by_value((tf.stop_gradient(overlap) - low) / (high - low), 0.0, 1.0)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logits[:, 1] - logits[:, 0])
-    return masked_mean(losses, mask(labels, POSITIVE, PART, NEGATIVE))
+    return tf.nn.sigmoid_cross_entropy_with_logits(target, logits[:, 1] - logits[:, 0])
+
+
+def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
+    """In the place of `face` for --own-boxes: the mean of `of_box` over all positives, parts and negatives, also the
+    easy ones."""
+    return masked_mean(of_box(logits, labels, overlap), mask(labels, POSITIVE, PART, NEGATIVE))
 
 
 def box(offsets: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, giou_weight: float) -> tf.Tensor:
@@ -149,13 +154,12 @@ class Losses:
     negatives_per_positive: float                    # of the batches, for the logit adjustment
     hard_share: float = HARD_SHARE                   # of the face losses, the highest, are averaged
     weight_decay: float = WEIGHT_DECAY
-    face: Callable[..., tf.Tensor] = face            # (logits, labels, hard_share) -> loss
-    own_boxes: bool = False                          # whether `face_of_box` takes its place
+    face: Callable[..., tf.Tensor] = face            # (logits, labels, overlap, hard_share) -> loss
 
 
-def of_own_boxes(settings: Losses) -> Losses:
-    """The same for --own-boxes, with a box loss that asks for a high IoU."""
-    return replace(settings, own_boxes=True, **OWN_BOXES | {"weights": {**settings.weights, **OWN_BOXES["weights"]}})
+def of_own_boxes(settings: Losses, face: Callable[..., tf.Tensor] = face_of_box) -> Losses:
+    """The same for --own-boxes: this face loss, and a box loss that asks for a high IoU."""
+    return replace(settings, face=face, **OWN_BOXES | {"weights": {**settings.weights, **OWN_BOXES["weights"]}})
 
 
 def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses) -> dict[str, tf.Tensor]:
@@ -168,8 +172,7 @@ def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses)
     """
     _, labels, offsets, points = batch
     logits = outputs["face"] + tf.math.log([settings.negatives_per_positive, 1.0])
-    losses = {"face": face_of_box(logits, labels, iou(outputs["box"], offsets)) if settings.own_boxes
-              else settings.face(logits, labels, settings.hard_share),
+    losses = {"face": settings.face(logits, labels, iou(outputs["box"], offsets), settings.hard_share),
               "box": box(outputs["box"], labels, offsets, settings.giou),
               "landmark": landmark(outputs["landmark"], labels, points)}
     losses["total"] = tf.add_n([settings.weights[name] * losses[name] for name in settings.weights])

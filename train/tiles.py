@@ -63,20 +63,32 @@ def _intersection(faces):
     return tf.reduce_prod(tf.maximum(sides, 0.0), axis=3)
 
 
-def face(logits: tf.Tensor, labels: tf.Tensor, hard_share: float) -> tf.Tensor:
+def face(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
     """logits (N, 2), labels (N,) of cells -> the mean of two cross-entropies: of the positives, and of the hardest
-    `hard_share` of the negatives."""
+    `hard_share` of the negatives. The IoU of the net's own boxes with the faces, overlap (N,), does not count."""
     values = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels == POSITIVE, tf.int32), logits)
+    return _with_hardest_negatives(values, labels, hard_share, POSITIVE)
+
+
+def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
+    """In the place of `face` for --own-boxes: the same of `losses.of_box`, and parts count as positives do."""
+    return _with_hardest_negatives(losses.of_box(logits, labels, overlap), labels, hard_share, POSITIVE, PART)
+
+
+def _with_hardest_negatives(values, labels, hard_share, *near):
+    """Losses (N,) -> the mean of two: of the cells with these labels, and of the hardest negatives."""
     negatives = losses.hardest(values, losses.mask(labels, NEGATIVE), hard_share)
-    return (losses.masked_mean(values, losses.mask(labels, POSITIVE)) + negatives) / 2
+    return (losses.masked_mean(values, losses.mask(labels, *near)) + negatives) / 2
 
 
-def recipe() -> Recipe:
-    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one."""
+def recipe(own_boxes: bool = False) -> Recipe:
+    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one.
+    own_boxes: a cell is a face where the box that the net makes of it fits one."""
     stage = replace(PNET, batch=TILE_BATCH)
     plain = standard(stage)
     changes = replace(robust(plain.augmentation), mirror_targets=mirror_targets, border_cut=0.0,
                       blur=ROBUST["blur"] * PNET.size / TILE)
     return replace(plain, epochs=TILE_EPOCHS, learning_rate=TILE_RATE, batch_size=sum(TILE_BATCH.values()),
                    average=TILE_AVERAGE, decode=decode_tiles, label=label, augmentation=changes,
-                   losses=replace(plain.losses, face=face, hard_share=TILE_HARD_SHARE))
+                   losses=replace(losses.of_own_boxes(plain.losses, face_of_box) if own_boxes else
+                                  replace(plain.losses, face=face), hard_share=TILE_HARD_SHARE))

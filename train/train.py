@@ -104,9 +104,8 @@ def main(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
-    if args.own_boxes and (args.tiles or args.teacher):
-        raise UserError("--own-boxes goes without --tiles and --teacher, as the net's own boxes say what is a face; "
-                        "leave it out")
+    if args.own_boxes and args.teacher:
+        raise UserError("--own-boxes goes without --teacher, as the net's own boxes say what is a face; leave one out")
     from preprocess.records import Records
     from train.recipe import standard
     folder, recipe = args.work / str(args.size), standard(STAGES[args.size])
@@ -115,7 +114,7 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(f"--tiles is for {PNET.size}, as only P-Net is fully convolutional, and without --teacher, "
                             "as tiles have labels alone; leave it out")
         from train import tiles
-        folder, recipe = folder / "tiles", tiles.recipe()
+        folder, recipe = folder / "tiles", tiles.recipe(args.own_boxes)
         stored = Records(folder, TILE, "gen_tiles.py")
     else:
         stored = Records(folder, args.size)
@@ -127,7 +126,7 @@ def main(args: argparse.Namespace) -> None:
         recipe = replace(recipe, augmentation=robust(recipe.augmentation))
     if args.teacher:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, keep_plain=True))
-    if args.own_boxes:
+    if args.own_boxes and not args.tiles:
         from train.losses import of_own_boxes
         recipe = replace(recipe, losses=of_own_boxes(recipe.losses))
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
