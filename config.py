@@ -206,8 +206,11 @@ JPEG_QUALITY = 5, 50                # of a compressed sample, at least, below: [
 TEACHER_SHARE = 0.6                 # of the face loss, what the teacher's scores give, times TEACHER_WEIGHT: [ours]
 TEACHER_WEIGHT = 3.0                # as its cross-entropy less the entropy is far smaller than that of labels: [ours]
 TEACHER_TARGETS = 0.5               # share of the teacher's answer in the targets of boxes and landmarks: [ours]
-OWN_BOX_IOU = 0.4, 0.6              # --own-boxes: IoU from which, and at which fully, a window is a face: [ours]
-OWN_BOXES = {"weights": {"box": 1.0}, "giou": 1.0}      # --own-boxes: settings of the losses: [ours]
+OWN_BOX_IOU = 0.4, 0.6              # --last-round: IoU from which, and at which fully, a window is a face: [ours]
+LAST_GIOU = 1.0                     # --last-round: of the box loss, times (1 - GIoU): [ours]
+LAST_WEIGHTS = {"box": 1.0, "landmark": 4.0}    # --last-round: of the losses of a net that has the head: [ours]
+LEAST_DISTANCE = 0.15               # of a window's side, between the first two landmarks, as the unit of errors; less in
+                                    # profiles: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]

@@ -6,10 +6,13 @@ import tensorflow as tf
 from config import (
     HARD_SHARE,
     LANDMARK,
+    LAST_WEIGHTS,
+    LEAST_DISTANCE,
     NEGATIVE,
+    ONET,
     OWN_BOX_IOU,
-    OWN_BOXES,
     PART,
+    PNET,
     POSITIVE,
     TEACHER_SHARE,
     TEACHER_TARGETS,
@@ -17,6 +20,7 @@ from config import (
 )
 from train import losses
 from train.losses import Losses
+from train.recipe import last_round, standard
 
 LOG2 = np.log(2)
 
@@ -149,6 +153,23 @@ def test_a_teacher_moves_targets_and_scores_where_it_has_an_answer():
     assert float(same["box"]) == pytest.approx(float(plain["box"]) * (1 - TEACHER_TARGETS) ** 2, rel=1e-4)
 
 
+def test_landmarks_of_the_last_round_are_judged_by_their_distance():
+    """Both eyes 0.2 apart and off by 0.1, half of their distance; a face whose eyes are too close; unlabeled points; a
+    positive, which does not count."""
+    kinds = labels(LANDMARK, LANDMARK, LANDMARK, POSITIVE)
+    targets = np.zeros((4, 6), np.float32)
+    targets[0, 2] = 0.2
+    targets[1, 2] = 0.01
+    targets[2] = np.nan
+    points = tf.constant(np.nan_to_num(targets) + [0.1, 0, 0, 0.1, 0.06, -0.08], tf.float32)
+    expected = (0.1 / 0.2 + 0.1 / LEAST_DISTANCE) / 2
+    np.testing.assert_allclose(losses.landmark_distance(points, kinds, targets), expected, rtol=1e-4)
+    with tf.GradientTape() as tape:
+        points = tf.Variable(tf.zeros([4, 6]))
+        loss = losses.landmark_distance(points, kinds, targets)
+    assert np.isfinite(tape.gradient(loss, points)).all()
+
+
 def test_a_window_is_a_face_where_the_own_box_fits():
     """Own boxes with an IoU of 1, 1/2 and 0 with their faces; a negative; a landmark sample, which does not count."""
     kinds, targets = labels(POSITIVE, PART, POSITIVE, NEGATIVE, LANDMARK), tf.zeros([5, 4])
@@ -163,8 +184,10 @@ def test_a_window_is_a_face_where_the_own_box_fits():
 
 
 def test_own_boxes_decide_in_the_sum_of_the_losses_and_get_no_gradient_from_it():
-    settings = losses.of_own_boxes(Losses({"face": 1.0, "box": 0.5}, 0.1, 1.0))
-    assert settings.weights == {"face": 1.0, **OWN_BOXES["weights"]}
+    settings = last_round(standard(PNET)).losses
+    assert settings.weights["box"] == LAST_WEIGHTS["box"]
+    assert settings.weights["landmark"] == PNET.loss_weights["landmark"]                # P-Net detects no landmarks
+    assert last_round(standard(ONET)).losses.weights["landmark"] == LAST_WEIGHTS["landmark"]
     offsets, outputs = tf.Variable(tf.fill([2, 4], 0.05)), {"face": tf.constant([[0.0, 1], [1, 0]])}
     batch = None, labels(POSITIVE, PART), tf.zeros([2, 4]), tf.zeros([2, 10])
     with tf.GradientTape(persistent=True) as tape:

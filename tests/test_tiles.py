@@ -148,7 +148,7 @@ def test_from_images_to_weights(sample, tmp_path, script):
     assert "pnet.npz: epoch 1" in said and any((before[name] != after[name]).any() for name in before)
     refused = script("train/train.py", "24", "--tiles", *where, code=2)
     assert "--tiles is for 12" in refused.stdout + refused.stderr
-    said = script("train/train.py", "12", "--tiles", "--own-boxes", *where, "--init-from", start, "--epochs", 1,
+    said = script("train/train.py", "12", "--tiles", "--last-round", *where, "--init-from", start, "--epochs", 1,
                   "--batch-size", 32, "--model", tmp_path / "own", "--graph", tmp_path / "graph").stdout
     own = weights.read(tmp_path / "own" / "pnet.npz", PNET)
     assert "pnet.npz: epoch 1" in said and any((own[name] != after[name]).any() for name in own)

@@ -13,8 +13,8 @@ from detection.errors import UserError
 from test_batches import make_records
 from train import loop, nets
 from train.augment import robust
-from train.losses import all_losses, of_own_boxes
-from train.recipe import standard
+from train.losses import all_losses
+from train.recipe import last_round, standard
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -91,8 +91,8 @@ def test_a_teacher_and_stronger_augmentation_take_part(tmp_path, stored, whole):
     assert far[1] < far[0]
 
 
-def test_a_round_on_own_boxes_fits_scores_to_them(tmp_path, stored, whole):
-    start, settings = whole[0] / "best.npz", of_own_boxes(standard(RNET).losses)
+def test_a_last_round_fits_scores_to_own_boxes(tmp_path, stored, whole):
+    start, settings = whole[0] / "best.npz", last_round(standard(RNET)).losses
     run = training(stored, tmp_path, epochs=1, learning_rate=0.02, init_from=start, losses=settings)
     batch = next(iter(run._batches(7, 0)))
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from config import DATA, HEADS, LANDMARK, ONET, SEED
+from config import DATA, HEADS, LANDMARK, LEAST_DISTANCE, ONET, SEED
 from detection import UserError, images, weights
 from detection import boxes as bx
 from detection.errors import run_main
@@ -33,7 +33,6 @@ WINDOWS = 4, 12                 # of a face of the list, of a set: LFW and Net a
 SHIFT = 0.07, 0.04              # of the side: standard deviation of a window's center from that of a labeled face, as
 SCALE = 0.08                    # found on 496 held-out images of LFW and Net; of the logarithm of its side: [ours]
 BATCH = 512                     # windows that are augmented and seen by the net at a time: [ours]
-LEAST_DISTANCE = 0.15           # of the window's side, between the first two points; profiles have less: [ours]
 NEAR = 0.01                     # of that distance: closer points weigh no more, as labels are no more precise: [ours]
 ROUNDS = 6                      # of least squares, each with the weights of the one before: [ours]
 RIDGE = 1e-4                    # times the mean square of a feature, for a change of its weight: [ours]

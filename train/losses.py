@@ -4,14 +4,14 @@ The label of a sample decides which loss it counts for. Face: positive (1) and n
 part (-1). Landmark: landmark (-2). Source: [paper], section II-B and II-C.
 """
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from config import (
     HARD_SHARE,
     LANDMARK,
+    LEAST_DISTANCE,
     NEGATIVE,
     OWN_BOX_IOU,
-    OWN_BOXES,
     PART,
     POSITIVE,
     TEACHER_SHARE,
@@ -20,6 +20,8 @@ from config import (
     WEIGHT_DECAY,
 )
 from detection.quiet_tensorflow import tf
+
+LENGTH_EPSILON = 1e-6       # added to squared lengths in crops' sides, far below a pixel
 
 
 def mask(labels: tf.Tensor, *kinds: int) -> tf.Tensor:
@@ -60,7 +62,7 @@ def of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor) -> tf.Tenso
 
 
 def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
-    """In the place of `face` for --own-boxes: the mean of `of_box` over all positives, parts and negatives, also the
+    """In the place of `face` for --last-round: the mean of `of_box` over all positives, parts and negatives, also the
     easy ones."""
     return masked_mean(of_box(logits, labels, overlap), mask(labels, POSITIVE, PART, NEGATIVE))
 
@@ -112,6 +114,25 @@ def landmark(points: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf.Ten
     return tf.math.divide_no_nan(tf.reduce_sum(tf.reduce_sum(errors, axis=1) * counts), tf.reduce_sum(share * counts))
 
 
+def landmark_distance(points: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """In the place of `landmark` for --last-round: points, targets (B, 2P), labels (B,) -> mean over labeled targets of
+    the distance to them, as a share of that between the first two targets, at least LEAST_DISTANCE.
+
+    evaluate/landmarks.py measures this. The squared error asks most of faces that fill the window and of bad labels.
+    """
+    counts = mask(labels, LANDMARK)[:, None] * tf.cast(tf.math.is_finite(targets[:, ::2]), tf.float32)      # (B, P)
+    away = _distance(tf.where(tf.math.is_finite(targets), points - targets, 0.0))
+    between = _distance(targets[:, 2:4] - targets[:, :2]) if targets.shape[1] > 2 else tf.zeros([1, 1])
+    unit = tf.where(between > LEAST_DISTANCE, between, LEAST_DISTANCE)      # NaN is not more
+    return masked_mean(away / unit, counts)
+
+
+def _distance(differences):
+    """(B, 2N) -> (B, N): lengths, with a gradient at 0, too."""
+    squares = tf.square(differences)
+    return tf.sqrt(squares[:, ::2] + squares[:, 1::2] + LENGTH_EPSILON)
+
+
 def accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """logits (B, 2), labels (B,) -> share of positives and negatives on the right side of 0.5."""
     right = tf.cast((logits[:, 1] > logits[:, 0]) == (labels == POSITIVE), tf.float32)
@@ -155,11 +176,7 @@ class Losses:
     hard_share: float = HARD_SHARE                   # of the face losses, the highest, are averaged
     weight_decay: float = WEIGHT_DECAY
     face: Callable[..., tf.Tensor] = face            # (logits, labels, overlap, hard_share) -> loss
-
-
-def of_own_boxes(settings: Losses, face: Callable[..., tf.Tensor] = face_of_box) -> Losses:
-    """The same for --own-boxes: this face loss, and a box loss that asks for a high IoU."""
-    return replace(settings, face=face, **OWN_BOXES | {"weights": {**settings.weights, **OWN_BOXES["weights"]}})
+    landmark: Callable[..., tf.Tensor] = landmark    # (points, labels, targets) -> loss
 
 
 def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses) -> dict[str, tf.Tensor]:
@@ -174,7 +191,7 @@ def all_losses(outputs: Mapping[str, tf.Tensor], batch: tuple, settings: Losses)
     logits = outputs["face"] + tf.math.log([settings.negatives_per_positive, 1.0])
     losses = {"face": settings.face(logits, labels, iou(outputs["box"], offsets), settings.hard_share),
               "box": box(outputs["box"], labels, offsets, settings.giou),
-              "landmark": landmark(outputs["landmark"], labels, points)}
+              "landmark": settings.landmark(outputs["landmark"], labels, points)}
     losses["total"] = tf.add_n([settings.weights[name] * losses[name] for name in settings.weights])
     losses["accuracy"] = accuracy(logits, labels)
     return losses

@@ -8,14 +8,15 @@ is a copy with other fields, whatever was imported before:
 Fields that hold functions are there to be replaced, too, by another function of the same form.
 """
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from config import DECAY, MOMENTUM, SEED, WARM_UP, Stage
+from config import DECAY, LAST_GIOU, LAST_WEIGHTS, MOMENTUM, SEED, WARM_UP, Stage
 from detection.quiet_tensorflow import tf
 from pipeline.settings import plain
 from preprocess import records
+from train import losses
 from train.augment import Augmentation
 from train.layers import Norm
 from train.losses import Losses
@@ -80,3 +81,12 @@ def standard(stage: Stage) -> Recipe:
     return Recipe(stage, stage.epochs, stage.learning_rate, stage.precision,
                   Augmentation(stage.color_jitter, stage.random_erasing),
                   Losses(stage.loss_weights, stage.giou, stage.negatives_per_positive))
+
+
+def last_round(recipe: Recipe, face: Callable[..., tf.Tensor] = losses.face_of_box) -> Recipe:
+    """The recipe for --last-round: its losses ask for what detection is judged by. A window is a face where the net's
+    own box fits one, boxes shall have a high IoU, landmarks a short distance. face: such a face loss."""
+    weights = {head: LAST_WEIGHTS.get(head, weight) if head in recipe.stage.heads else weight
+               for head, weight in recipe.losses.weights.items()}
+    changed = replace(recipe.losses, face=face, landmark=losses.landmark_distance, giou=LAST_GIOU, weights=weights)
+    return replace(recipe, losses=changed)

@@ -71,7 +71,7 @@ def face(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: f
 
 
 def face_of_box(logits: tf.Tensor, labels: tf.Tensor, overlap: tf.Tensor, hard_share: float) -> tf.Tensor:
-    """In the place of `face` for --own-boxes: the same of `losses.of_box`, and parts count as positives do."""
+    """In the place of `face` for --last-round: the same of `losses.of_box`, and parts count as positives do."""
     return _with_hardest_negatives(losses.of_box(logits, labels, overlap), labels, hard_share, POSITIVE, PART)
 
 
@@ -81,14 +81,12 @@ def _with_hardest_negatives(values, labels, hard_share, *near):
     return (losses.masked_mean(values, losses.mask(labels, *near)) + negatives) / 2
 
 
-def recipe(own_boxes: bool = False) -> Recipe:
-    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one.
-    own_boxes: a cell is a face where the box that the net makes of it fits one."""
+def recipe() -> Recipe:
+    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one."""
     stage = replace(PNET, batch=TILE_BATCH)
     plain = standard(stage)
     changes = replace(robust(plain.augmentation), mirror_targets=mirror_targets, border_cut=0.0,
                       blur=ROBUST["blur"] * PNET.size / TILE)
     return replace(plain, epochs=TILE_EPOCHS, learning_rate=TILE_RATE, batch_size=sum(TILE_BATCH.values()),
                    average=TILE_AVERAGE, decode=decode_tiles, label=label, augmentation=changes,
-                   losses=replace(losses.of_own_boxes(plain.losses, face_of_box) if own_boxes else
-                                  replace(plain.losses, face=face), hard_share=TILE_HARD_SHARE))
+                   losses=replace(plain.losses, face=face, hard_share=TILE_HARD_SHARE))

@@ -62,13 +62,14 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
 def settings(stage: Stage) -> dict:
     """The values of config.py that the trained weights depend on."""
     return {**st.of_config("BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSURE", "GRAY_SHARE",
-                           "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LOSS_LIMIT",
-                           "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU", "NOISE", "NOISE_SHARE", "NOISE_TILES",
-                           "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOXES", "OWN_BOX_IOU", "PIXEL_MEAN", "PIXEL_SCALE",
-                           "PNET_STRIDE", "POINTS", "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES",
-                           "TEACHER_SHARE", "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH",
-                           "TILE_EPOCHS", "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
-            **st.of_stage(stage, "size", "layers", "batch", "loss_weights", "giou", "random_erasing",
+                           "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LAST_GIOU",
+                           "LAST_WEIGHTS", "LEAST_DISTANCE", "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU",
+                           "NOISE", "NOISE_SHARE", "NOISE_TILES", "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOX_IOU",
+                           "PIXEL_MEAN", "PIXEL_SCALE", "PNET_STRIDE", "POINTS", "POSITIVE_IOU", "PRELU_INIT",
+                           "ROBUST", "SHUFFLE_BYTES", "TEACHER_SHARE", "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE",
+                           "TILE_AVERAGE", "TILE_BATCH", "TILE_EPOCHS", "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE",
+                           "WARM_UP", "WEIGHT_DECAY"),
+            **st.of_stage(stage, "size", "layers", "heads", "batch", "loss_weights", "giou", "random_erasing",
                           "negatives_per_positive", "color_jitter", "part_iou")}
 
 
@@ -104,8 +105,8 @@ def main(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
-    if args.own_boxes and args.teacher:
-        raise UserError("--own-boxes goes without --teacher, as the net's own boxes say what is a face; leave one out")
+    if args.last_round and args.teacher:
+        raise UserError("--last-round goes without --teacher, as the net's own boxes say what is a face; leave one out")
     from preprocess.records import Records
     from train.recipe import standard
     folder, recipe = args.work / str(args.size), standard(STAGES[args.size])
@@ -114,7 +115,7 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(f"--tiles is for {PNET.size}, as only P-Net is fully convolutional, and without --teacher, "
                             "as tiles have labels alone; leave it out")
         from train import tiles
-        folder, recipe = folder / "tiles", tiles.recipe(args.own_boxes)
+        folder, recipe = folder / "tiles", tiles.recipe()
         stored = Records(folder, TILE, "gen_tiles.py")
     else:
         stored = Records(folder, args.size)
@@ -126,9 +127,9 @@ def main(args: argparse.Namespace) -> None:
         recipe = replace(recipe, augmentation=robust(recipe.augmentation))
     if args.teacher:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, keep_plain=True))
-    if args.own_boxes and not args.tiles:
-        from train.losses import of_own_boxes
-        recipe = replace(recipe, losses=of_own_boxes(recipe.losses))
+    if args.last_round:
+        from train.recipe import last_round
+        recipe = last_round(recipe, tiles.face_of_box) if args.tiles else last_round(recipe)
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
 
 
@@ -159,9 +160,10 @@ if __name__ == "__main__":
     group.add_argument("--teacher", type=Path, default=None, metavar="FILE",
                        help="weights (.npz of this net) whose answers to the plain samples soften the targets, so that "
                             "a further round with --robust keeps what they can")
-    group.add_argument("--own-boxes", action="store_true",
-                       help="a window is a face where the box that the net makes of it fits one, for a further round "
-                            "on what the cascade mines at the thresholds of detection")
+    group.add_argument("--last-round", action="store_true",
+                       help="losses of what detection is judged by, for a round on what the cascade mines at the "
+                            "thresholds of detection: a window is a face where the net's own box of it fits one, "
+                            "landmarks are measured by their distance")
     group.add_argument("--tiles", action="store_true",
                        help="12 only: train on the tiles of gen_tiles.py, best from trained weights with --init-from")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
