@@ -209,8 +209,8 @@ TEACHER_TARGETS = 0.5               # share of the teacher's answer in the targe
 OWN_BOX_IOU = 0.4, 0.6              # --last-round: IoU from which, and at which fully, a window is a face: [ours]
 LAST_GIOU = 1.0                     # --last-round: of the box loss, times (1 - GIoU): [ours]
 LAST_WEIGHTS = {"box": 1.0, "landmark": 4.0}    # --last-round: of the losses of a net that has the head: [ours]
-LEAST_DISTANCE = 0.15               # of a window's side, between the first two landmarks, as the unit of errors; less in
-                                    # profiles: [ours]
+LEAST_DISTANCE = 0.15               # of a window's side, between the first two landmarks, as the unit of errors; less
+                                    # in profiles: [ours]
 SHUFFLE_BYTES = 96 << 20            # pixels in the shuffle buffers of one stage: [ours]
 LOSS_LIMIT = 1e6                    # of a batch; training that gives more has gone astray: [ours]
 CHECKPOINT_SECONDS = 60             # between two checkpoints: [ours]
