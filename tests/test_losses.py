@@ -20,7 +20,7 @@ from config import (
 )
 from train import losses
 from train.losses import Losses
-from train.recipe import last_round, standard
+from train.recipe import last_round
 
 LOG2 = np.log(2)
 
@@ -184,10 +184,10 @@ def test_a_window_is_a_face_where_the_own_box_fits():
 
 
 def test_own_boxes_decide_in_the_sum_of_the_losses_and_get_no_gradient_from_it():
-    settings = last_round(standard(PNET)).losses
+    settings = last_round(PNET).losses
     assert settings.weights["box"] == LAST_WEIGHTS["box"]
     assert settings.weights["landmark"] == PNET.loss_weights["landmark"]                # P-Net detects no landmarks
-    assert last_round(standard(ONET)).losses.weights["landmark"] == LAST_WEIGHTS["landmark"]
+    assert last_round(ONET).losses.weights["landmark"] == LAST_WEIGHTS["landmark"]
     offsets, outputs = tf.Variable(tf.fill([2, 4], 0.05)), {"face": tf.constant([[0.0, 1], [1, 0]])}
     batch = None, labels(POSITIVE, PART), tf.zeros([2, 4]), tf.zeros([2, 10])
     with tf.GradientTape(persistent=True) as tape:

@@ -92,7 +92,7 @@ def test_a_teacher_and_stronger_augmentation_take_part(tmp_path, stored, whole):
 
 
 def test_a_last_round_fits_scores_to_own_boxes(tmp_path, stored, whole):
-    start, settings = whole[0] / "best.npz", last_round(standard(RNET)).losses
+    start, settings = whole[0] / "best.npz", last_round(RNET).losses
     run = training(stored, tmp_path, epochs=1, learning_rate=0.02, init_from=start, losses=settings)
     batch = next(iter(run._batches(7, 0)))
 

@@ -12,12 +12,23 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from config import DECAY, LAST_GIOU, LAST_WEIGHTS, MOMENTUM, SEED, WARM_UP, Stage
+from config import (
+    DECAY,
+    LAST_AVERAGE,
+    LAST_EPOCHS,
+    LAST_GIOU,
+    LAST_RATE,
+    LAST_WEIGHTS,
+    MOMENTUM,
+    SEED,
+    WARM_UP,
+    Stage,
+)
 from detection.quiet_tensorflow import tf
 from pipeline.settings import plain
 from preprocess import records
 from train import losses
-from train.augment import Augmentation
+from train.augment import Augmentation, robust
 from train.layers import Norm
 from train.losses import Losses
 
@@ -83,10 +94,14 @@ def standard(stage: Stage) -> Recipe:
                   Losses(stage.loss_weights, stage.giou, stage.negatives_per_positive))
 
 
-def last_round(recipe: Recipe, face: Callable[..., tf.Tensor] = losses.face_of_box) -> Recipe:
-    """The recipe for --last-round: its losses ask for what detection is judged by. A window is a face where the net's
-    own box fits one, boxes shall have a high IoU, landmarks a short distance. face: such a face loss."""
-    weights = {head: LAST_WEIGHTS.get(head, weight) if head in recipe.stage.heads else weight
-               for head, weight in recipe.losses.weights.items()}
-    changed = replace(recipe.losses, face=face, landmark=losses.landmark_distance, giou=LAST_GIOU, weights=weights)
-    return replace(recipe, losses=changed)
+def last_round(stage: Stage) -> Recipe:
+    """The recipe for --last-round: short and gentle, for trained weights, with the augmentation of --robust. Its
+    losses ask for what detection is judged by: a window is a face where the net's own box fits one, boxes shall have a
+    high IoU, landmarks a short distance."""
+    first = standard(stage)
+    weights = {head: LAST_WEIGHTS.get(head, weight) if head in stage.heads else weight
+               for head, weight in first.losses.weights.items()}
+    changed = replace(first.losses, face=losses.face_of_box, landmark=losses.landmark_distance, giou=LAST_GIOU,
+                      weights=weights)
+    return replace(first, epochs=LAST_EPOCHS, learning_rate=LAST_RATE * stage.learning_rate, average=LAST_AVERAGE,
+                   augmentation=robust(first.augmentation), losses=changed)

@@ -26,7 +26,7 @@ from preprocess import samples, tiles
 from preprocess.records import decode_tiles
 from train import losses
 from train.augment import robust
-from train.recipe import Recipe, standard
+from train.recipe import Recipe, last_round, standard
 
 WINDOWS = tiles.windows()      # (C, 4) px
 
@@ -81,12 +81,14 @@ def _with_hardest_negatives(values, labels, hard_share, *near):
     return (losses.masked_mean(values, losses.mask(labels, *near)) + negatives) / 2
 
 
-def recipe() -> Recipe:
-    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one."""
+def recipe(last: bool = False) -> Recipe:
+    """P-Net's recipe on tiles, from config.py, with the augmentation of --robust but for the border: tiles have one.
+    last: with the losses of --last-round."""
     stage = replace(PNET, batch=TILE_BATCH)
     plain = standard(stage)
+    asked = replace(last_round(stage).losses, face=face_of_box) if last else replace(plain.losses, face=face)
     changes = replace(robust(plain.augmentation), mirror_targets=mirror_targets, border_cut=0.0,
                       blur=ROBUST["blur"] * PNET.size / TILE)
     return replace(plain, epochs=TILE_EPOCHS, learning_rate=TILE_RATE, batch_size=sum(TILE_BATCH.values()),
                    average=TILE_AVERAGE, decode=decode_tiles, label=label, augmentation=changes,
-                   losses=replace(plain.losses, face=face, hard_share=TILE_HARD_SHARE))
+                   losses=replace(asked, hard_share=TILE_HARD_SHARE))

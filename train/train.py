@@ -62,13 +62,13 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
 def settings(stage: Stage) -> dict:
     """The values of config.py that the trained weights depend on."""
     return {**st.of_config("BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSURE", "GRAY_SHARE",
-                           "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LAST_GIOU",
-                           "LAST_WEIGHTS", "LEAST_DISTANCE", "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU",
-                           "NOISE", "NOISE_SHARE", "NOISE_TILES", "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOX_IOU",
-                           "PIXEL_MEAN", "PIXEL_SCALE", "PNET_STRIDE", "POINTS", "POSITIVE_IOU", "PRELU_INIT",
-                           "ROBUST", "SHUFFLE_BYTES", "TEACHER_SHARE", "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE",
-                           "TILE_AVERAGE", "TILE_BATCH", "TILE_EPOCHS", "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE",
-                           "WARM_UP", "WEIGHT_DECAY"),
+                           "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LAST_AVERAGE",
+                           "LAST_EPOCHS", "LAST_GIOU", "LAST_RATE", "LAST_WEIGHTS", "LEAST_DISTANCE", "LOSS_LIMIT",
+                           "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU", "NOISE", "NOISE_SHARE", "NOISE_TILES",
+                           "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOX_IOU", "PIXEL_MEAN", "PIXEL_SCALE", "PNET_STRIDE",
+                           "POINTS", "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES", "TEACHER_SHARE",
+                           "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH", "TILE_EPOCHS",
+                           "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
             **st.of_stage(stage, "size", "layers", "heads", "batch", "loss_weights", "giou", "random_erasing",
                           "negatives_per_positive", "color_jitter", "part_iou")}
 
@@ -108,14 +108,15 @@ def main(args: argparse.Namespace) -> None:
     if args.last_round and args.teacher:
         raise UserError("--last-round goes without --teacher, as the net's own boxes say what is a face; leave one out")
     from preprocess.records import Records
-    from train.recipe import standard
-    folder, recipe = args.work / str(args.size), standard(STAGES[args.size])
+    from train.recipe import last_round, standard
+    stage = STAGES[args.size]
+    folder, recipe = args.work / str(args.size), last_round(stage) if args.last_round else standard(stage)
     if args.tiles:
         if args.size != PNET.size or args.teacher:
             raise UserError(f"--tiles is for {PNET.size}, as only P-Net is fully convolutional, and without --teacher, "
                             "as tiles have labels alone; leave it out")
         from train import tiles
-        folder, recipe = folder / "tiles", tiles.recipe()
+        folder, recipe = folder / "tiles", tiles.recipe(args.last_round)
         stored = Records(folder, TILE, "gen_tiles.py")
     else:
         stored = Records(folder, args.size)
@@ -127,9 +128,6 @@ def main(args: argparse.Namespace) -> None:
         recipe = replace(recipe, augmentation=robust(recipe.augmentation))
     if args.teacher:
         recipe = replace(recipe, augmentation=replace(recipe.augmentation, keep_plain=True))
-    if args.last_round:
-        from train.recipe import last_round
-        recipe = last_round(recipe, tiles.face_of_box) if args.tiles else last_round(recipe)
     train(recipe, stored, folder, args.model, args.graph / str(args.size), args.force)
 
 
