@@ -92,14 +92,16 @@ def test_pnet_takes_images_of_any_size(tmp_path, rng, name):
             np.testing.assert_allclose(found, wanted, atol=CLOSE)
 
 
-def test_int8_is_an_integer_net_that_finds_the_faces(tmp_path, image):
+def test_int8_is_an_integer_net_that_finds_the_faces(tmp_path, image, capfd):
     tf = pytest.importorskip("tensorflow")
     folder = tmp_path / "tflite-int8"
     folder.mkdir()
     seen = calibration.from_images([PICTURE / "astronaut.jpg"], export.MODEL)
     for stage in CASCADE:
         arrays = weights.read(export.MODEL / f"{stage.name}.npz", stage)
+        capfd.readouterr()
         path = written("tflite-int8", stage, arrays, folder, seen[stage.size])
+        assert capfd.readouterr() == ("", "")           # the converter writes its settings to stderr
         assert path.stat().st_size < 0.45 * stage.parameters * 4 + 9000          # about one byte a weight
         kinds = {tensor["dtype"] for tensor in tf.lite.Interpreter(model_path=str(path)).get_tensor_details()}
         assert np.int8 in kinds

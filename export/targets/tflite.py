@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from config import Stage
+from detection.quiet import quiet
 from export import calibration, runners
 from export.targets import savedmodel
 from export.targets.savedmodel import Static
@@ -21,7 +22,8 @@ def _converted(converter, stage, static):
     """The converter's model. Free sizes are stored as the net's own in every tensor, beside -1 in the signature:
     runtimes that allocate before they resize need it, and those for microcontrollers trust it."""
     from detection.quiet_tensorflow import tf
-    model = converter.convert()
+    with quiet():                   # for int8 it writes its settings to stderr
+        model = converter.convert()
     if static:
         return model
     from tensorflow.lite.tools import flatbuffer_utils
