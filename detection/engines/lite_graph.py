@@ -3,11 +3,11 @@
 The tables of the format (tensorflow/compiler/mlir/lite/schema/schema.fbs) have numbered fields; the numbers that these
 nets need are named below. `flatbuffers`, which comes with TensorFlow, serializes the tables.
 
-XNNPACK, which computes the graph, works on up to 32 channels at once. Three things here are for its sake and change no
-number: it pads 48 channels to 64, so a convolution of 32 n + 16 channels is two, joined (R-Net takes 0.87 of the time);
-it runs a PReLU once per row of the slopes, so these are repeated for all pixels of a row of the map (0.9 of R-Net,
-0.97 of O-Net), where the map has one size; and it writes a PReLU over its input, where incomplete groups of channels
-wait for each other, so that input is an output of P-Net, which is not written over (0.87).
+XNNPACK, which computes the graph, works on 16 or 32 channels at once (AVX-512). Three things here are for its sake and
+change no number. It pads 48 channels to 64, so a convolution of 32 n + 16 channels is two, joined (R-Net takes 0.87 of
+the time). It runs a PReLU once per row of slopes, so these are repeated for all pixels of a row where the map has one
+size (0.9 of R-Net, 0.98 of O-Net). It writes a PReLU over its input, where each incomplete group of channels waits for
+the one before; so where P-Net's map has such groups, the input is an output of the graph, too, and is left alone (0.87).
 """
 from collections.abc import Sequence
 from itertools import pairwise
