@@ -217,23 +217,29 @@ class Detector:
         whose combined score reaches the threshold, unless its own is FLIP_BELOW or more: each window that it sees twice
         has the mean offsets of both passes, and none is dropped, as `_merge` decides about the face.
         """
-        windows, before = bx.windows(proposals.boxes), proposals.scores
-        own, offsets = self._predict(net, scales, windows)
+        windows = bx.windows(proposals.boxes)
+        parts = [self._judge(net, crops, windows[some], proposals.scores[some])
+                 for some, crops in self._crops(net, scales, windows)]
+        windows, scores, offsets = (np.concatenate(part) for part in zip(*parts))
+        return Faces(bx.decode(offsets, windows), scores), windows
+
+    def _judge(self, net: int, crops: Image, windows: Floats, before: Floats) -> tuple[Floats, Floats, Floats]:
+        """As `_classify`: crops of windows (N, 4) with scores before (N,) -> windows (K, 4), scores (K,), offsets
+        (K, 4)."""
+        own, offsets = self._predict(net, crops)
         found = self._combine(before, own) if net == OUTPUT else own
         passed = found >= self.thresholds[net]
-        windows, before, own, found, offsets = (each[passed] for each in (windows, before, own, found, offsets))
         if CASCADE[net].flip_pass:
-            unsure = own < FLIP_BELOW
-            flipped, flipped_offsets = self._predict(net, scales, windows[unsure], flip=True)
+            unsure = passed & (own < FLIP_BELOW)
+            flipped, flipped_offsets = self._predict(net, crops[unsure], flip=True)
             found[unsure] = self._combine(before[unsure], own[unsure], flipped)
             offsets[unsure] = (offsets[unsure] + flipped_offsets) / 2
-        return Faces(bx.decode(offsets, windows), found), windows
+        return windows[passed], found[passed], offsets[passed]
 
-    def _predict(self, net: int, scales: list[Image], windows: Floats, flip: bool = False) -> tuple[Floats, Floats]:
-        """R-Net or O-Net on windows (N, 4) of an image -> face scores (N,), offsets (N, 4). flip: the net sees the
-        windows flipped horizontally; the offsets are those of the windows all the same."""
-        parts = [self.nets[net](im.mirror(crops) if flip else crops) for crops in self._crops(net, scales, windows)]
-        face, offsets, *_ = (np.concatenate(head) for head in zip(*parts))
+    def _predict(self, net: int, crops: Image, flip: bool = False) -> tuple[Floats, Floats]:
+        """R-Net or O-Net on crops (N, size, size, 3) -> face scores (N,), offsets (N, 4). flip: the net sees the crops
+        flipped horizontally; the offsets are those of the crops all the same."""
+        face, offsets, *_ = self.nets[net](im.mirror(crops) if flip else crops)
         return face[:, 1], offsets @ bx.MIRROR_OFFSETS if flip else offsets
 
     @staticmethod
@@ -277,12 +283,13 @@ class Detector:
             return faces
         windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[OUTPUT]
         points = np.concatenate([net(crops)[-1] + bx.mirror_points(net(im.mirror(crops))[-1])
-                                 for crops in self._crops(OUTPUT, scales, windows)]) / 2
+                                 for _, crops in self._crops(OUTPUT, scales, windows)]) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 
     @staticmethod
-    def _crops(net: int, scales: list[Image], windows: Floats) -> Iterator[Image]:
-        """Windows (N, 4) of an image -> the crops that the net sees, at most CROPS at a time; one empty batch if N is
-        0."""
+    def _crops(net: int, scales: list[Image], windows: Floats) -> Iterator[tuple[slice, Image]]:
+        """Windows (N, 4) of an image -> which of them, the crops that the net sees, at most CROPS at a time; one empty
+        batch if N is 0."""
         for i in range(0, max(len(windows), 1), CROPS):
-            yield im.crop_scaled(scales, windows[i:i + CROPS], CASCADE[net].size)
+            some = slice(i, i + CROPS)
+            yield some, im.crop_scaled(scales, windows[some], CASCADE[net].size)

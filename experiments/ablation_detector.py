@@ -62,8 +62,8 @@ class MeanScore(Detector):
 
 class NoFlip(Detector):
     """No horizontal-flip test-time augmentation: O-Net gets each window only once."""
-    def _predict(self, net, scales, windows, flip=False):
-        return super()._predict(net, scales, windows)
+    def _predict(self, net, crops, flip=False):
+        return super()._predict(net, crops)
 
 
 class NoSmallProposals(Detector):

@@ -79,16 +79,16 @@ class _Interpreter:
         with quiet():                                         # it reports that it has loaded
             self._run = make(model)
             self._run.AllocateTensors()
-        self._input, self._output = self._run.InputIndices()[0], self._run.OutputIndices()[0]
-        self._shape = None
+        self._index, self._output = self._run.InputIndices()[0], self._run.OutputIndices()[0]
+        self._input = np.empty(0, np.float32)                 # its memory, of the shape that it is prepared for
 
     def __call__(self, batch: Image) -> Floats:
         """As Engine's."""
-        if batch.shape != self._shape:
-            self._run.ResizeInputTensor(self._input, np.array(batch.shape, np.int32), False)
+        if batch.shape != self._input.shape:
+            self._run.ResizeInputTensor(self._index, np.array(batch.shape, np.int32), False)
             self._run.AllocateTensors()
-            self._shape = batch.shape
-        self._run.SetTensor(self._input, np.ascontiguousarray(batch, np.float32))
+            self._input = self._run.tensor(self._run, self._index, 0)
+        self._input[:] = batch
         self._run.Invoke()
         return self._run.GetTensor(self._output)
 
