@@ -7,7 +7,7 @@ XNNPACK, which computes the graph, works on 16 or 32 channels at once (AVX-512).
 change no number. It pads 48 channels to 64, so a convolution of 32 n + 16 channels is two, joined (R-Net takes 0.87 of
 the time). It runs a PReLU once per row of slopes, so these are repeated for all pixels of a row where the map has one
 size (0.9 of R-Net, 0.98 of O-Net). It writes a PReLU over its input, where each incomplete group of channels waits for
-the one before; so where P-Net's map has such groups, the input is an output of the graph, too, and is left alone (0.87).
+the one before; so where P-Net's map has such groups, its input is also an output of the graph, left as it is (0.87).
 """
 from collections.abc import Sequence
 from itertools import pairwise
