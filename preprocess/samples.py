@@ -161,7 +161,7 @@ def require_below(path: str) -> None:
     parts = path.replace("\\", "/").split("/")
     if not path or path.startswith(("/", "\\")) or ".." in parts or ":" in path:
         raise ValueError(f"the name of the image {path} leads out of the data folder")
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in path):
+    if not path.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in path):
         raise ValueError(f"the name of the image {path!r} holds a control character or is not in UTF-8; rename it")
 
 

@@ -5,6 +5,7 @@ the name of a file, `stated` is what the file says of one image, or the BadLabel
 only the whole file or set can show - units, corners or sizes, the order of points, classes - is decided in checks.py,
 which makes annotated images of the entries; `collect` makes a list of these.
 """
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from detection import boxes as bx
 from detection.errors import UserError
 from pipeline.problems import Problems
 from pipeline.tables import markdown
+from preprocess.labels.packed import Packed
 from preprocess.samples import require_below
 
 FAR = 1e6       # px; no position in an image is as far from its corner
@@ -132,13 +134,13 @@ def attempt(read: Callable, *args):
 
 
 def collect(source: Path, entries: Iterable[Entry], skipped: Counter | None = None, one_face: bool = False
-            ) -> list[AnnotatedImage]:
+            ) -> Sequence[AnnotatedImage]:
     """Entries of a file or folder -> images, each path once. Prints what is skipped, with its place, and counts it by
     kind in `skipped`. one_face: an entry is a face, so another face of the same image joins it.
 
     UserError where too many entries are skipped (pipeline/problems.py) or no face is left.
     """
-    images, problems, places = {}, Problems(), {}
+    images, problems, places, numbers = [] if one_face else Packed(), Problems(), Packed(), {}
     skipped = Counter() if skipped is None else skipped
     total = 0
     for where, entry in entries:
@@ -146,19 +148,20 @@ def collect(source: Path, entries: Iterable[Entry], skipped: Counter | None = No
         if isinstance(entry, BadLabel):
             problems.add(f"{source}:{where}: {entry}")
             skipped[entry.kind] += 1
-        elif one_face and entry.path in places and (bx.iou(images[entry.path].boxes, entry.boxes) < SAME).all():
-            images[entry.path] = _joined(images[entry.path], entry)
-        elif entry.path in places:
-            problems.add(f"{source}:{where}: {entry.path} is listed a second time, first at {source}:"
-                         f"{places[entry.path]}")
-            skipped["listed a second time"] += 1
+            continue
+        number = numbers.setdefault(hash(entry.path), len(images))      # the paths would take more than the images
+        if number == len(images) or images[number].path != entry.path:
+            places.append(where)
+            images.append(entry)
+        elif one_face and (bx.iou(images[number].boxes, entry.boxes) < SAME).all():
+            images[number] = _joined(images[number], entry)
         else:
-            places[entry.path] = where
-            images[entry.path] = entry
+            problems.add(f"{source}:{where}: {entry.path} is listed a second time, first at {source}:{places[number]}")
+            skipped["listed a second time"] += 1
     problems.report(total, "entries", source)
-    if not any(len(image.boxes) for image in images.values()):
+    if not any(len(image.boxes) for image in images):
         raise UserError(f"{source}: there is not one face in it; check that it is the right file")
-    return list(images.values())
+    return images
 
 
 def _joined(a: AnnotatedImage, b: AnnotatedImage) -> AnnotatedImage:
@@ -200,22 +203,24 @@ def summary(images: Iterable[AnnotatedImage], min_size: float, first: Iterable[t
 
     min_size: as `split` takes it. first: rows before the others. The others: numbers by what they are of.
     """
-    images = list(images)
-    rows = [*first, ("images", len(images)), ("... without a face", sum(not len(image.boxes) for image in images)),
-            ("faces", sum(len(image.boxes) for image in images))]
-    if any(not image.complete for image in images):
-        rows += [("images that need not show all faces", sum(not image.complete for image in images))]
-    rows += [(f"boxes of the class {name}", count) for name, count in (classes or Counter()).most_common()]
-    rows += [("faces marked invalid", sum(int(image.invalid.sum()) for image in images))]
-    sides = np.concatenate([bx.longer_side(image.boxes[~image.invalid]) for image in images] or [np.zeros(0)])
+    count, sides = Counter(), array("f")
+    for image in images:
+        sides.frombytes(bx.longer_side(image.boxes[~image.invalid]).astype(np.float32).tobytes())
+        known = np.isfinite(image.points)
+        count.update({"images": 1, "empty": not len(image.boxes), "faces": len(image.boxes),
+                      "incomplete": not image.complete, "invalid": int(image.invalid.sum()),
+                      "every": int(known.all(axis=(1, 2)).sum()), "some": int(known.any(axis=(1, 2)).sum())})
+    rows = [*first, ("images", count["images"]), ("... without a face", count["empty"]), ("faces", count["faces"])]
+    rows += [("images that need not show all faces", count["incomplete"])] * bool(count["incomplete"])
+    rows += [(f"boxes of the class {name}", number) for name, number in (classes or Counter()).most_common()]
+    rows += [("faces marked invalid", count["invalid"])]
     borders = [0, min_size, *(size for size in SIZES if size > min_size), np.inf]
     names = [f"under {min_size:g} px, not used",
              *(f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
                for low, high in zip(borders[1:], borders[2:]))]
-    rows += [(f"faces {name}", int(count)) for name, count in zip(names, np.histogram(sides, borders)[0])]
-    every, some = (sum(int(which(np.isfinite(image.points), axis=(1, 2)).sum()) for image in images)
-                   for which in (np.all, np.any))
-    rows += [("faces with all landmarks", every), ("faces with only some landmarks", some - every)] * bool(some)
+    rows += [(f"faces {name}", int(number)) for name, number in zip(names, np.histogram(sides, borders)[0])]
+    rows += [("faces with all landmarks", count["every"]),
+             ("faces with only some landmarks", count["some"] - count["every"])] * bool(count["some"])
     rows += [(f"skipped, {what}", count) for what, count in (skipped or Counter()).most_common()]
     rows += [(f"not used, {what}", count) for what, count in (left_out or Counter()).most_common()]
     return markdown(("", "number"), rows)

@@ -5,6 +5,7 @@ size, and `name x y` of the five points, left and right as seen. The points of a
 another file, list_landmarks_align_celeba.txt, which does not fit the boxes.
 """
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,12 @@ HEADER = "image_id"     # begins the line of names of columns of the boxes
 def entries(path: Path) -> Iterator[Saying]:
     """The images in the list of boxes. UserError where the list has another head."""
     lines = text_lines(path)
-    if len(lines) < 2 or not lines[0][1].isdigit() or not lines[1][1].startswith(HEADER):
+    head = list(islice(lines, 2))
+    if len(head) < 2 or not head[0][1].isdigit() or not head[1][1].startswith(HEADER):
         raise UserError(f"{path}: does not begin like CelebA's list, with the number of images and a line "
                         f"`{HEADER} x_1 y_1 width height`")
     points = _points(path.with_name(LANDMARKS))
-    for number, line in lines[2:]:
+    for number, line in lines:
         yield number, attempt(_image, line, points)
 
 
@@ -35,7 +37,7 @@ def _points(path: Path) -> dict[str, str] | None:
     if not path.is_file():
         return None
     require_facial_points(str(path))
-    rows = (line.split(maxsplit=1) for _, line in text_lines(path)[2:])
+    rows = (line.split(maxsplit=1) for _, line in islice(text_lines(path), 2, None))
     return {name: "".join(values) for name, *values in rows}
 
 

@@ -4,8 +4,9 @@
 and makes annotated images of the entries of a reader. A reading other than the form's is chosen only where it leaves
 clearly fewer impossible boxes; where nothing fits, the set is refused.
 """
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from pathlib import Path
@@ -29,6 +30,7 @@ from preprocess.labels import (
 )
 from preprocess.labels.doubts import SHAPE, Seen, doubts
 from preprocess.labels.from_points import face_box, likeness
+from preprocess.labels.packed import Packed
 from preprocess.labels.reading import image_path
 from preprocess.labels.readings import LAYOUTS, UNITS, Reading, corners
 
@@ -46,7 +48,7 @@ LOOK = "Look at them with preprocess/show_samples.py --raw"
 SAMPLED = 1000      # images on which a reading is decided
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where the image of an entry lies, below the data folder; size: width and height px, None where nobody looked;
     exact: False where only the end of the name fits."""
@@ -65,7 +67,7 @@ class Facts:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Image:
     """An entry on its way: rows (N, 4) and points (N, P, 2), as the file has them, and the size they refer to, px."""
     place: Place
@@ -78,36 +80,82 @@ class _Image:
 
 
 def resolve(source: Path, form: Form, sayings: Iterable[Saying], locate: Callable[[str, object], Place],
-            wanted: set[str] | None = None, given: Reading | None = None, data: Path | None = None
-            ) -> tuple[list[Entry], Facts]:
-    """What a file or set says -> entries to collect, facts. locate(name, where) -> Place, or BadLabel.
+            wanted: set[str] | None = None, given: Reading | None = None) -> tuple[Iterator[Entry], Facts]:
+    """What a set says -> entries to collect, facts. locate(name, where) -> Place, or BadLabel.
 
-    wanted: the classes that count, None: not chosen. given: how the user says that the boxes are meant. data: the data
-    folder, where `locate` does not look at the sizes of images; then up to 2 SAMPLED are looked at. UserError where the
-    file contradicts itself or its images, or classes have to be chosen. Prints the notes.
+    wanted: the classes that count, None: not chosen. given: how the user says that the boxes are meant. UserError where
+    the set contradicts itself or its images, or classes have to be chosen. Prints the notes.
     """
-    facts, found = Facts(), []
-    for where, stated in sayings:
-        found.append([where, stated if isinstance(stated, BadLabel) else attempt(_start, stated, locate, where)])
+    facts, found = Facts(), [list(each) for each in _started(sayings, locate)]
     _one_each(found)
     images = [image for _, image in found if isinstance(image, _Image)]
-    _measure(_some(images), data)
     _classes(source, images, wanted, facts)
     _say_scales(images, facts)
-    made = sum(image.stated.boxes is None for image in images)
-    if made:
-        facts.notes.append(f"{made} images have points and no boxes; their boxes are made of the points")
+    _say_made(sum(image.stated.boxes is None for image in images), facts)
+    to_points = _decide(source, form, images, facts, given)
+    return _finished(found, facts, to_points), facts
+
+
+def read_list(path: Path, form: Form, sayings: Iterable[Saying], images: str, data: Path | None
+              ) -> Sequence[AnnotatedImage]:
+    """What a list says of images in the folder `images` ("" for all) below the data folder -> annotated images.
+
+    Where the data folder is known, some of the images are opened for their sizes. UserError where the list is unusable.
+    A list may be of millions of images, so only those that decide how it is meant are held, the others packed.
+    """
+    def started(sayings: Iterable[Saying]) -> Iterator[tuple[int | str, _Image | BadLabel]]:
+        return _started(sayings, lambda name, _: Place(image_path(images, name)))
+
+    facts, packed, made = Facts(), Packed(), 0
+    faces = array("b")          # -1 for an entry that is broken, 0 for none, 1 for some
+    for saying in sayings:
+        packed.append(saying)
+        (_, image), = started([saying])
+        broken = isinstance(image, BadLabel)
+        faces.append(-1 if broken else bool(len(image.invalid)))
+        made += not broken and image.stated.boxes is None
+
+    def some(chosen: np.ndarray) -> list[_Image]:
+        return [image for _, image in started(packed[number] for number in _some(np.flatnonzero(chosen).tolist()))]
+
+    sample = some(np.array(faces) >= 0)
+    if not any(len(image.invalid) for image in sample):
+        sample = some(np.array(faces) > 0)
+    _measure(sample, data)
+    _say_made(made, facts)
+    to_points = _decide(path, form, sample, facts)
+    relative = facts.relative or facts.reading and facts.reading.unit != "pixels"
+    entries = _finished(started(packed.drained()), facts, to_points, data if relative else None)
+    return collect(path, entries, one_face=form.one_face)
+
+
+def _started(sayings: Iterable[Saying], locate: Callable[[str, object], Place]
+             ) -> Iterator[tuple[int | str, _Image | BadLabel]]:
+    return ((where, stated if isinstance(stated, BadLabel) else attempt(_start, stated, locate, where))
+            for where, stated in sayings)
+
+
+def _finished(found: Iterable, facts: Facts, to_points: Callable, data: Path | None = None) -> Iterator[Entry]:
+    """Entries on their way -> entries. data: as `_measure` takes it."""
+    for where, image in found:
+        if isinstance(image, _Image):
+            _measure([image], data)
+            yield where, attempt(_finish, image, facts.reading, to_points)
+        else:
+            yield where, image
+
+
+def _decide(source: Path, form: Form, images: list[_Image], facts: Facts, given: Reading | None = None) -> Callable:
+    """Finds out from these images how the boxes are read and where the points are: sets and prints the facts, returns
+    what makes points, as `_points` does."""
     if any(len(image.rows) for image in images if image.stated.boxes is not None):
         facts.reading = given or _reading(source, form, images, facts)
     to_points = _points(source, form, images, facts)
-    if facts.relative or facts.reading and facts.reading.unit != "pixels":
-        _measure(images, data)
     strange = [_off_center(images, facts.reading, to_points), *_doubts(images, facts.reading, to_points)]
     facts.notes += [f"warning: {each}. {LOOK}" for each in strange if each]
     for note in facts.notes:
         print(f"{source}: {note}")
-    return [(where, attempt(_finish, image, facts.reading, to_points) if isinstance(image, _Image) else image)
-            for where, image in found], facts
+    return to_points
 
 
 def _measure(images: list[_Image], data: Path | None) -> None:
@@ -120,24 +168,15 @@ def _measure(images: list[_Image], data: Path | None) -> None:
                 pass            # the step that reads the image names it
 
 
-def read_list(path: Path, form: Form, sayings: Iterable[Saying], images: str, data: Path | None
-              ) -> list[AnnotatedImage]:
-    """What a list says of images in the folder `images` ("" for all) below the data folder -> annotated images.
-
-    Where the data folder is known, some of the images are opened for their sizes. UserError where the list is unusable.
-    """
-    found, _ = resolve(path, form, sayings, lambda name, _: Place(image_path(images, name)), data=data)
-    return collect(path, found, one_face=form.one_face)
-
-
 def _start(stated: Stated, locate: Callable[[str, object], Place], where: object) -> _Image:
     place = _located(stated.names, where, locate)
     rows = np.zeros((0, 4)) if stated.boxes is None else np.asarray(stated.boxes, np.float64).reshape(-1, 4)
-    points = np.full((len(rows), len(POINTS), 2), np.nan) if stated.points is None else \
+    points = np.broadcast_to(np.nan, (len(rows), len(POINTS), 2)) if stated.points is None else \
         np.asarray(stated.points, np.float64).reshape(-1, len(POINTS), 2)
     count = len(points) if stated.boxes is None else len(rows)
     invalid = np.zeros(count, bool) if stated.invalid is None else np.asarray(stated.invalid, bool).reshape(-1)
-    points = np.where((points == -1).all(axis=2, keepdims=True), np.nan, points)
+    if stated.points is not None:
+        points = np.where((points == -1).all(axis=2, keepdims=True), np.nan, points)
     size, scale = _labeled_size(stated.size, place)
     return _Image(place, stated, rows, invalid, points, size, scale)
 
@@ -179,6 +218,11 @@ def _labeled_size(stated: tuple[object, object] | None, place: Place) -> tuple[n
 def _some(images: list) -> list:
     """At most 2 SAMPLED of them, evenly."""
     return images[::max(len(images) // SAMPLED, 1)]
+
+
+def _say_made(count: int, facts: Facts) -> None:
+    if count:
+        facts.notes.append(f"{count} images have points and no boxes; their boxes are made of the points")
 
 
 def _say_scales(images: list[_Image], facts: Facts) -> None:

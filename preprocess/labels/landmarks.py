@@ -3,6 +3,7 @@
 LFW/Net: `lfw_5590\\x.jpg LEFT RIGHT TOP BOTTOM x y ...`, the box, then x y of each of POINTS, px counted from 0.
 MTFL: `AFLW/x.jpg x1 x2 x3 x4 x5 y1 y2 y3 y4 y5 gender smile glasses pose`, px counted from 1, without a box.
 """
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ FORM = Form("LFW/Net's list", "x1 x2 y1 y2", one_face=True, in_row="x y")
 TRAIN_LIST, TEST_LIST, MTFL_LIST = "trainImageList.txt", "testImageList.txt", "testing.txt"
 
 
-def read(path: Path, data: Path | None = None) -> list[AnnotatedImage]:
+def read(path: Path, data: Path | None = None) -> Sequence[AnnotatedImage]:
     """LFW/Net's list -> images with one face each. UserError where it is unusable, or does not fit its images.
 
     data: the data folder; without it nothing is compared with the images.

@@ -1,6 +1,7 @@
 """What the readers of label files share: lines, numbers, and names of images."""
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from detection.errors import UserError
@@ -11,18 +12,19 @@ from preprocess.samples import require_below
 NUMBER = re.compile(r"[-+.\deE]+")      # what looks like one; `numbers` decides
 
 
-def text_lines(path: Path) -> list[tuple[int, str]]:
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a text file that are not blank, as (number counted from 1, text without blanks around it).
 
     UserError where the file cannot be read or is not in UTF-8.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig") as file:
+            lines = (line for text in file for line in text.splitlines())
+            yield from ((n, line.strip()) for n, line in enumerate(lines, 1) if line.strip())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not a text file in UTF-8; save it as one") from None
-    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def numbers(text: str, count: int) -> list[float]:
@@ -33,14 +35,14 @@ def numbers(text: str, count: int) -> list[float]:
         raise BadLabel(f"`{text[:60]}` is not {count} numbers") from None
     if len(values) != count:
         raise BadLabel(f"{len(values)} numbers where {count} are expected")
-    if not all(math.isfinite(value) and abs(value) < FAR for value in values):
+    if not sum(map(abs, values)) < FAR and not all(math.isfinite(value) and abs(value) < FAR for value in values):
         raise BadLabel(f"`{text[:60]}` holds a number that cannot be a position")
     return values
 
 
 def is_image_name(text: str) -> bool:
     """Whether a line ends like the name of an image."""
-    return Path(text.replace("\0", "")).suffix.lower() in EXTENSIONS
+    return "." in text and Path(text.replace("\0", "")).suffix.lower() in EXTENSIONS
 
 
 def image_path(folder: str, name: str) -> str:

@@ -16,7 +16,9 @@ beside their labels; the labels in one of these forms, which the names and the f
 """
 import json
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,6 +45,7 @@ from preprocess.labels import (
     wider,
     yolo,
 )
+from preprocess.labels.packed import Packed
 from preprocess.labels.set_files import SetFiles, shown
 
 SETS = "sets"
@@ -61,7 +64,7 @@ SETTINGS = {        # of set.json: key -> (type, meaning)
 HEAD = 4096         # bytes at both ends of a JSON or XML file that show its form
 
 
-def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
+def training(data: Path) -> tuple[Sequence[AnnotatedImage], dict[str, str]]:
     """Data folder -> all images to train on, and {file or folder: fingerprint of what it says}.
 
     Prints what each source holds; UserError where there is none, or one is unusable.
@@ -73,7 +76,8 @@ def training(data: Path) -> tuple[list[AnnotatedImage], dict[str, str]]:
         images = wider.read(source, wider.TRAIN_IMAGES, data)
         print(f"{source}:\n{labels.summary(images, MIN_TRUTH_SIZE)}")
         found = {source: images, **found}
-    return ([image for images in found.values() for image in images],
+    images = list(found.values())
+    return (images[0] if len(images) == 1 else Packed(chain(*images)),
             {source.relative_to(data).as_posix(): labels.fingerprint(images) for source, images in found.items()})
 
 
@@ -82,7 +86,7 @@ def folders(data: Path) -> list[Path]:
     return sorted(folder for folder in (Path(data) / SETS).glob("*") if folder.is_dir())
 
 
-def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
+def read_set(data: Path, folder: Path) -> Sequence[AnnotatedImage]:
     """The images of the set in `folder`, below `data`, in any of the forms. Prints what it holds; UserError where it is
     unusable."""
     settings, files = _settings(folder / "set.json"), SetFiles(data, folder)
@@ -124,11 +128,12 @@ def read_set(data: Path, folder: Path) -> list[AnnotatedImage]:
     skipped = Counter()
     images = labels.collect(source, entries, skipped, form.one_face)
     complete = settings.get("complete", not form.one_face)
-    images = [replace(image, complete=complete) for image in images]
+    images = Packed(replace(image, complete=complete) for image in images)
     unlabeled = [image for image in files.paths() if image not in labeled]
     if settings.get("background"):
-        images += [image for image in (attempt(annotate, each, []) for each in unlabeled)
-                   if not isinstance(image, BadLabel)]
+        for image in (attempt(annotate, each, []) for each in unlabeled):
+            if not isinstance(image, BadLabel):
+                images.append(image)
     elif unlabeled:
         files.left_out["images without a label"] += len(unlabeled)
         print(f"{folder}: {len(unlabeled)} images without a label are not used, such as {shown(unlabeled[0])}; if they "

@@ -7,8 +7,8 @@ Official: the image's name, the number of its faces, and a line for each face
 with the upper left corner and the size in px. An image without a face has the count 0 and mostly one line of zeros.
 One line: `<name> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`; the name may lack its .jpg and may hold blanks.
 """
-from collections.abc import Iterator
-from itertools import takewhile
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ OFFICIAL = Form("WIDER FACE's official list", "x y w h")
 ONE_LINE = Form("a list of one image per line", flat=True)
 
 
-def read(path: Path, images: str, data: Path | None = None) -> list[AnnotatedImage]:
+def read(path: Path, images: str, data: Path | None = None) -> Sequence[AnnotatedImage]:
     """A list of either form -> images. UserError where it is unusable, or does not fit its images.
 
     images: the folder of the images below the data folder, e.g. TRAIN_IMAGES. data: the data folder; without it the
@@ -34,35 +34,36 @@ def read(path: Path, images: str, data: Path | None = None) -> list[AnnotatedIma
     return read_list(path, *parse(path), images, data)
 
 
-def parse(path: Path) -> tuple[Form, list[Saying]]:
+def parse(path: Path) -> tuple[Form, Iterator[Saying]]:
     """A list -> its form, which its first lines show, and what it says of each image."""
-    lines = text_lines(path)
-    if len(lines) > 1 and _is_count(lines[0][1]) and lines[1][1].startswith(celeba.HEADER):
-        lines = lines[2:]           # CelebA's number of images and names of columns
-    first, second = ([text for _, text in lines[:2]] + ["", ""])[:2]
-    if is_image_name(first) or _is_count(second):
-        return OFFICIAL, list(_official(lines))
-    return ONE_LINE, [(number, attempt(_line, line)) for number, line in lines]
+    head = [text for _, text in islice(text_lines(path), 4)]
+    skipped = 2 * (len(head) > 1 and _is_count(head[0]) and head[1].startswith(celeba.HEADER))
+    first, second = (head[skipped:] + ["", ""])[:2]     # after CelebA's number of images and names of columns
+    form, entries = (OFFICIAL, _official) if is_image_name(first) or _is_count(second) else (ONE_LINE, _one_line)
+    return form, entries(islice(text_lines(path), skipped, None))
 
 
-def _official(lines: list[tuple[int, str]]) -> Iterator[Saying]:
+def _one_line(lines: Iterator[tuple[int, str]]) -> Iterator[Saying]:
+    return ((number, attempt(_line, line)) for number, line in lines)
+
+
+def _official(lines: Iterator[tuple[int, str]]) -> Iterator[Saying]:
     """After a broken entry, reading continues at the next line that looks like the name of an image."""
-    i = 0
-    while i < len(lines):
-        first, name = lines[i]
+    line = next(lines, None)
+    while line is not None:
+        first, name = line
         at = first      # the line that an error names
-        i += 1
+        line = next(lines, None)
         try:
-            if i >= len(lines) or not _is_count(lines[i][1]):
+            if line is None or not _is_count(line[1]):
                 raise BadLabel(f"after the image {name} the number of its faces is expected")
-            count = int(lines[i][1])
-            rows = lines[i + 1:i + 1 + max(count, 1)]
-            if count == 0 and rows and is_image_name(rows[0][1]):
-                rows = []    # some copies leave the line of zeros out
-            i += 1
-            faces = []
-            for _, row in takewhile(lambda line: not is_image_name(line[1]), rows):
-                at, i = lines[i][0], i + 1
+            count, faces = int(line[1]), []
+            line = next(lines, None)
+            for _ in range(max(count, 1)):                          # one line of zeros stands for no face
+                if line is None or is_image_name(line[1]):          # some copies leave that line out
+                    break
+                at, row = line
+                line = next(lines, None)
                 faces.append(numbers(row, 10))
             at = first
             if len(faces) < count:
@@ -72,8 +73,8 @@ def _official(lines: list[tuple[int, str]]) -> Iterator[Saying]:
             yield first, Stated((name,), faces[:, :4], (faces[:, INVALID] != 0) | lost)
         except BadLabel as error:
             yield at, error
-            while i < len(lines) and not is_image_name(lines[i][1]):
-                i += 1
+            while line is not None and not is_image_name(line[1]):
+                line = next(lines, None)
 
 
 def _is_count(text):
