@@ -5,6 +5,8 @@
 #   bash run.sh                     everything
 #   bash run.sh --list              the steps
 #   bash run.sh --from 6 --to 9     some of them
+#   bash run.sh --last-round        four more steps: a last round of O-Net on what it meets in detection, as it ships; the
+#                                   nets go to last/ in the folder of weights
 #   bash run.sh --no-landmarks      nets that find boxes only; no landmark images are needed
 #   bash run.sh --data DIR          images elsewhere; --work DIR for lists and records, --model DIR for weights
 #   bash run.sh test                set-up and all tests
@@ -12,12 +14,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-data="" work="" model="" from=1 to=14 list=no mode=run landmarks=()
-usage() { sed -n '2,11s/^# \{0,1\}//p' run.sh; exit "$1"; }
+data="" work="" model="" from=1 to="" steps=14 list=no mode=run landmarks=()
+usage() { sed -n '2,13s/^# \{0,1\}//p' run.sh; exit "$1"; }
 while [ $# -gt 0 ]; do
   case $1 in
     test) mode=test ;;
     --list) list=yes ;;
+    --last-round) steps=18 ;;
     --no-landmarks) landmarks=(--no-landmarks) ;;
     --from | --to | --data | --work | --model)
       [ $# -ge 2 ] || { echo "error: $1 needs a value" >&2; usage 2 >&2; }
@@ -27,8 +30,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+to=${to:-$steps}
 for n in "$from" "$to"; do
-  [[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge 1 ] && [ "$n" -le 14 ] || { echo "error: steps are 1 to 14, not $n" >&2; exit 2; }
+  [[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge 1 ] && [ "$n" -le $steps ] ||
+    { echo "error: steps are 1 to $steps, not $n" >&2; exit 2; }
 done
 [ "$from" -le "$to" ] || { echo "error: step $from comes after step $to; give --from the smaller number" >&2; exit 2; }
 
@@ -74,7 +79,7 @@ if [ $mode = test ]; then
 fi
 
 # --- The data: what is in data/ (or --data), else the sample, which has a folder of its own and short trainings
-short12=() short24=() short48=()
+short12=() short24=() short48=() shortlast=()
 if [ -n "$data" ] || [ -d data/WIDER_train ] || [ -L data/WIDER_train ]; then
   data=${data:-data} work=${work:-$data} model=${model:-model} graph=graph look=picture out=output
 else
@@ -83,15 +88,16 @@ else
   short12=(--epochs 15)
   short24=(--epochs 2 --batch-size 192 --learning-rate 0.02)
   short48=(--epochs 3 --batch-size 192 --learning-rate 0.01)
+  shortlast=(--epochs 1 --batch-size 192 --learning-rate 0.003)
 fi
 where=(--data "$data" --work "$work" --model "$model")
 
 number=0
 step() {
   number=$((number + 1))
-  if [ $list = yes ]; then echo "[$number/14] python $*"; return; fi
+  if [ $list = yes ]; then echo "[$number/$steps] python $*"; return; fi
   [ $number -ge "$from" ] && [ $number -le "$to" ] || return 0
-  echo; echo "[$number/14] python $*"
+  echo; echo "[$number/$steps] python $*"
   .venv/bin/python "$@"
 }
 if [ $list = no ]; then
@@ -115,9 +121,19 @@ step preprocess/gen_hard_example.py 24 "${where[@]}"
 step preprocess/gen_landmark_aug.py 48 "${where[@]}" ${landmarks[@]+"${landmarks[@]}"}
 step preprocess/gen_tfrecords.py 48 "${where[@]}"
 step train/train.py 48 "${where[@]}" --graph "$graph" ${short48[@]+"${short48[@]}"}
+if [ $steps = 18 ]; then
+  last=(--data "$data" --work "$work/last")
+  step preprocess/gen_hard_example.py 24 "${last[@]}" --model "$model" --thresholds 0.5 0.5
+  step preprocess/gen_landmark_aug.py 48 "${last[@]}" ${landmarks[@]+"${landmarks[@]}"}
+  step preprocess/gen_tfrecords.py 48 "${last[@]}"
+  step train/train.py 48 "${last[@]}" --last-round --init-from "$model/onet.npz" --model "$model/last" \
+    --graph "$graph/last" ${shortlast[@]+"${shortlast[@]}"}
+  [ $list = yes ] || [ ! -e "$model/last/onet.npz" ] || cp "$model/pnet.npz" "$model/rnet.npz" "$model/last"
+  model=$model/last
+fi
 step test.py "$look" --model "$model" --output "$out"
 
-if [ $list = no ] && [ "$to" = 14 ] && [ -e "$data/wider_face_split/wider_face_val_bbx_gt.txt" ]; then
+if [ $list = no ] && [ "$to" = $steps ] && [ -e "$data/wider_face_split/wider_face_val_bbx_gt.txt" ]; then
   echo; echo "recall of the trained nets:"
-  .venv/bin/python evaluate/recall.py 48 "${where[@]}"
+  .venv/bin/python evaluate/recall.py 48 --data "$data" --work "$work" --model "$model"
 fi

@@ -52,6 +52,22 @@ def test_readme_names_every_step_and_every_link_is_there():
         assert (ROOT / target).exists(), target
 
 
+def test_run_sh_puts_a_last_round_before_detection():
+    """The lists of the round have a folder of their own, and so have its weights, which detection takes."""
+    def steps(*args):
+        said = subprocess.run(["bash", "run.sh", "--list", "--data", "d", *args], cwd=ROOT, capture_output=True,
+                              text=True, check=True).stdout
+        return [re.sub(r"^\[\d+/\d+\] python ", "", line) for line in said.splitlines()]
+
+    plain, longer = steps(), steps("--last-round")
+    assert longer[:13] == plain[:13] and len(longer) == 18
+    assert [line.split()[0] for line in longer[13:]] == [
+        "preprocess/gen_hard_example.py", "preprocess/gen_landmark_aug.py", "preprocess/gen_tfrecords.py",
+        "train/train.py", "test.py"]
+    assert all("--work d/last" in line for line in longer[13:17])
+    assert "--init-from model/onet.npz --model model/last" in longer[16] and "--model model/last" in longer[17]
+
+
 def test_run_sh_refuses_what_it_does_not_know():
     for args in (["--from", "15"], ["--to", "x"], ["--from"], ["train"], ["--from", "9", "--to", "6"]):
         run = subprocess.run(["bash", "run.sh", *args], cwd=ROOT, capture_output=True, text=True)
