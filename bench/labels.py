@@ -54,7 +54,8 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--faces", type=float, default=3, help="per image, the mean, at least 1 (WIDER FACE: 12; default: 3)")
+    parser.add_argument("--faces", type=float, default=3,
+                        help="per image, the mean, at least 1 (WIDER FACE: 12; default: 3)")
     arguments = parser.parse_args()
     if arguments.images < 1 or not arguments.faces >= 1:
         parser.error("--images and --faces must be at least 1")
