@@ -76,7 +76,7 @@ NEVER_STALE = {
         "threshold", "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
     **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
-        "heads", "nms", "overlap", "flip_pass")},
+        "nms", "overlap", "flip_pass")},
     "FACIAL_POINTS": "the start value of POINTS, which is recorded; alone it only decides what is refused",
     "FORMAT": "every manifest records it by itself",
     "parameters": "a number to compare with, read by tests",
