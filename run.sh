@@ -5,7 +5,7 @@
 #   bash run.sh                     everything
 #   bash run.sh --list              the steps
 #   bash run.sh --from 6 --to 9     some of them
-#   bash run.sh --last-round        four more steps: a last round of O-Net on what it meets in detection, as it ships; the
+#   bash run.sh --last-round        four more steps: a last round of O-Net on what it meets in detection; the
 #                                   nets go to last/ in the folder of weights
 #   bash run.sh --no-landmarks      nets that find boxes only; no landmark images are needed
 #   bash run.sh --data DIR          images elsewhere; --work DIR for lists and records, --model DIR for weights
