@@ -1,4 +1,5 @@
 """The one kind of error that a user can correct, and how a script reports it."""
+import _thread
 import os
 import signal
 import sys
@@ -36,7 +37,8 @@ def run_main(main: Callable[..., Result], *args: object,
     plain = warnings.formatwarning
     warnings.formatwarning = lambda message, category, *place: (
         f"warning: {message}\n" if category is UserNote else plain(message, category, *place))
-    before = _raise_on_sigterm()
+    before, hook = _raise_on_sigterm(), sys.unraisablehook
+    sys.unraisablehook = _raise_ignored_again(hook)
     try:
         return main(*args)
     except UserError as error:
@@ -47,7 +49,7 @@ def run_main(main: Callable[..., Result], *args: object,
     except KeyboardInterrupt as error:
         _exit(143 if isinstance(error, Terminated) else 130, f"\n{stopped}")
     finally:
-        warnings.formatwarning = plain
+        warnings.formatwarning, sys.unraisablehook = plain, hook
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 
@@ -69,6 +71,26 @@ def _raise_on_sigterm():
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     return signal.signal(signal.SIGTERM, terminate)
+
+
+def _raise_ignored_again(hook):
+    """The hook for errors that Python ignores, as those in a destructor: it sends Ctrl-C and SIGTERM once more, as
+    otherwise nothing would end the program, and leaves the rest to the hook before it."""
+    main = threading.main_thread().ident
+
+    def send(number):
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, number)
+        else:
+            _thread.interrupt_main(number)
+
+    def ignored(error):
+        if issubclass(error.exc_type, KeyboardInterrupt):
+            number = signal.SIGTERM if issubclass(error.exc_type, Terminated) else signal.SIGINT
+            threading.Timer(0.05, send, (number,)).start()      # s: not at once, which would be in the destructor again
+        else:
+            hook(error)
+    return ignored
 
 
 def _exit(code: int, message: str) -> NoReturn:

@@ -90,7 +90,7 @@ class Fork:
         end = time.monotonic() + timeout if timeout is not None else None
         while self.poll(None if end is None else max(end - time.monotonic(), 0)) is None:
             if end is not None and time.monotonic() > end:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+                raise subprocess.TimeoutExpired(f"process {self.pid}, which printed {self.stderr[-2000:]!r}", timeout)
         return self.returncode
 
     def kill(self):

@@ -4,12 +4,14 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 
 import pytest
 
 import kills
+from conftest import ROOT
 from test_batches import make_records
 from test_steps import contents
 
@@ -84,6 +86,26 @@ def test_ctrl_c_ends_training(start, tmp_path, rng):
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130 and "Traceback" not in process.stderr, process.stderr
     assert gone(process)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_that_python_ignores_comes_again(number, code):
+    run = f"""
+import signal, sys, time
+from detection.errors import run_main
+signal.signal(signal.SIGINT, signal.default_int_handler)      # whoever starts the tests may ignore it
+class Deleted:
+    def __del__(self):
+        signal.raise_signal({number:d})
+def main():
+    print("deletes")
+    Deleted()               # Python ignores what is raised in a destructor
+    time.sleep(50)
+run_main(main)
+"""
+    done = subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True, text=True, timeout=40)
+    assert (done.returncode, done.stdout) == (code, "deletes\n")
+    assert done.stderr == "\nstopped; the same command continues from here\n"
 
 
 def test_a_worker_that_is_killed_is_reported_not_waited_for(sampled, sample, script, start, tmp_path):
