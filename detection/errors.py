@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
@@ -42,16 +42,54 @@ def run_main(main: Callable[..., Result], *args: object,
     try:
         return main(*args)
     except UserError as error:
-        _exit(2, f"error: {error}")
+        code, message = 2, f"error: {error}"
     except OSError as error:
         place = error.filename or "the disk"
-        _exit(2, f"error: {place}: {error.strerror or error}; make room or change the permissions, then run this again")
+        code, message = 2, f"error: {place}: {error.strerror or error}; make room or change the permissions, then " \
+                           "run this again"
     except KeyboardInterrupt as error:
-        _exit(143 if isinstance(error, Terminated) else 130, f"\n{stopped}")
+        code, message = 143 if isinstance(error, Terminated) else 130, f"\n{stopped}"
     finally:
         warnings.formatwarning, sys.unraisablehook = plain, hook
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+    print(message, file=sys.stderr)
+    sys.exit(code)      # here, where nothing holds the traceback: its objects end before the interpreter does
+
+
+class HeldInterruptions:
+    """`with HeldInterruptions() as held:` Ctrl-C and SIGTERM wait for the next held.release(), or for the end.
+
+    Code that calls Python functions from another language may crash or never return where one of them raises, as
+    TensorFlow does when a training is interrupted while it traces. A second interruption does not wait.
+    """
+
+    def __init__(self):
+        self.waiting, self.handlers = None, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():       # no other thread may set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(handler := signal.getsignal(number)):       # else it is ignored, or ends the process
+                    self.handlers[number] = handler
+                    signal.signal(number, self._hold)
+        return self
+
+    def _hold(self, number, _):
+        self.release()
+        self.waiting = number
+
+    def release(self) -> None:
+        """Raises what has waited."""
+        if self.waiting is not None:
+            number, self.waiting = self.waiting, None
+            self.handlers[number](number, None)
+
+    def __exit__(self, *error):
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        if error == (None, None, None):
+            self.release()
 
 
 def _raise_on_sigterm():
@@ -91,8 +129,3 @@ def _raise_ignored_again(hook):
         else:
             hook(error)
     return ignored
-
-
-def _exit(code: int, message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    sys.exit(code)

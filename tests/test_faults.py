@@ -12,6 +12,7 @@ import pytest
 
 import kills
 from conftest import ROOT
+from detection.errors import HeldInterruptions
 from test_batches import make_records
 from test_steps import contents
 
@@ -86,6 +87,25 @@ def test_ctrl_c_ends_training(start, tmp_path, rng):
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130 and "Traceback" not in process.stderr, process.stderr
     assert gone(process)
+
+
+def test_a_held_interruption_waits_for_its_place_and_a_second_one_does_not():
+    with pytest.raises(KeyboardInterrupt), HeldInterruptions() as held:
+        held.release()
+        signal.raise_signal(signal.SIGINT)
+        reached = "the place"
+        held.release()
+        reached = "behind it"
+    assert reached == "the place"
+    with pytest.raises(KeyboardInterrupt), HeldInterruptions():
+        signal.raise_signal(signal.SIGINT)
+        reached = "the end"
+    assert reached == "the end" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt), HeldInterruptions():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        reached = "behind the second"
+    assert reached == "the end"
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from config import CHECKPOINT_SECONDS, LOSS_LIMIT
 from detection import weights
-from detection.errors import UserError
+from detection.errors import HeldInterruptions, UserError
 from detection.quiet_tensorflow import keras, tf
 from pipeline.step import write_text
 from preprocess.records import Records
@@ -86,13 +86,15 @@ class Training:
         self.reached = tf.Variable(0)                        # position in the epoch of the next batch
         self.failed_at = tf.Variable(NOWHERE)                # position of the epoch's first batch that failed
         self.epoch, self.position, self.history = 0, 0, []
+        self.held = HeldInterruptions()
         self._restore()
 
     def run(self) -> list[dict[str, float]]:
         """Trains to the last epoch. Returns the log: one row per epoch."""
-        for epoch in range(self.epoch, self.recipe.epochs):
-            self._train_epoch(epoch)
-            self._end_epoch(epoch)
+        with self.held:
+            for epoch in range(self.epoch, self.recipe.epochs):
+                self._train_epoch(epoch)
+                self._end_epoch(epoch)
         return self.history
 
     def _train_epoch(self, epoch):
@@ -111,6 +113,7 @@ class Training:
                     self._require_finite(epoch)
                     self._save()
                     saved = time.monotonic()
+                self.held.release()
         self._require_finite(epoch)
 
     @tf.function
@@ -153,8 +156,10 @@ class Training:
         """Losses and accuracy on all held-out samples at once: name -> value; {} where none are held out."""
         if not self.has_validation:
             return {}
-        seen = [(self._predict(batch[0]), batch[1:]) for batch in batches.validation(
-            self.stored, self.per_batch, self.recipe)]
+        seen = []
+        for batch in batches.validation(self.stored, self.per_batch, self.recipe):
+            seen.append((self._predict(batch[0]), batch[1:]))
+            self.held.release()
         outputs = {head: tf.concat([out[head] for out, _ in seen], 0) for head in seen[0][0]}
         targets = [tf.concat(values, 0) for values in zip(*(target for _, target in seen))]
         values = self._losses(outputs, (None, *targets))
