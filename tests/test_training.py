@@ -2,16 +2,18 @@
 import csv
 from copy import copy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import kernels
 
 from config import PNET, RNET
 from detection import weights
 from detection.errors import UserError
 from test_batches import make_records
-from train import loop, nets
+from train import batches, loop, nets
 from train.augment import robust
 from train.losses import all_losses
 from train.recipe import last_round, standard
@@ -102,6 +104,24 @@ def test_a_last_round_fits_scores_to_own_boxes(tmp_path, stored, whole):
     before = face_loss()
     run.run()
     assert face_loss() < before
+
+
+def test_a_step_computes_on_a_gpu_where_there_is_one(whole, stored):
+    """By the kernels of TensorFlow for its operations; it runs nothing on one."""
+    def allows(kernel, node):
+        wanted = {limit.name: set(limit.allowed_values.list.type) for limit in kernel.constraint}
+        return kernel.device_type == "GPU" and all(
+            {node.attr[name].type, *node.attr[name].list.type} - {0} <= types for name, types in wanted.items())
+    batch = next(iter(batches.training(stored, whole[1].per_batch, whole[1].recipe, 0)))
+    graph = whole[1]._step.get_concrete_function(batch).graph.as_graph_def()
+    functions = {function.signature.name for function in graph.library.function}
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    kernel_list = cache(kernels.get_registered_kernels_for_op)
+    left = {node.op for node in nodes if node.op not in functions and not any(
+        allows(kernel, node) for kernel in kernel_list(node.op).kernel)}
+    axes = {"ConcatOffset", "ConcatV2", "InvertPermutation", "ListDiff", "Range"}       # of int32, computed once
+    moves_nothing = {"Const", "IdentityN", "PartitionedCall", "Placeholder", "ReadVariableOp", "StatelessIf"}
+    assert len(nodes) > 500 and left <= axes | moves_nothing
 
 
 def test_logs(whole):

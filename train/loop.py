@@ -83,8 +83,9 @@ class Training:
             nets.settle(self.model, next(iter(self._batches(0, 0)))[0][..., :3])
         self.kernels = [v for v in self.model.trainable_variables if v.path.endswith("/kernel")]
         self.sums = tf.Variable(tf.zeros(len(REPORTED)))     # of the losses of the epoch so far
-        self.reached = tf.Variable(0)                        # position in the epoch of the next batch
-        self.failed_at = tf.Variable(NOWHERE)                # position of the epoch's first batch that failed
+        # TensorFlow keeps int32 on the processor, so each step would wait for the GPU: int64.
+        self.reached = tf.Variable(0, dtype=tf.int64)             # position in the epoch of the next batch
+        self.failed_at = tf.Variable(NOWHERE, dtype=tf.int64)     # position of the epoch's first batch that failed
         self.epoch, self.position, self.history = 0, 0, []
         self.held = HeldInterruptions()
         self._restore()
@@ -122,7 +123,7 @@ class Training:
         values = self.strategy.experimental_local_results(self.strategy.run(self._update, (batch,)))[0]   # all the same
         self.sums.assign_add(values)
         # A NaN is not below the limit. `~(loss < limit)` would lose it: graphs turn that into `loss >= limit`.
-        failed_now = tf.where(values[0] < LOSS_LIMIT, NOWHERE, self.reached)
+        failed_now = tf.where(values[0] < LOSS_LIMIT, tf.constant(NOWHERE, tf.int64), self.reached)
         self.failed_at.assign(tf.where(self.failed_at == NOWHERE, failed_now, self.failed_at))
         self.reached.assign_add(1)
 
