@@ -2,7 +2,8 @@
 
 The methods are those of detection/cascade.py and of what it calls, written in the operators of graph.py. Pixels are the
 same to the last bit: where detection interpolates in whole numbers, the graph does in float32 numbers that hold these
-exactly. An interpolation along an axis is a product with a matrix that has the weights of a place in each row (`hat`).
+exactly. An interpolation along an axis of a level is the weighted sum of two of its rows (`places`); along an axis of
+the crops, which differ, it is a product with a matrix that has the weights of a place in each row (`hat`).
 """
 from collections.abc import Callable, Mapping, Sequence
 
@@ -38,7 +39,8 @@ from detection.network import crops_per_call
 from detection.types import Arrays
 from export.graph import Graph, Value
 
-STRIP = 48                              # columns of P-Net's map in one call: with more, the matrices hold more zeros
+STRIP = 48                              # columns of P-Net's map in one call; more
+STRIP_CELLS = 96 * 150                  # where it has fewer cells than these: its maps stay in the cache
 REACH = SUPPORT_CELLS[0] // 2           # cells of the neighboring strips that a strip sees, too
 BAND = 128                              # rows of an image that are halved at a time; even
 SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the crops of one call
@@ -144,56 +146,44 @@ class Cascade:
         source = self.sides / g.value(np.int64([1, 2, 4])).take(halvings)
         times = g.largest(g.where(POWERS * sides.reshape(2, 1) <= source.reshape(2, 1), g.value(POWERS), 1), 1, 0)
 
-        def axis(i):
-            """Side of the level, of its source, and how often it is larger in between, along x (0) or y (1)."""
-            return [values[i:i + 1].reshape() for values in (sides, source, times)]
-
-        (width, source_width, times_x), (height, source_height, times_y) = axis(0), axis(1)
-
-        def places(first, count, side, source_side, times):
-            """Canvas px from `first` on -> places in the source, in 1/256 px, and whether they lie in the level."""
-            near = side * times
-            i = g.arange(count * times) + (first - PNET_BORDER) * times
-            twice = g.maximum((i * 2 + 1) * source_side - near, 0)
-            place = g.minimum(in_parts(twice, near * 2, 256), (source_side - 1) * 256)
-            return place, ((i >= 0) & (i < near)).cast(np.float32)
-
-        def canvas(side):
-            return side + side % PNET_STRIDE + 2 * PNET_BORDER
-
-        rows, in_rows = places(g.value(np.int64(0)), canvas(height), height, source_height, times_y)
-        top = rows / 256
-        bottom = g.minimum(top + 1, source_height - 1)
-        weight = (rows % 256).cast(np.float32) * (1 / 256)
-        upper, lower = ((part * in_rows).reshape(-1, 1, 1) for part in (1 - weight, weight))
-        cells = (canvas(width) - PNET.size) / PNET_STRIDE + 1
-        strips = (cells + (STRIP - 1)) / STRIP
-        strip_cells = (cells + strips - 1) / strips
+        canvas = sides + sides % PNET_STRIDE + 2 * PNET_BORDER
+        cells = (canvas - PNET.size) / PNET_STRIDE + 1
+        (times_x, times_y), (across, down) = ([values[i:i + 1].reshape() for i in (0, 1)] for values in (times, cells))
+        places = self.places(sides, source, times, canvas)
+        columns, rows = (places[i:i + 1].reshape(4, -1) for i in (0, 1))
+        upper, lower = neighbors(rows[:, :end_of(down) * times_y])
+        chosen = [g.op("Equal", halvings, np.int64(i), dtype=bool).cast(np.int64) for i in range(len(self.scales))]
+        scale_rows = [[index * each for each in chosen] for index, _ in (upper, lower)]
+        is_larger = times_x * times_y > 1
+        strips = g.minimum((across * down + (STRIP_CELLS - 1)) / STRIP_CELLS, (across + (STRIP - 1)) / STRIP)
+        strip_cells = (across + strips - 1) / strips
 
         def strip(i, found):
             first = i * strip_cells
-            start, end = g.maximum(first - REACH, 0), g.minimum(first + strip_cells + REACH, cells)
-            count = (end - start) * PNET_STRIDE + (PNET.size - PNET_STRIDE)
-            columns, in_columns = places(start * PNET_STRIDE, count, width, source_width, times_x)
-            left, right = columns[:1] / 256, g.minimum(columns[-1:] / 256 + 2, source_width)
-            pixels = self.columns_of(halvings, left, right)
-            down = pixels(top).cast(np.float32) * upper + pixels(bottom).cast(np.float32) * lower    # (R, columns, 3)
-            weights = self.hat((columns - left * 256).cast(np.float32) * (1 / 256), (right - left).reshape())
-            across = down.transpose(2, 0, 1) @ (weights * in_columns.reshape(-1, 1)).transpose(1, 0)     # (3, R, S)
-            level = g.once(times_x * times_y > 1, lambda level: self.mean(level, times_y, times_x), rounded(across))
+            start, end = g.maximum(first - REACH, 0), g.minimum(first + strip_cells + REACH, across)
+            before, after = neighbors(columns[:, start * PNET_STRIDE * times_x:end_of(end) * times_x])
+            left, right = before[0][:1].reshape(), after[0][-1:].reshape() + 1
+            parts = [scale[:, left:right * each] for scale, each in zip(self.scales, chosen)]
+
+            def pixels(rows):
+                """Of the chosen scale, float32 (R, columns, 3); of the others there are no columns."""
+                return g.concat([part.take(row) for part, row in zip(parts, rows)], 1).cast(np.float32)
+
+            level = pixels(scale_rows[0]) * upper[1] + pixels(scale_rows[1]) * lower[1]
+            level = level.transpose(1, 2, 0)                                                         # (columns, 3, R)
+            level = level.take(before[0] - left) * before[1] + level.take(after[0] - left) * after[1]
+            level = rounded(level).transpose(1, 2, 0)                                                # (3, R, S)
+            level = g.once(is_larger, lambda level: self.mean(level, times_y, times_x), level)
             maps = g.net(PNET, self.arrays["pnet"], g.op("Unsqueeze", level, np.int64([0])))
-            across_cells = maps.size(3)
             scores = sigmoid(maps[:, :1])
             around = g.op("Pad", scores, g.value(np.int64([0, 0, REACH, REACH] * 2)), np.float32(0))
-            means = g.op("AveragePool", around, kernel_shape=list(SUPPORT_CELLS), strides=[1, 1]).reshape(1, -1)
-            maps, scores = maps.reshape(5, -1), scores.reshape(1, -1)
-            own = g.arange(scores.size(1)) % across_cells + start
-            own = (own >= first) & (own < first + strip_cells)
-            cell = g.nonzero((scores >= self.thresholds[0]).reshape(-1) & own)
-            corners = [(part * PNET_STRIDE).cast(np.float32).reshape(1, -1)
-                       for part in (cell % across_cells + start, cell / across_cells)]
-            rows = [scores.take(cell, 1), maps[1:].take(cell, 1), means.take(cell, 1)]
-            return None, g.concat([found, g.concat([*corners, *rows])], 1)
+            means = g.op("AveragePool", around, kernel_shape=list(SUPPORT_CELLS), strides=[1, 1])
+            maps = g.concat([scores, maps[:, 1:], means], 1)[:, :, :, first - start:first - start + strip_cells]
+            width, maps = maps.size(3), maps.reshape(6, -1)
+            cell = g.nonzero((maps[:1] >= self.thresholds[0]).reshape(-1))
+            row = cell / width
+            corners = g.concat([part.reshape(1, -1) for part in (cell - row * width + first, row)]) * PNET_STRIDE
+            return None, g.concat([found, g.concat([corners.cast(np.float32), maps.take(cell, 1)])], 1)
 
         found, = g.loop(strip, g.zeros(8, 0), times=strips)
         found = found.transpose(1, 0)                                                                # (N, 8)
@@ -205,16 +195,20 @@ class Cascade:
         windows = g.concat([corners / scales, (corners + PNET.size) / scales], 1)
         return g.concat([windows, found[:, 2:]], 1)
 
-    def columns_of(self, halvings: Value, left: Value, right: Value) -> Callable[[Value], Value]:
-        """Columns of the image that was halved so often -> function of rows (R,) that gives uint8 (R, columns, 3).
-
-        Of the other scales it takes no columns.
-        """
-        g, parts = self.g, []
-        for halved, scale in enumerate(self.scales):
-            chosen = g.op("Equal", halvings, np.int64(halved), dtype=bool).cast(np.int64)
-            parts.append(scale[:, (left * chosen).reshape():(right * chosen).reshape()])
-        return lambda rows: g.concat([part.take(g.minimum(rows, part.size(0) - 1)) for part in parts], 1)
+    def places(self, sides: Value, source: Value, times: Value, canvas: Value) -> Value:
+        """Sides of a level, of its source, of its canvas in px, and how often it is larger in between, along x and y,
+        each (2,) -> float32 (2, 4, N): for each px of the canvas the pixels of the source on both sides and their
+        weights, which are 0 beside the level."""
+        g, often = self.g, times.reshape(2, 1, 1)
+        source, near = source.reshape(2, 1, 1), (sides * times).reshape(2, 1, 1)
+        i = g.arange(g.largest(canvas * times, 0, 0)) - often * PNET_BORDER                          # (2, 1, N)
+        place = in_parts(g.maximum((i * 2 + 1) * source - near, 0), near * 2, 256)                   # in 1/256 px
+        place = g.minimum(place, (source - 1) * 256)
+        pixel = place / 256
+        inside = ((i >= 0) & (i < near)).cast(np.float32)
+        weight = (place % 256).cast(np.float32) * (1 / 256) * inside
+        pixels = g.concat([pixel, g.minimum(pixel + 1, source - 1)], 1).cast(np.float32)
+        return g.concat([pixels, inside - weight, weight], 1)
 
     def mean(self, level: Value, times_y: Value, times_x: Value) -> Value:
         """(3, H times_y, W times_x) -> (3, H, W): means of times_y x times_x pixels, rounded as OpenCV does."""
@@ -255,8 +249,9 @@ class Cascade:
             found = g.concat([windows, scores, offsets, places], 1).where(sure)
             crops, windows, before, places, own, offsets = (
                 each.where(unsure) for each in (crops, windows, before, places, own, offsets))
-            some = g.concat([crops, g.zeros(1, 3, stage.size, stage.size)])             # see over_crops
-            flipped = g.net(stage, self.arrays[stage.name], mirror(some))[:-1]
+            count = crops.size(0)
+            some = g.concat([crops, g.zeros(g.maximum(1 - count, 0), 3, stage.size, stage.size)])      # see over_crops
+            flipped = g.net(stage, self.arrays[stage.name], mirror(some))[:count]
             scores, offsets = (combined(before, own, sigmoid(flipped[:, :1])),
                                (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5)
             return g.concat([found, g.concat([windows, scores, offsets, places], 1)])
@@ -499,6 +494,16 @@ def combined(*answers: Value) -> Value:
 def planes(image: Value) -> Value:
     """uint8 (H, W, 3) -> float32 (3, H, W)."""
     return image.transpose(2, 0, 1).cast(np.float32)
+
+
+def end_of(cells: Value) -> Value:
+    """How many px of a level so many cells of P-Net's map see."""
+    return cells * PNET_STRIDE + (PNET.size - PNET_STRIDE)
+
+
+def neighbors(places: Value) -> list[tuple[Value, Value]]:
+    """Of Cascade.places, (4, S) -> of the pixels on both sides the indices int64 (S,) and the weights (S, 1, 1)."""
+    return [(places[i:i + 1].cast(np.int64).reshape(-1), places[i + 2:i + 3].reshape(-1, 1, 1)) for i in (0, 1)]
 
 
 def rounded(values: Value) -> Value:

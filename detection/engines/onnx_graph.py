@@ -13,11 +13,11 @@ from detection.engines.protobuf import field
 from detection.network import INPUT, Convolution, FullyConnected, MaxPooling, PReLU
 from detection.types import Arrays
 
-Attribute = int | str | bytes | Sequence[int]     # bytes: a GraphProto
+Attribute = int | float | str | bytes | Sequence[int]     # bytes: a GraphProto
 
 IR_VERSION, OPSET = 8, 13
 TYPES = {"float32": 1, "uint8": 2, "int64": 7, "bool": 9, "float64": 11}     # TensorProto.DataType
-ATTRIBUTE_INT, ATTRIBUTE_TEXT, ATTRIBUTE_GRAPH, ATTRIBUTE_INTS = 2, 3, 5, 7  # AttributeProto.AttributeType
+ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_TEXT, ATTRIBUTE_GRAPH, ATTRIBUTE_INTS = 1, 2, 3, 5, 7     # AttributeType
 
 
 def tensor(name: str, array: np.ndarray) -> bytes:
@@ -27,8 +27,10 @@ def tensor(name: str, array: np.ndarray) -> bytes:
 
 
 def _attribute(name, value):
-    """AttributeProto: name 1, i 3, s 4, g 6, ints 8, type 20. A GraphProto is given as bytes."""
+    """AttributeProto: name 1, f 2, i 3, s 4, g 6, ints 8, type 20. A GraphProto is given as bytes."""
     match value:
+        case float():
+            return field(1, name) + field(2, value) + field(20, ATTRIBUTE_FLOAT)
         case int():
             return field(1, name) + field(3, value) + field(20, ATTRIBUTE_INT)
         case str():

@@ -1,4 +1,5 @@
 """The protocol buffers wire format, as far as the writers of graphs and records need it."""
+import struct
 
 
 def varint(number: int) -> bytes:
@@ -10,9 +11,11 @@ def varint(number: int) -> bytes:
     return bytes(out + bytes([number]))
 
 
-def field(number: int, value: int | str | bytes) -> bytes:
-    """One field of a message: a whole number, text, bytes or a nested message."""
+def field(number: int, value: int | float | str | bytes) -> bytes:
+    """One field of a message: a whole number, a float32, text, bytes or a nested message."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
     value = value.encode() if isinstance(value, str) else value
     return varint(number << 3 | 2) + varint(len(value)) + value
