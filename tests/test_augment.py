@@ -184,3 +184,10 @@ def test_robust_rows_are_those_of_the_whole_batch_and_the_plain_image_is_kept(rn
     flipped = [np.allclose(pixels(p), each) or np.allclose(pixels(p), each[:, ::-1])
                for p, each in zip(plain[~cut], images.numpy()[~cut])]
     assert all(flipped)
+
+
+def test_patterns_of_noise_are_no_part_of_the_graph():
+    def noisy(images):
+        return augment.add_noise(images, random(0, 2), NOISE, NOISE_TILES)
+    graph = tf.function(noisy).get_concrete_function(tf.TensorSpec((2, 48, 48, 3))).graph
+    assert graph.as_graph_def().ByteSize() < 100_000        # they are 7 MB, of which TensorFlow would make copies

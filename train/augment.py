@@ -6,6 +6,7 @@ take as long as the training step.
 """
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -238,11 +239,17 @@ def add_noise(images: tf.Tensor, random: Random, most: float, tiles: int) -> tf.
 
     The noise is one of `tiles` fixed patterns: sampling it for each batch takes longer than all the rest.
     """
-    size = images.shape[1]
-    patterns = tf.constant(np.random.default_rng(0).standard_normal((tiles, size, size, 3), np.float32))
     samples = random.uniform(2)
     strength = most * PIXEL_SCALE * samples[0][:, None, None, None]
-    return images + strength * tf.gather(patterns, tf.cast(samples[1] * tiles, tf.int32))
+    return images + strength * tf.gather(noise_patterns(tiles, images.shape[1]), tf.cast(samples[1] * tiles, tf.int32))
+
+
+@lru_cache
+def noise_patterns(tiles: int, size: int) -> tf.Tensor:
+    """Standard normal (tiles, size, size, 3). Made outside the graph that uses them: as one of its constants they would
+    be copied again and again, with the graph of each epoch."""
+    with tf.init_scope(), tf.device("CPU:0"):
+        return tf.constant(np.random.default_rng(0).standard_normal((tiles, size, size, 3), np.float32))
 
 
 def erase(images: tf.Tensor, random: Random, sides: tuple[float, float]) -> tf.Tensor:
