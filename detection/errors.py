@@ -117,7 +117,7 @@ def _raise_ignored_again(hook):
     main = threading.main_thread().ident
 
     def send(number):
-        if hasattr(signal, "pthread_kill"):
+        if main and hasattr(signal, "pthread_kill"):
             signal.pthread_kill(main, number)
         else:
             _thread.interrupt_main(number)
