@@ -22,6 +22,13 @@ def test_detection_times_each_image_and_finds_its_face(script):
     assert 0 < float(milliseconds) < 60_000 and faces == "(1)"
 
 
+def test_many_images_are_timed_each_way(script):
+    header, row = cells(script("bench/throughput.py", "--images", "640x480", "--min-face", "40", "--number", "1",
+                               "--repeats", "1").stdout)
+    assert header[1] == "one after the other" and len(row) == len(header) == 5
+    assert all(float(cell.split()[0]) > 0 for cell in row[1:]) and row[1].endswith("(1.00)")
+
+
 def test_a_missing_detector_is_left_out_with_a_sentence(script):
     run = script("bench/detection.py", "--detectors", "ours", "YuNet", "--images", "640x480", "--min-face", "40",
                  "--repeats", "1")

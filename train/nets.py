@@ -122,8 +122,9 @@ def settle(model: keras.Model, images: tf.Tensor) -> None:
     """
     norms = [layer for layer in model.layers if isinstance(layer, layers.Norm)]
     for norm, values in zip(norms, keras.Model(model.inputs, [norm.input for norm in norms])(images)):
-        values = np.asarray(keras.ops.cast(values, "float32"), np.float64).reshape(-1, values.shape[-1])     # (N, C)
-        mean, variance = values.mean(axis=0), values.var(axis=0)
+        values = np.asarray(keras.ops.cast(values, "float32")).reshape(-1, values.shape[-1])                 # (N, C)
+        parts = (values[:, start:start + 8].astype(np.float64) for start in range(0, values.shape[1], 8))
+        mean, variance = np.concatenate([(part.mean(axis=0), part.var(axis=0)) for part in parts], axis=1)
         norm.gamma.assign(np.sqrt(variance + norm.epsilon))
         norm.beta.assign(norm.beta.numpy() + mean)
         norm.moving_mean.assign(mean)
