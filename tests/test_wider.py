@@ -92,8 +92,10 @@ def test_one_part_of_the_detector_is_left_out():
         np.testing.assert_array_equal(others.scores, plain.scores)
         assert (others.boxes != plain.boxes).any() and (bx.iou(others.boxes, plain.boxes).diagonal() > 0.5).all()
     assert (equal_trust.boxes != no_voting.boxes).any()
-    for others in (no_evidence, mean_score):
-        assert len(others) and not np.isin(others.scores, plain.scores).any()
+    assert len(no_evidence) and not np.isin(no_evidence.scores, plain.scores).any()
+    own = own_score.scores[bx.iou(plain.boxes, own_score.boxes).argmax(axis=1)]
+    alike = np.abs(own - plain.scores) < 2e-4                # R-Net and O-Net give the same, and so do both means
+    assert len(mean_score) and not np.isin(mean_score.scores, plain.scores[~alike]).any() and not alike.all()
     assert len(own_score) and not np.isin(own_score.scores, plain.scores[plain.scores < 1]).any()
     best = bx.iou(plain.boxes, no_flip.boxes).max(axis=1)
     assert len(no_flip) >= 0.9 * len(plain) and ((best < 1).any() and np.median(best) > 0.8)    # not all: some are sure
