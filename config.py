@@ -208,6 +208,7 @@ TEACHER_WEIGHT = 3.0                # as its cross-entropy less the entropy is f
 TEACHER_TARGETS = 0.5               # share of the teacher's answer in the targets of boxes and landmarks: [ours]
 OWN_BOX_IOU = 0.4, 0.6              # --last-round: IoU from which, and at which fully, a window is a face: [ours]
 LAST_EPOCHS, LAST_RATE = 3, 0.3     # --last-round: the rate as a share of the stage's: [ours]
+AVERAGE_SHARE = 0.2                 # of a training: no moving average of the weights reaches further back: [ours]
 LAST_AVERAGE = 0.998                # --last-round: momentum of the moving average of the weights: [ours]
 LAST_GIOU = 1.0                     # --last-round: of the box loss, times (1 - GIoU): [ours]
 LAST_WEIGHTS = {"box": 1.0, "landmark": 4.0}    # --last-round: of the losses of a net that has the head: [ours]

@@ -183,6 +183,13 @@ def test_learning_rate_rises_in_the_warm_up_and_falls_to_0():
     assert (np.diff(rates[50:]) < 0).all()
 
 
+def test_the_moving_average_of_a_short_training_leaves_its_first_weights_behind():
+    recipe = replace(standard(PNET), average=0.998)
+    for steps, momentum in ((3000, 0.998), (600, 1 - 1 / 120), (1, 0)):
+        assert loop.optimizer(recipe, steps).ema_momentum == pytest.approx(momentum)
+        assert momentum ** steps < 0.01
+
+
 def test_a_training_of_one_single_batch_runs(tmp_path, stored):
     few = copy(stored)
     few.counts = {name: 1 if name.endswith("train") else count for name, count in stored.counts.items()}

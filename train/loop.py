@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from config import CHECKPOINT_SECONDS, LOSS_LIMIT
+from config import AVERAGE_SHARE, CHECKPOINT_SECONDS, LOSS_LIMIT
 from detection import weights
 from detection.errors import HeldInterruptions, UserError
 from detection.quiet_tensorflow import keras, tf
@@ -43,8 +43,10 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
 
 
 def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights."""
-    average = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
+    """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights. It
+    starts at the first weights, so a short training averages over fewer steps, lest much of them be left in the end."""
+    average = {} if recipe.average is None else {
+        "use_ema": True, "ema_momentum": min(recipe.average, max(1 - 1 / (AVERAGE_SHARE * steps), 0))}
     return keras.optimizers.SGD(schedule(recipe, steps), recipe.momentum, nesterov=True, **average)
 
 

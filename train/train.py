@@ -73,14 +73,14 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
 
 def settings(stage: Stage) -> dict:
     """The values of config.py that the trained weights depend on."""
-    return {**st.of_config("BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSURE", "GRAY_SHARE",
-                           "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS", "LAST_AVERAGE",
-                           "LAST_EPOCHS", "LAST_GIOU", "LAST_RATE", "LAST_WEIGHTS", "LEAST_DISTANCE", "LOSS_LIMIT",
-                           "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU", "NOISE", "NOISE_SHARE", "NOISE_TILES",
-                           "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOX_IOU", "PIXEL_MEAN", "PIXEL_SCALE", "PNET_STRIDE",
-                           "POINTS", "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES", "TEACHER_SHARE",
-                           "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH", "TILE_EPOCHS",
-                           "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
+    return {**st.of_config("AVERAGE_SHARE", "BLUR_SHARE", "BORDER_VISIBLE", "DECAY", "ERASED_SIDE", "EXPOSURE",
+                           "GRAY_SHARE", "HARD_SHARE", "HEADS", "HEAD_INIT", "JITTER", "JPEG_QUALITY", "KINDS",
+                           "LAST_AVERAGE", "LAST_EPOCHS", "LAST_GIOU", "LAST_RATE", "LAST_WEIGHTS", "LEAST_DISTANCE",
+                           "LOSS_LIMIT", "MIRROR_ORDER", "MOMENTUM", "NEGATIVE_IOU", "NOISE", "NOISE_SHARE",
+                           "NOISE_TILES", "NORM_EPSILON", "NORM_MOMENTUM", "OWN_BOX_IOU", "PIXEL_MEAN", "PIXEL_SCALE",
+                           "PNET_STRIDE", "POINTS", "POSITIVE_IOU", "PRELU_INIT", "ROBUST", "SHUFFLE_BYTES",
+                           "TEACHER_SHARE", "TEACHER_TARGETS", "TEACHER_WEIGHT", "TILE", "TILE_AVERAGE", "TILE_BATCH",
+                           "TILE_EPOCHS", "TILE_FACES", "TILE_HARD_SHARE", "TILE_RATE", "WARM_UP", "WEIGHT_DECAY"),
             **st.of_stage(stage, "size", "layers", "heads", "batch", "loss_weights", "giou", "random_erasing",
                           "negatives_per_positive", "color_jitter", "part_iou")}
 
