@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
     --last-round) steps=18 ;;
     --no-landmarks) landmarks=(--no-landmarks) ;;
     --from | --to | --data | --work | --model)
-      [ $# -ge 2 ] || { echo "error: $1 needs a value" >&2; usage 2 >&2; }
+      [[ -n ${2:-} && $2 != --* ]] || { echo "error: $1 needs a value" >&2; usage 2 >&2; }
       declare "${1#--}=$2"; shift ;;
     -h | --help) usage 0 ;;
     *) echo "error: unknown argument $1" >&2; usage 2 >&2 ;;
@@ -32,7 +32,7 @@ while [ $# -gt 0 ]; do
 done
 to=${to:-$steps}
 for n in "$from" "$to"; do
-  [[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge 1 ] && [ "$n" -le $steps ] ||
+  [[ $n =~ ^[0-9]{1,9}$ ]] && [ "$n" -ge 1 ] && [ "$n" -le $steps ] ||
     { echo "error: steps are 1 to $steps, not $n" >&2; exit 2; }
 done
 [ "$from" -le "$to" ] || { echo "error: step $from comes after step $to; give --from the smaller number" >&2; exit 2; }

@@ -129,7 +129,7 @@ class Cascade:
             proposals = g.concat([proposals, self.scan(scale, support)])
             return holds_a_window(scale * PYRAMID_FACTOR), scale * PYRAMID_FACTOR, proposals
 
-        first = PNET.size / min_face.cast(np.float64)
+        first = PNET.size / g.maximum(min_face, np.float32(1)).cast(np.float64)      # of 0, the levels would never end
         _, found = g.loop(level, first, g.zeros(0, 9), going=holds_a_window(first))
         found = found.take(g.argsort(found[:, 4:5].reshape(-1)))
         if levels_may_overlap():

@@ -61,6 +61,15 @@ def test_odd_sizes_give_the_same_after_each_net(detect, rng, height, width, min_
     same(found, stages[-1])
 
 
+def test_a_minimum_face_below_one_pixel_counts_as_one(detect, rng):
+    image = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    one = detect(image, 1, LOW)
+    assert len(one["proposals"])
+    for least in (-5, 0.5, 0):             # 0 last: where it counts as it is, the pyramid never ends
+        for name, values in detect(image, least, LOW).items():
+            np.testing.assert_array_equal(values, one[name])
+
+
 def test_huge_faces_are_averaged_the_same(detect, rng):
     """Windows of many times a net's input: half scales, then means of interpolated pixels."""
     image = np.kron(images.read(PICTURE / "astronaut.jpg")[:400, :400], np.ones((4, 4, 1), np.uint8))

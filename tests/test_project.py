@@ -69,9 +69,10 @@ def test_run_sh_puts_a_last_round_before_detection():
 
 
 def test_run_sh_refuses_what_it_does_not_know():
-    for args in (["--from", "15"], ["--to", "x"], ["--from"], ["train"], ["--from", "9", "--to", "6"]):
+    for args in (["--from", "15"], ["--to", "x"], ["--from"], ["train"], ["--from", "9", "--to", "6"],
+                 ["--from", "9" * 20], ["--list", "--model", "--no-landmarks"], ["--list", "--data", ""]):
         run = subprocess.run(["bash", "run.sh", *args], cwd=ROOT, capture_output=True, text=True)
-        assert run.returncode == 2 and "error: " in run.stderr, args
+        assert run.returncode == 2 and run.stderr.startswith("error: "), args
 
 
 @pytest.mark.parametrize("configured", [False, True], ids=["at its start", "before pip"])

@@ -9,11 +9,13 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import kernels
 
-from config import PNET, RNET
+from config import MODEL, PNET, RNET
 from detection import weights
 from detection.errors import UserError
+from pipeline import step
 from test_batches import make_records
 from train import batches, loop, nets
+from train import train as train_step
 from train.augment import robust
 from train.losses import all_losses
 from train.recipe import last_round, standard
@@ -217,3 +219,15 @@ def test_learns_to_separate_bright_from_dark(tmp_path, rng):
                                            "outputs": outputs, "report": report})
     history = training(records.Records(tmp_path, 24), tmp_path / "t", epochs=8).run()
     assert history[-1]["validation_accuracy"] > 0.95
+
+
+@pytest.mark.parametrize("name", ["init_from", "teacher"])
+def test_a_wrong_file_of_weights_costs_nothing_of_an_earlier_training(stored, tmp_path, name):
+    earlier = step.Step(tmp_path, "train", {}, {}, {})
+    earlier.finished()
+    earlier.part("best.npz").write_text("weights of hours")
+    earlier.finish(["best.npz"], {})
+    recipe = replace(standard(RNET), **{name: MODEL / "pnet.npz"})
+    with pytest.raises(UserError, match="does not hold rnet"):
+        train_step.train(recipe, stored, tmp_path, tmp_path / "model", tmp_path / "graph")
+    assert (tmp_path / "best.npz").is_file() and earlier.manifest.is_file()

@@ -91,6 +91,8 @@ def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph:
     inputs = step.digests([stored.manifest, *filter(None, (recipe.init_from,))])
     if recipe.teacher:
         inputs["teacher"] = step.digest(recipe.teacher)
+    for path in filter(None, (recipe.init_from, recipe.teacher)):
+        weights.read(path, recipe.stage)       # a wrong file costs nothing of an earlier run
     chief = replicas.is_chief()
     run = step.Step(folder, "train", inputs, recipe.options(), settings(recipe.stage), force and chief)
     best = run.finished() if chief else None if force else run.report()     # only the chief clears what is stale
