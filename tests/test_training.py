@@ -187,7 +187,7 @@ def test_learning_rate_rises_in_the_warm_up_and_falls_to_0():
 
 def test_the_moving_average_of_a_short_training_leaves_its_first_weights_behind():
     recipe = replace(standard(PNET), average=0.998)
-    for steps, momentum in ((3000, 0.998), (600, 1 - 1 / 120), (1, 0)):
+    for steps, momentum in ((3000, 0.998), (600, 1 - 1 / 120), (10, 0.5)):
         assert loop.optimizer(recipe, steps).ema_momentum == pytest.approx(momentum)
         assert momentum ** steps < 0.01
 

@@ -46,7 +46,7 @@ def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights. It
     starts at the first weights, so a short training averages over fewer steps, lest much of them be left in the end."""
     average = {} if recipe.average is None else {
-        "use_ema": True, "ema_momentum": min(recipe.average, max(1 - 1 / (AVERAGE_SHARE * steps), 0))}
+        "use_ema": True, "ema_momentum": min(recipe.average, max(1 - 1 / (AVERAGE_SHARE * steps), 0.5))}     # 0.5: of two steps
     return keras.optimizers.SGD(schedule(recipe, steps), recipe.momentum, nesterov=True, **average)
 
 
