@@ -43,8 +43,10 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
 
 
 def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights. It
-    starts at the first weights, so a short training averages over fewer steps (two at least), lest much of them stay."""
+    """SGD with Nesterov's momentum over `steps`; with recipe.average it also keeps a moving average of the weights.
+
+    That starts at the first weights, so a short training averages fewer steps (at least two), lest much of them stay.
+    """
     average = {} if recipe.average is None else {
         "use_ema": True, "ema_momentum": min(recipe.average, max(1 - 1 / (AVERAGE_SHARE * steps), 0.5))}
     return keras.optimizers.SGD(schedule(recipe, steps), recipe.momentum, nesterov=True, **average)
