@@ -70,6 +70,8 @@ POINTS = FACIAL_POINTS              # what the nets find, in the order of lists 
 MIRROR_ORDER = (1, 0, 2, 4, 3)      # which of POINTS, counted from 0, each becomes in a mirror
 POINTS_BOX = 0.69, 0.06             # the box of a face in the landmark lists, in sides of the square that is detected:
                                     # side, how far its center is below; medians of the train images: [ours]
+POINTS_CENTER = (0.5, 0.5) if POINTS == FACIAL_POINTS else None     # the mean of the points, in sides of that box from
+                                    # its upper left corner; None: points say too little about where the box is: [ours]
 
 HEADS = {"face": 2, "box": 4, "landmark": 2 * len(POINTS)}      # outputs a window: [paper]
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2                # label values: [A], [L]

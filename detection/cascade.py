@@ -17,6 +17,7 @@ from config import (
     PNET_STRIDE,
     POINTS,
     POINTS_BOX,
+    POINTS_CENTER,
     PYRAMID_FACTOR,
     VOTE_IOU,
     VOTE_TRUST,
@@ -207,11 +208,11 @@ class Detector:
 
     def _output(self, scales: list[Image], proposals: Faces) -> Faces:
         """O-Net on R-Net's boxes: boxes corrected, NMS, box voting, landmarks."""
-        return self._find_landmarks(scales, self._merge(*self._classify(OUTPUT, scales, proposals)))
+        return self._refine_landmarks(scales, self._merge(*self._classify(OUTPUT, scales, proposals)))
 
     def _classify(self, net: int, scales: list[Image], proposals: Faces) -> tuple[Faces, Floats]:
         """R-Net or O-Net on the windows of proposals (N) -> Faces (K) with a score at or above the net's threshold,
-        boxes corrected, and their windows (K, 4).
+        boxes corrected, landmarks of O-Net as it sees them there; and their windows (K, 4).
 
         O-Net's scores are combined with those of the proposals. With a flip pass, the net also sees flipped the windows
         whose combined score reaches the threshold, unless its own is FLIP_BELOW or more: each window that it sees twice
@@ -220,27 +221,32 @@ class Detector:
         windows = bx.windows(proposals.boxes)
         parts = [self._judge(net, crops, windows[some], proposals.scores[some])
                  for some, crops in self._crops(net, scales, windows)]
-        windows, scores, offsets = (np.concatenate(part) for part in zip(*parts))
-        return Faces(bx.decode(offsets, windows), scores), windows
+        windows, scores, offsets, points = (np.concatenate(part) for part in zip(*parts))
+        landmarks = bx.decode_points(points, windows) if net == OUTPUT and self.has_landmarks else Faces().landmarks
+        return Faces(bx.decode(offsets, windows), scores, landmarks), windows
 
-    def _judge(self, net: int, crops: Image, windows: Floats, before: Floats) -> tuple[Floats, Floats, Floats]:
+    def _judge(self, net: int, crops: Image, windows: Floats, before: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """As `_classify`: crops of windows (N, 4) with scores before (N,) -> windows (K, 4), scores (K,), offsets
-        (K, 4)."""
-        own, offsets = self._predict(net, crops)
+        (K, 4), relative points (K, 2P), or (K, 0) of a net without landmarks."""
+        own, offsets, points = self._predict(net, crops)
         found = self._combine(before, own) if net == OUTPUT else own
         passed = found >= self.thresholds[net]
         if CASCADE[net].flip_pass:
             unsure = passed & (own < FLIP_BELOW)
-            flipped, flipped_offsets = self._predict(net, crops[unsure], flip=True)
+            flipped, flipped_offsets, _ = self._predict(net, crops[unsure], flip=True)
             found[unsure] = self._combine(before[unsure], own[unsure], flipped)
             offsets[unsure] = (offsets[unsure] + flipped_offsets) / 2
-        return windows[passed], found[passed], offsets[passed]
+        return windows[passed], found[passed], offsets[passed], points[passed]
 
-    def _predict(self, net: int, crops: Image, flip: bool = False) -> tuple[Floats, Floats]:
-        """R-Net or O-Net on crops (N, size, size, 3) -> face scores (N,), offsets (N, 4). flip: the net sees the crops
-        flipped horizontally; the offsets are those of the crops all the same."""
-        face, offsets, *_ = self.nets[net](im.mirror(crops) if flip else crops)
-        return face[:, 1], offsets @ bx.MIRROR_OFFSETS if flip else offsets
+    def _predict(self, net: int, crops: Image, flip: bool = False) -> tuple[Floats, Floats, Floats]:
+        """R-Net or O-Net on crops (N, size, size, 3) -> face scores (N,), offsets (N, 4), relative points (N, 2P), or
+        (N, 0) of a net without landmarks. flip: the net sees the crops flipped horizontally; offsets and points are
+        those of the crops all the same."""
+        face, offsets, *rest = self.nets[net](im.mirror(crops) if flip else crops)
+        points = rest[0] if rest else bx.empty(len(crops), 0)
+        if flip:
+            offsets, points = offsets @ bx.MIRROR_OFFSETS, bx.mirror_points(points) if rest else points
+        return face[:, 1], offsets, points
 
     @staticmethod
     def _nms(net: int, found: Faces) -> Indices:
@@ -254,11 +260,12 @@ class Detector:
 
     def _merge(self, found: Faces, windows: Floats) -> Faces:
         """Faces (N) and the windows (N, 4) that they were found in -> one per face: NMS, box voting, and a score for
-        all the evidence. Faces whose score is below the threshold are dropped."""
+        all the evidence; landmarks are those of the best window. Faces whose score is below the threshold are
+        dropped."""
         keep = self._nms(OUTPUT, found)
         voters = bx.voters(found.boxes, keep, VOTE_IOU)
         faces = Faces(self._vote(found, windows, voters, keep), odds.with_evidence(
-            found.scores[keep], self._evidence(found, voters, len(keep))))
+            found.scores[keep], self._evidence(found, voters, len(keep))), found.take(keep).landmarks)
         best = np.argsort(-faces.scores, kind="stable")
         return faces.take(best[faces.scores[best] >= self.thresholds[OUTPUT]])
 
@@ -276,13 +283,19 @@ class Detector:
         choice, votes = voters
         return np.bincount(choice, votes * found.scores, minlength=count) / VOTES_EXPECTED
 
-    def _find_landmarks(self, scales: list[Image], faces: Faces) -> Faces:
-        """Landmark refinement pass: O-Net on the square of each face box in which it learned landmarks, plain and
-        flipped; landmarks are the mean of both. None where O-Net was trained without landmarks."""
+    def _refine_landmarks(self, scales: list[Image], faces: Faces) -> Faces:
+        """Landmark refinement pass: O-Net on a square like those in which it learned landmarks, plain and flipped;
+        landmarks are the mean of both. The face's box says how large the square is, the landmarks so far where it is.
+        None where O-Net was trained without landmarks."""
         if not self.has_landmarks:
             return faces
-        windows, net = bx.windows(bx.inner(faces.boxes, *POINTS_BOX)), self.nets[OUTPUT]
-        points = np.concatenate([net(crops)[-1] + bx.mirror_points(net(im.mirror(crops))[-1])
+        squares = bx.inner(faces.boxes, *POINTS_BOX)
+        if POINTS_CENTER is not None:
+            sides = squares[:, 2:] - squares[:, :2]
+            corners = faces.landmarks.mean(axis=1) - sides * np.float32(POINTS_CENTER)
+            squares = np.hstack([corners, corners + sides])
+        windows = bx.windows(squares)
+        points = np.concatenate([self._predict(OUTPUT, crops)[-1] + self._predict(OUTPUT, crops, flip=True)[-1]
                                  for _, crops in self._crops(OUTPUT, scales, windows)]) / 2
         return Faces(faces.boxes, faces.scores, bx.decode_points(points, windows))
 

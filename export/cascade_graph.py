@@ -22,6 +22,7 @@ from config import (
     PNET_STRIDE,
     POINTS,
     POINTS_BOX,
+    POINTS_CENTER,
     PYRAMID_FACTOR,
     RNET,
     SUPPORT,
@@ -47,7 +48,7 @@ SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the c
 RUN = 4                                 # neighbouring pixels that are read at once
 UNITS = np.float32([[RUN], [1]])        # to which the first x and y that are read are rounded down
 POWERS = 2 ** np.arange(16)
-NOWHERE = np.float32([[-30001, -30001, -30000, -30000, SURE, 0, 0, 0, 0]])   # a window of 1 px, score, offsets
+NOWHERE = np.float32([[-30001, -30001, -30000, -30000, SURE, *[0] * 6]])   # a window of 1 px, score, offsets, center
 OUTPUTS = {"boxes": ("faces", 4), "scores": ("faces",), "landmarks": ("faces", len(POINTS), 2),   # best first, px
            "proposals": ("proposals", 5), "refined": ("refined", 5)}       # boxes and scores after P-Net and R-Net
 FACES = tuple(OUTPUTS)[:3]
@@ -230,40 +231,45 @@ class Cascade:
         g = self.g
         found = self.classify(ONET, proposals)
         faces = self.merge(found.take(g.argsort(found[:, 4:5].reshape(-1))))
-        return faces[:, :4], faces[:, 4:5].reshape(-1), self.landmarks(faces[:, :4])
+        return faces[:, :4], faces[:, 4:5].reshape(-1), self.landmarks(faces)
 
     def classify(self, stage: Stage, proposals: Value) -> Value:
-        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores, offsets."""
+        """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores, offsets; of O-Net (K, 11): and the center
+        of the landmarks in the window."""
         g, place = self.g, CASCADE.index(stage)
         threshold = self.thresholds[place]
 
         def run(crops, windows, before, places):
             outputs = g.net(stage, self.arrays[stage.name], crops)
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
+            center = [self.center(outputs[:, 5:])] if stage is ONET else []
             scores = combined(before, own) if stage is ONET else own
             passed = (scores >= threshold).reshape(-1)
             if not stage.flip_pass:
-                return g.concat([windows, scores, offsets, places], 1).where(passed)
+                return g.concat([windows, scores, offsets, *center, places], 1).where(passed)
             sure, unsure = ((mask & passed) for mask in ((own >= FLIP_BELOW).reshape(-1),
                                                          (own < FLIP_BELOW).reshape(-1)))
-            found = g.concat([windows, scores, offsets, places], 1).where(sure)
-            crops, windows, before, places, own, offsets = (
-                each.where(unsure) for each in (crops, windows, before, places, own, offsets))
+            found = g.concat([windows, scores, offsets, *center, places], 1).where(sure)
+            crops, windows, before, places, own, offsets, *center = (
+                each.where(unsure) for each in (crops, windows, before, places, own, offsets, *center))
             count = crops.size(0)
             some = g.concat([crops, g.zeros(g.maximum(1 - count, 0), 3, stage.size, stage.size)])      # see over_crops
             flipped = g.net(stage, self.arrays[stage.name], mirror(some))[:count]
             scores, offsets = (combined(before, own, sigmoid(flipped[:, :1])),
                                (offsets + flipped[:, 1:5] @ bx.MIRROR_OFFSETS) * 0.5)
-            return g.concat([found, g.concat([windows, scores, offsets, places], 1)])
+            return g.concat([found, g.concat([windows, scores, offsets, *center, places], 1)])
 
-        return self.over_crops(stage, self.windows(proposals[:, :4]), proposals[:, 4:5], run, 9)
+        width = 11 if stage is ONET else 9
+        return self.over_crops(stage, self.windows(proposals[:, :4]), proposals[:, 4:5], run, width)
 
     def merge(self, found: Value) -> Value:
-        """Found (N, 9), best first -> faces (K, 5), best first: NMS, box voting, evidence, threshold."""
+        """Found (N, 11), best first -> faces (K, 7), best first: boxes, scores, centers of the landmarks px. NMS, box
+        voting, evidence, threshold."""
         g = self.g
         found = g.concat([found, g.value(NOWHERE)])            # far from all and the last, so that there is a best one
         windows, scores = found[:, :4], found[:, 4:5]
-        boxes = decode(found[:, 5:], windows)
+        boxes = decode(found[:, 5:9], windows)
+        centers = windows[:, :2] + found[:, 9:] * (windows[:, 2:] - windows[:, :2])
         keep = self.nms(ONET, boxes, scores)
         trust = self.iou(columns(windows), columns(self.square(boxes)))
         weights = g.maximum(scores * g.op("Pow", trust, np.float32(VOTE_TRUST)), 1e-6).transpose(1, 0)  # (1, N)
@@ -278,16 +284,21 @@ class Cascade:
         total = g.op("ReduceSum", ballots, np.int64([1]), keepdims=1)                                # (K, 1)
         evidence = elected @ scores / VOTES_EXPECTED                                                 # (K, 1)
         scores = sigmoid((log_odds(scores.take(keep)) + g.op("Log", evidence)) * ODDS_POWER)
-        faces = g.concat([(ballots / total) @ boxes, scores], 1)
+        faces = g.concat([(ballots / total) @ boxes, scores, centers.take(keep)], 1)
         faces = faces.take(g.argsort(scores.reshape(-1)))[:-1]
         return faces.where(faces[:, 4:5].reshape(-1) >= self.thresholds[CASCADE.index(ONET)])
 
-    def landmarks(self, boxes: Value) -> Value:
-        """Landmark refinement pass: face boxes (N, 4) -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""
+    def landmarks(self, faces: Value) -> Value:
+        """Landmark refinement pass: faces (N, 7) of `merge` -> (N, P, 2) px; (0, P, 2) where O-Net learned none."""
         g = self.g
         if not weights.have_landmarks(self.arrays[ONET.name]):
             return g.zeros(0, len(POINTS), 2)
-        windows = self.windows(self.inner(boxes, *POINTS_BOX))
+        squares = self.inner(faces[:, :4], *POINTS_BOX)
+        if POINTS_CENTER is not None:
+            sides = squares[:, 2:] - squares[:, :2]
+            corners = faces[:, 5:] - sides * np.float32(POINTS_CENTER)
+            squares = g.concat([corners, corners + sides], 1)
+        windows = self.windows(squares)
         first = 1 + HEADS["box"]                                       # column of the net's outputs
 
         def run(crops, windows, _, places):
@@ -382,6 +393,10 @@ class Cascade:
         center = (boxes[:, :2] + boxes[:, 2:]) * 0.5 + longer * np.float32([0, below])
         half = longer * (side / 2)
         return g.concat([center - half, center + half], 1)
+
+    def center(self, points: Value) -> Value:
+        """Relative points (N, 2P) -> their mean (N, 2)."""
+        return self.g.op("ReduceMean", points.reshape(-1, len(POINTS), 2), axes=[1], keepdims=0)
 
     def windows(self, boxes: Value) -> Value:
         """Boxes (N, 4) -> the square windows (N, 4) that the next net sees, on whole pixels."""

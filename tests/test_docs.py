@@ -32,8 +32,7 @@ EXPLAINED = {*(f"{net}.{field}" for net in ("PNET", "RNET", "ONET")
              "NEAR_NEGATIVE_TRIES", "POSITIVE_TRIES", "ROTATION", "MINED_NEGATIVES_PER_IMAGE", "RANDOM_CROPS_PER_FACE",
              "RANDOM_ROTATION", "HARD_SHARE", "WEIGHT_DECAY", "MOMENTUM", "WARM_UP", "HELD_OUT_SHARE",
              "PYRAMID_FACTOR", "MIN_FACE_SIZE", "BENCHMARK_MIN_FACE.wider", "LEVEL_NMS", "SUPPORT", "SUPPORT_FALL",
-             "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "POINTS_BOX.0", "POINTS_BOX.1",
-             "LOW_RECALL"}
+             "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "POINTS_BOX.0", "LOW_RECALL"}
 
 # Runs each script's --help in one process, so that NumPy and OpenCV load once, and without TensorFlow, which is slow to
 # load and says nothing in a --help.

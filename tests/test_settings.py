@@ -47,8 +47,8 @@ UNRECORDED = {
     **{name: {"": KIND} for name in ("POSITIVE", "PART", "NEGATIVE", "LANDMARK")},
     **{name: {"": STAGE} for name in ("PNET", "CASCADE", "STAGES")},
     **{name: {"preprocess/gen_hard_example.py": O_NET} for name in (
-        "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "POINTS_BOX", "MIRROR_ORDER",
-        "POINTS")},
+        "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "POINTS_BOX", "POINTS_CENTER",
+        "MIRROR_ORDER", "POINTS")},
     **{name: {"preprocess/gen_hard_example.py": WHOLE} for name in ("SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL")},
     "FORMAT": {"": "every manifest records it by itself"},
     "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded",
@@ -73,7 +73,7 @@ NEVER_STALE = {
     **{name: STAGE for name in ("PNET", "RNET", "ONET")},
     **{name: "for detection after training" for name in (
         "MIN_FACE_SIZE", "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "MAX_PIXELS",
-        "threshold", "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL")},
+        "threshold", "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL", "POINTS_CENTER")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
     **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
         "nms", "overlap", "flip_pass")},
