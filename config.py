@@ -125,6 +125,9 @@ ODDS_POWER = 0.5                    # of a face's odds, in its score; below 1 it
                                     # [wider]'s 1,000 thresholds do not: [ours]
 SURE = 1e-5                         # a net's scores count as this far from 0 and 1 at least: [ours]
 LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s code
+SIZE_ODDS = 3.0, 1.0                # times the odds of the thresholds of P-Net and R-Net, for the smallest windows; and
+SIZE_FALL, SIZE_OCTAVES = (0.45, 0.65), 2   # times that for each octave of larger ones, as many at most: few windows
+                                    # are large, and of large faces the more count: [ours]
 SUPPORT_CELLS = 5, 5                # of P-Net's map, around a window's; their mean score must reach
 SUPPORT, SUPPORT_FALL = 0.4, 0.12   # of P-Net's threshold, on the first level, and less of it per octave: [ours]
 PYRAMID_STRIP = 1 << 17             # px of the packed pyramid in one call of P-Net; its maps stay in the cache: [ours]

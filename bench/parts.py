@@ -31,7 +31,7 @@ def parts(detector, image):
     windows = [bx.windows(faces.boxes) for faces in (proposed, refined)]
     crops = [images.crop_scaled(halved, w, stage.size) for w, stage in zip(windows, CASCADE[1:])]
     passed = detector.nets[1](crops[0])
-    kept = passed[0][:, 1] >= detector.thresholds[1]
+    kept = passed[0][:, 1] >= detector.limits(1, detector.octaves(windows[0]))
     boxes, scores = bx.decode(passed[1][kept], windows[0][kept]), passed[0][kept, 1]
     return {"all": lambda: detector.detect(image), "halving": lambda: images.half_scales(image),
             "packing": lambda: pyramid.pack(halved, layout),

@@ -19,6 +19,9 @@ from config import (
     POINTS_BOX,
     POINTS_CENTER,
     PYRAMID_FACTOR,
+    SIZE_FALL,
+    SIZE_OCTAVES,
+    SIZE_ODDS,
     VOTE_IOU,
     VOTE_TRUST,
     VOTES_EXPECTED,
@@ -162,6 +165,18 @@ class Detector:
         self._check(image)
         return self._propose(im.half_scales(image))
 
+    def limits(self, net: int, octaves: Floats) -> Floats:
+        """Octaves (N,) by which windows are larger than the smallest face that is searched for -> what the scores of a
+        net, 0 to 2, must reach in them (N,): its threshold. P-Net's is higher for small windows, and P-Net's and
+        R-Net's are lower for large ones, of which there are few; not in mining."""
+        if self._mining or net == OUTPUT:
+            return np.full(len(octaves), self.thresholds[net], np.float32)
+        return odds.multiplied(self.thresholds[net], SIZE_ODDS[net] * SIZE_FALL[net] ** np.clip(octaves, 0, SIZE_OCTAVES))
+
+    def octaves(self, windows: Floats) -> Floats:
+        """Square windows (N, 4) px -> by how many octaves (N,) they are larger than the smallest face."""
+        return np.log2((windows[:, 2] - windows[:, 0]) / self.min_face_size)
+
     def _check(self, image: Image) -> None:
         """ValueError unless this is an image and the detector is open."""
         im.check(image)
@@ -172,11 +187,11 @@ class Detector:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        whole, rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout)
+        limits = self.limits(PROPOSAL, layout.octaves)
+        whole, rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout, limits)
         keep = bx.grid_nms(rows, columns, scores, NEAR)
-        if self.stages == len(CASCADE):        # not in mining: the nets learn from all windows
-            borne_out = layout.supported(whole, rows[keep], columns[keep], levels[keep], self.thresholds[PROPOSAL])
-            keep = keep[borne_out]
+        if not self._mining:
+            keep = keep[layout.supported(whole, rows[keep], columns[keep], levels[keep], limits)]
         corner = np.stack([columns[keep], rows[keep]], axis=1) * PNET_STRIDE - layout.corners[levels[keep]]  # level px
         windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)          # image px
         windows, scores, offsets = windows.astype(np.float32), scores[keep], offsets[keep]
@@ -185,21 +200,27 @@ class Detector:
             windows, scores, offsets = windows[keep], scores[keep], offsets[keep]
         return Faces(bx.decode(offsets, windows), scores)
 
-    def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
-        """Packed pyramid -> P-Net's map of scores (h, w), and its cells at or above the threshold, each within one
-        level: rows, columns, scores (N,), offsets (N, 4), levels (N,)."""
+    @property
+    def _mining(self) -> bool:
+        """Whether fewer than three nets run. Then they propose what they do by their thresholds alone, as the next net
+        shall learn from all of it."""
+        return self.stages < len(CASCADE)
+
+    def _scan(self, packed: Image, layout: pyramid.Layout, limits: Floats) -> list[np.ndarray]:
+        """Packed pyramid, limits (L,) -> P-Net's map of scores (h, w), and its cells at or above the limit of their
+        level, each within one level: rows, columns, scores (N,), offsets (N, 4), levels (N,)."""
         found = []
         whole = np.empty([(side - PNET.size) // PNET_STRIDE + 1 for side in packed.shape[:2]], np.float32)
         for top, bottom in layout.strips():
             face, box = self.nets[PROPOSAL].maps(packed[top:bottom])                   # (h, w, 2), (h, w, 4)
             first = top // PNET_STRIDE
             whole[first:first + len(face)] = face[..., 1]
-            rows, columns = np.nonzero(face[..., 1] >= self.thresholds[PROPOSAL])
+            rows, columns = np.nonzero(face[..., 1] >= limits.min())
             found.append((rows + first, columns, face[rows, columns, 1], box[rows, columns]))
         cells = [np.concatenate(arrays) for arrays in zip(*found)]
-        cells.append(layout.levels_of(*cells[:2]))
-        inside = cells[-1] >= 0
-        return [whole, *(array[inside] for array in cells)]
+        levels = layout.levels_of(*cells[:2])
+        chosen = (levels >= 0) & (cells[2] >= limits[levels])
+        return [whole, *(array[chosen] for array in (*cells, levels))]
 
     def _refine(self, scales: list[Image], proposals: Faces) -> Faces:
         """R-Net on the proposals: boxes corrected, NMS."""
@@ -230,7 +251,7 @@ class Detector:
         (K, 4), relative points (K, 2P), or (K, 0) of a net without landmarks."""
         own, offsets, points = self._predict(net, crops)
         found = self._combine(before, own) if net == OUTPUT else own
-        passed = found >= self.thresholds[net]
+        passed = found >= self.limits(net, self.octaves(windows))
         if CASCADE[net].flip_pass:
             unsure = passed & (own < FLIP_BELOW)
             flipped, flipped_offsets, _ = self._predict(net, crops[unsure], flip=True)

@@ -16,6 +16,12 @@ def of_log_odds(values: Floats) -> Floats:
     return (1 / (1 + np.exp(-values))).astype(np.float32)
 
 
+def multiplied(scores: Floats | float, factors: Floats) -> Floats:
+    """Scores, factors (N,) above 0 -> (N,): scores whose odds are multiplied by them; those of 0 and 1 stay."""
+    gains = scores * factors
+    return (gains / (gains + 1 - scores)).astype(np.float32)
+
+
 def combined(*answers: Floats) -> Floats:
     """Scores (N,) of several answers -> (N,): the score whose odds are the geometric mean of theirs.
 

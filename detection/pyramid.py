@@ -24,6 +24,7 @@ class Layout:
     corners: Indices        # (L, 2) x, y of each level, even
     sizes: Indices          # (L, 2) width, height
     scales: Floats          # (L, 2) float32, level px per image px in x and y
+    octaves: Floats         # (L,) by which the windows of each level are larger in the image than those of the first
 
     def strips(self) -> list[tuple[int, int]]:
         """(top, bottom) of each strip; neighbors overlap, so that each window lies in one strip."""
@@ -44,9 +45,9 @@ class Layout:
             levels[(rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)] = i
         return levels
 
-    def supported(self, scores: Floats, rows: Indices, columns: Indices, levels: Indices, threshold: float) -> Mask:
-        """P-Net's scores of the packed pyramid (h, w); cells at or above the threshold, rows, columns, levels (N,) ->
-        whether the cells around each bear it out (N,).
+    def supported(self, scores: Floats, rows: Indices, columns: Indices, levels: Indices, limits: Floats) -> Mask:
+        """P-Net's scores of the packed pyramid (h, w); cells at or above the threshold of their level, limits (L,),
+        rows, columns, levels (N,) -> whether the cells around each bear it out (N,).
 
         Their mean score, over SUPPORT_CELLS x SUPPORT_CELLS cells with 0 outside the level, must reach a share of the
         threshold: SUPPORT on the first level, less on those of larger faces, of which there are fewer windows.
@@ -56,8 +57,7 @@ class Layout:
             own = levels == i
             around = cv2.blur(scores[top:bottom, left:right], SUPPORT_CELLS, borderType=cv2.BORDER_CONSTANT)
             means[own] = around[rows[own] - top, columns[own] - left]
-        octaves = np.log2(self.scales[0, 0] / self.scales[:, 0])
-        return means >= (threshold * (SUPPORT - SUPPORT_FALL * octaves))[levels]
+        return means >= (limits * (SUPPORT - SUPPORT_FALL * self.octaves))[levels]
 
     def levels_may_overlap(self, threshold: float) -> bool:
         """Whether windows of two levels can have an IoU above the threshold: it is at most the ratio of their areas."""
@@ -81,7 +81,7 @@ def layout(height: int, width: int, min_face_size: float, factor: float) -> Layo
     strip = step + step % PNET_STRIDE + overlap
     sizes = np.array(sizes)
     return Layout((count * (strip - overlap) + overlap, packed_width), strip, np.array(corners) + PNET_BORDER, sizes,
-                  (sizes / (width, height)).astype(np.float32))
+                  (sizes / (width, height)).astype(np.float32), np.arange(len(sizes)) * -np.log2(factor))
 
 
 def _widths(spaces: list[tuple[int, int]]) -> list[int]:

@@ -130,9 +130,10 @@ def scan(detector, image):
     layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.pack(scales, layout)
     score = detector.nets[0].maps(packed)[0][..., 1]
-    rows, columns = np.nonzero(score >= detector.thresholds[0])
+    rows, columns = np.nonzero(score >= 0)
     levels = layout.levels_of(rows, columns)
-    rows, columns, levels = (a[levels >= 0] for a in (rows, columns, levels))
+    chosen = (levels >= 0) & (score[rows, columns] >= detector.limits(0, layout.octaves)[levels])
+    rows, columns, levels = (a[chosen] for a in (rows, columns, levels))
     corner = np.stack([columns, rows], axis=1) * PNET_STRIDE - layout.corners[levels]
     windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels], 2)
     return windows.astype(np.float32), score[rows, columns], score, packed
@@ -178,7 +179,7 @@ def steps(detector, image, count=10, side=104):
     rows = []
     for index in (1, 2):
         windows, crops, scores, boxes, points = look(detector, index, image, after[index - 1])
-        keep = scores >= detector.thresholds[index]
+        keep = scores >= detector.limits(index, detector.octaves(windows))
         tiles, margin = [], 20
         for i in [*spread(scores, keep, count // 2), *spread(scores, ~keep, count // 2)]:
             tile = np.full((side + 2 * margin, side + 2 * margin, 3), 70, np.uint8)
@@ -190,7 +191,7 @@ def steps(detector, image, count=10, side=104):
             tiles.append(titled(tile, f"{scores[i]:.3f} {'kept' if keep[i] else 'rejected'}", scale=0.45))
         name, size = ("R-Net", "O-Net")[index - 1], CASCADE[index].size
         rows.append(titled(beside(*tiles), f"{name}: {keep.sum()} of {len(windows)} windows of {size} x {size} "
-                           f"px reach {detector.thresholds[index]}; left: some of them, corrected; right: rejected"))
+                           "px reach their threshold; left: some of them, corrected; right: rejected"))
     return below(*rows)
 
 
@@ -199,7 +200,8 @@ def suppression(detector, image):
     which O-Net gives most boxes."""
     after = detector.trace(image)
     given = {index: look(detector, index, image, after[index - 1]) for index in (1, 2)}
-    boxes = {index: found[3][found[2] >= detector.thresholds[index]] for index, found in given.items()}
+    boxes = {index: found[3][found[2] >= detector.limits(index, detector.octaves(found[0]))]
+             for index, found in given.items()}
     crowd = bx.minimum_overlap(after[2].boxes, boxes[2]) > ONET.nms
     face = after[2].boxes[crowd.sum(axis=1).argmax()]
     center, half = (face[:2] + face[2:]) / 2, 0.95 * (face[3] - face[1])

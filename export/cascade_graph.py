@@ -25,6 +25,9 @@ from config import (
     POINTS_CENTER,
     PYRAMID_FACTOR,
     RNET,
+    SIZE_FALL,
+    SIZE_OCTAVES,
+    SIZE_ODDS,
     SUPPORT,
     SUPPORT_CELLS,
     SUPPORT_FALL,
@@ -63,10 +66,11 @@ class Cascade:
     def detect(self, image: Value, min_face: Value, thresholds: Value) -> dict[str, Value]:
         """Image uint8 (H, W, 3), min_face float32 () px, thresholds float32 (3,) -> OUTPUTS."""
         self.thresholds = [thresholds[i:i + 1] for i in range(len(CASCADE))]
+        self.smallest = self.g.maximum(min_face, np.float32(1))     # of 0, the pyramid would never end
         self.scales = self.half_scales(image)
         self.sides = self.g.vector([self.scales[0].size(axis) for axis in (1, 0)])           # width, height
         self.keep_runs()
-        proposals = self.propose(min_face)
+        proposals = self.propose()
         refined = self.refine(proposals)
         boxes, scores, landmarks = self.output(refined)
         return dict(zip(OUTPUTS, (boxes, scores, landmarks, proposals, refined)))
@@ -116,7 +120,15 @@ class Cascade:
 
     # P-Net: Detector._propose.
 
-    def propose(self, min_face: Value) -> Value:
+    def limits(self, stage: Stage, octaves: Value) -> Value:
+        """Detector.limits of P-Net and R-Net: octaves (N, 1) -> (N, 1)."""
+        g, place = self.g, CASCADE.index(stage)
+        clipped = g.minimum(g.maximum(octaves, np.float32(0)), np.float32(SIZE_OCTAVES))
+        factors = g.op("Exp", clipped * np.float32(np.log(SIZE_FALL[place]))) * np.float32(SIZE_ODDS[place])
+        gains = self.thresholds[place] * factors
+        return gains / (gains + 1 - self.thresholds[place])
+
+    def propose(self) -> Value:
         """-> proposals (N, 5): boxes px, scores; best first."""
         g = self.g
         shorter = g.op("ReduceMin", self.sides, keepdims=0).cast(np.float64)
@@ -125,21 +137,22 @@ class Cascade:
             return shorter * scale >= PNET.size
 
         def level(_, scale, proposals):
-            octaves = g.op("Log", (first / scale).cast(np.float32)) * np.float32(np.log2(np.e))
-            support = self.thresholds[0] * (SUPPORT - octaves * SUPPORT_FALL)
-            proposals = g.concat([proposals, self.scan(scale, support)])
+            octaves = log2((first / scale).cast(np.float32))
+            limit = self.limits(PNET, octaves)
+            proposals = g.concat([proposals, self.scan(scale, limit, limit * (SUPPORT - octaves * SUPPORT_FALL))])
             return holds_a_window(scale * PYRAMID_FACTOR), scale * PYRAMID_FACTOR, proposals
 
-        first = PNET.size / g.maximum(min_face, np.float32(1)).cast(np.float64)      # of 0, the levels would never end
+        first = PNET.size / self.smallest.cast(np.float64)
         _, found = g.loop(level, first, g.zeros(0, 9), going=holds_a_window(first))
         found = found.take(g.argsort(found[:, 4:5].reshape(-1)))
         if levels_may_overlap():
             found = found.take(self.nms(PNET, found[:, :4], found[:, 4:5]))
         return g.concat([decode(found[:, 5:], found[:, :4]), found[:, 4:5]], 1)
 
-    def scan(self, scale: Value, support: Value) -> Value:
-        """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets. support
-        float32 (1,): the mean score of the cells around a window at least, as in pyramid.Layout.supported."""
+    def scan(self, scale: Value, limit: Value, support: Value) -> Value:
+        """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets. limit,
+        support float32 (1,): the score of a window and the mean score of the cells around it at least, as in
+        Detector.limits and pyramid.Layout.supported."""
         g = self.g
         sides = g.maximum(g.op("Round", self.sides.cast(np.float64) * scale).cast(np.int64), PNET.size)      # (2,)
         fits = self.sides / np.int64([[2], [4]]) >= sides                                                # (2, 2)
@@ -181,7 +194,7 @@ class Cascade:
             means = g.op("AveragePool", around, kernel_shape=list(SUPPORT_CELLS), strides=[1, 1])
             maps = g.concat([scores, maps[:, 1:], means], 1)[:, :, :, first - start:first - start + strip_cells]
             width, maps = maps.size(3), maps.reshape(6, -1)
-            cell = g.nonzero((maps[:1] >= self.thresholds[0]).reshape(-1))
+            cell = g.nonzero((maps[:1] >= limit).reshape(-1))
             row = cell / width
             corners = g.concat([part.reshape(1, -1) for part in (cell - row * width + first, row)]) * PNET_STRIDE
             return None, g.concat([found, g.concat([corners.cast(np.float32), maps.take(cell, 1)])], 1)
@@ -236,15 +249,16 @@ class Cascade:
     def classify(self, stage: Stage, proposals: Value) -> Value:
         """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores, offsets; of O-Net (K, 11): and the center
         of the landmarks in the window."""
-        g, place = self.g, CASCADE.index(stage)
-        threshold = self.thresholds[place]
+        g = self.g
 
         def run(crops, windows, before, places):
             outputs = g.net(stage, self.arrays[stage.name], crops)
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
             center = [self.center(outputs[:, 5:])] if stage is ONET else []
             scores = combined(before, own) if stage is ONET else own
-            passed = (scores >= threshold).reshape(-1)
+            sides = windows[:, 2:3] - windows[:, :1]
+            passed = (scores >= (self.thresholds[CASCADE.index(ONET)] if stage is ONET else
+                                 self.limits(stage, log2(sides / self.smallest)))).reshape(-1)
             if not stage.flip_pass:
                 return g.concat([windows, scores, offsets, *center, places], 1).where(passed)
             sure, unsure = ((mask & passed) for mask in ((own >= FLIP_BELOW).reshape(-1),
@@ -491,6 +505,11 @@ def sigmoid(logits: Value) -> Value:
     """As engines.Net computes it: the operator Sigmoid rounds scores near 1 otherwise, and NMS takes equal ones by
     their order."""
     return 1 / (logits.graph.op("Exp", logits * -1) + 1)
+
+
+def log2(values: Value) -> Value:
+    """Values above 0 -> their logarithms to the base of 2."""
+    return values.graph.op("Log", values) * np.float32(np.log2(np.e))
 
 
 def log_odds(scores: Value) -> Value:

@@ -3,8 +3,19 @@ import cv2
 import numpy as np
 import pytest
 
-from config import CASCADE, MIRROR_ORDER, ODDS_POWER, PICTURE, SURE, VOTE_TRUST, VOTES_EXPECTED
-from detection import Detector, UserError, weights
+from config import (
+    CASCADE,
+    MIRROR_ORDER,
+    ODDS_POWER,
+    PICTURE,
+    SIZE_FALL,
+    SIZE_OCTAVES,
+    SIZE_ODDS,
+    SURE,
+    VOTE_TRUST,
+    VOTES_EXPECTED,
+)
+from detection import Detector, UserError, cascade, weights
 from detection import boxes as bx
 from detection.cascade import Faces
 
@@ -77,7 +88,7 @@ class Finder:
 
 
 def detector(**options):
-    options = {"min_face_size": 20, "thresholds": (0.5, 0.4, 0.4), **options}
+    options = {"min_face_size": 20, "thresholds": (0.25, 0.4, 0.4), **options}     # P-Net: 0.5 for the smallest windows
     return Detector([Proposer(), Finder(0.1, False), Finder(0, True)], **options)
 
 
@@ -214,7 +225,10 @@ def test_no_images_no_answers():
     assert detector().detect_batch([]) == []
 
 
-def test_stages_stop_early_and_trace_tells_all():
+def test_stages_stop_early_and_trace_tells_all(monkeypatch):
+    """But for what detection leaves out by the size of windows, and mining does not."""
+    monkeypatch.setattr(cascade, "SIZE_ODDS", (1.0, 1.0))
+    monkeypatch.setattr(cascade, "SIZE_FALL", (1.0, 1.0))
     image = planted(200, 310, (100, 60, 40))
     full = detector().trace(image)
     assert len(full) == 3 and len(full[0]) >= len(full[1]) >= len(full[2]) == 1
@@ -222,6 +236,40 @@ def test_stages_stop_early_and_trace_tells_all():
         last = detector(stages=stages).detect(image)
         np.testing.assert_array_equal(last.boxes, full[stages - 1].boxes)
         assert last.landmarks.shape == (0, 5, 2)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
+def test_thresholds_are_higher_for_small_windows_and_lower_for_large_ones(threshold):
+    octaves, odds = np.array([-0.1, 0, 1, 1.5, 3, 9]), threshold / (1 - threshold)
+    counted = np.array([0, 0, 1, 1.5, SIZE_OCTAVES, SIZE_OCTAVES])
+    for net, (first, fall) in enumerate(zip(SIZE_ODDS, SIZE_FALL)):
+        found = detector(thresholds=[threshold] * 3).limits(net, octaves)
+        np.testing.assert_allclose(found / (1 - found), odds * first * fall ** counted, rtol=1e-5)
+        assert (detector(thresholds=[threshold] * 3, stages=2).limits(net, octaves) == np.float32(threshold)).all()
+    assert (detector(thresholds=[threshold] * 3).limits(2, octaves) == np.float32(threshold)).all()
+
+
+@pytest.mark.parametrize("threshold", [0, 1])
+def test_all_and_nothing_stay_all_and_nothing(threshold):
+    assert (detector(thresholds=[threshold] * 3).limits(0, np.arange(4)) == threshold).all()
+
+
+def test_p_net_proposes_by_the_limit_of_the_level_and_r_net_passes_by_that_of_the_window():
+    """Both give 0.45 to every window; with a threshold of 0.5 that is enough from some size on."""
+    class Same:
+        heads = ("face", "box")
+
+        def maps(self, level):
+            rows, columns = ((side - 12) // 2 + 1 for side in level.shape[:2])
+            return [np.full((rows, columns, 2), (0.55, 0.45), np.float32), np.zeros((rows, columns, 4), np.float32)]
+
+        def __call__(self, crops):
+            return [np.tile(np.float32((0.55, 0.45)), (len(crops), 1)), np.zeros((len(crops), 4), np.float32)]
+    for net, first in ((0, 0.5), (1, 0.2)):       # with 0.2, P-Net lets all through
+        faces = Detector([Same(), Same(), Finder(0, True)], 20, (first, 0.5, 0.5)).trace(
+            np.zeros((400, 500, 3), np.uint8))[net]
+        least = 20 * 2 ** (np.log(0.45 / 0.55 / SIZE_ODDS[net]) / np.log(SIZE_FALL[net]))
+        assert least / 1.02 < bx.longer_side(faces.boxes).min() < least * 1.45
 
 
 def test_detecting_leaves_the_image_alone():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from config import CASCADE, LEVEL_NMS, PICTURE, PNET, PNET_BORDER, SUPPORT, SUPPORT_FALL
-from detection import Detector, images, pyramid, weights
+from detection import Detector, cascade, images, pyramid, weights
 from detection import boxes as bx
 
 SIZES = [(90, 120), (61, 47), (20, 20), (25, 211), (480, 640), (1000, 30)]      # height, width
@@ -88,7 +88,7 @@ def supported(scores, row, column, level, layout, threshold):
     left, top, right, bottom = layout.cells()[level]
     around = [scores[y, x] for y in range(row - 2, row + 3) for x in range(column - 2, column + 3)
               if top <= y < bottom and left <= x < right]
-    octaves = np.log2(layout.sizes[0, 0] / layout.sizes[level, 0])
+    octaves = level * np.log2(1 / 0.709)
     return sum(around) / 25 >= threshold * (SUPPORT - SUPPORT_FALL * octaves)
 
 
@@ -100,13 +100,15 @@ def test_a_window_counts_where_the_cells_around_it_score_high_enough_on_average(
     rows, columns = np.nonzero(scores >= 0.8)
     levels = layout.levels_of(rows, columns)
     rows, columns, levels = (each[levels >= 0] for each in (rows, columns, levels))
-    found = layout.supported(scores, rows, columns, levels, 0.8)
+    found = layout.supported(scores, rows, columns, levels, np.full(len(layout.sizes), 0.8))
     assert found.tolist() == [supported(scores, *cell, layout, 0.8) for cell in zip(rows, columns, levels)]
     assert len(rows) < 50 or 0 < found.sum() < len(rows)
 
 
-def test_mining_sees_all_windows():
+def test_mining_sees_all_windows(monkeypatch):
     """The rule is for detection: with one or two nets, all windows at or above the threshold are proposed."""
+    monkeypatch.setattr(cascade, "SIZE_ODDS", (1, 1))
+    monkeypatch.setattr(cascade, "SIZE_FALL", (1, 1))
     image = images.read(PICTURE / "mosaic.jpg")
     mining, detecting = (Detector(thresholds=(0.6,), stages=1) for _ in range(2))
     detecting.stages = len(CASCADE)
