@@ -171,7 +171,8 @@ class Detector:
         R-Net's are lower for large ones, of which there are few; not in mining."""
         if self._mining or net == OUTPUT:
             return np.full(len(octaves), self.thresholds[net], np.float32)
-        return odds.multiplied(self.thresholds[net], SIZE_ODDS[net] * SIZE_FALL[net] ** np.clip(octaves, 0, SIZE_OCTAVES))
+        factors = SIZE_ODDS[net] * SIZE_FALL[net] ** np.clip(octaves, 0, SIZE_OCTAVES)
+        return odds.multiplied(self.thresholds[net], factors)
 
     def octaves(self, windows: Floats) -> Floats:
         """Square windows (N, 4) px -> by how many octaves (N,) they are larger than the smallest face."""
