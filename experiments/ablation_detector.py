@@ -72,6 +72,12 @@ class NoSmallProposals(Detector):
         return super()._refine(scales, proposals.take(bx.shorter_side(proposals.boxes) >= 20))
 
 
+class OneThreshold(Detector):
+    """P-Net and R-Net with the same threshold for windows of all sizes."""
+    def limits(self, net, octaves):
+        return np.full(len(octaves), self.thresholds[net], np.float32)
+
+
 class CutWindows(Detector):
     """Defect of both baselines: padding cuts the window in place, so boxes at the border are decoded from the rest of
     it."""
@@ -85,6 +91,7 @@ class CutWindows(Detector):
 CHANGES = {"none": Detector, "no box voting": NoVoting, "votes by score alone": EqualTrust,
            "no evidence of votes": NoEvidence, "O-Net's score alone": OwnScore,
            "mean of scores, not of odds": MeanScore, "no flip pass": NoFlip,
+           "one threshold for all sizes": OneThreshold,
            "proposals under 20 px dropped": NoSmallProposals, "windows cut at the border": CutWindows}
 
 
