@@ -129,11 +129,7 @@ def scan(detector, image):
     scales = images.half_scales(image)
     layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.pack(scales, layout)
-    score = detector.nets[0].maps(packed)[0][..., 1]
-    rows, columns = np.nonzero(score >= 0)
-    levels = layout.levels_of(rows, columns)
-    chosen = (levels >= 0) & (score[rows, columns] >= detector.limits(0, layout.octaves)[levels])
-    rows, columns, levels = (a[chosen] for a in (rows, columns, levels))
+    score, rows, columns, *_, levels = detector._scan(packed, layout, detector.limits(0, layout.octaves))
     corner = np.stack([columns, rows], axis=1) * PNET_STRIDE - layout.corners[levels]
     windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels], 2)
     return windows.astype(np.float32), score[rows, columns], score, packed

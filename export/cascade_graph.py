@@ -128,6 +128,10 @@ class Cascade:
         gains = self.thresholds[place] * factors
         return gains / (gains + 1 - self.thresholds[place])
 
+    def octaves(self, windows: Value) -> Value:
+        """Detector.octaves: square windows (N, 4) px -> (N, 1)."""
+        return log2((windows[:, 2:3] - windows[:, :1]) / self.smallest)
+
     def propose(self) -> Value:
         """-> proposals (N, 5): boxes px, scores; best first."""
         g = self.g
@@ -249,16 +253,15 @@ class Cascade:
     def classify(self, stage: Stage, proposals: Value) -> Value:
         """R-Net or O-Net on proposals (N, 5) -> (K, 9): windows px, scores, offsets; of O-Net (K, 11): and the center
         of the landmarks in the window."""
-        g = self.g
+        g, place = self.g, CASCADE.index(stage)
 
         def run(crops, windows, before, places):
             outputs = g.net(stage, self.arrays[stage.name], crops)
             own, offsets = sigmoid(outputs[:, :1]), outputs[:, 1:5]
             center = [self.center(outputs[:, 5:])] if stage is ONET else []
             scores = combined(before, own) if stage is ONET else own
-            sides = windows[:, 2:3] - windows[:, :1]
-            passed = (scores >= (self.thresholds[CASCADE.index(ONET)] if stage is ONET else
-                                 self.limits(stage, log2(sides / self.smallest)))).reshape(-1)
+            limits = self.thresholds[place] if stage is ONET else self.limits(stage, self.octaves(windows))
+            passed = (scores >= limits).reshape(-1)
             if not stage.flip_pass:
                 return g.concat([windows, scores, offsets, *center, places], 1).where(passed)
             sure, unsure = ((mask & passed) for mask in ((own >= FLIP_BELOW).reshape(-1),
