@@ -87,7 +87,7 @@ def test_one_part_of_the_detector_is_left_out():
     image = images.read(ROOT / "picture" / "mosaic.jpg")
     image = cv2.resize(image[:, :560], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     plain, *changed = (change(min_face_size=12).detect(image) for change in ablation_detector.CHANGES.values())
-    no_voting, equal_trust, no_evidence, own_score, mean_score, no_flip, no_small, cut = changed
+    no_voting, equal_trust, no_evidence, own_score, mean_score, no_flip, one_threshold, no_small, cut = changed
     for others in (no_voting, equal_trust):
         np.testing.assert_array_equal(others.scores, plain.scores)
         assert (others.boxes != plain.boxes).any() and (bx.iou(others.boxes, plain.boxes).diagonal() > 0.5).all()
@@ -99,6 +99,8 @@ def test_one_part_of_the_detector_is_left_out():
     assert len(own_score) and not np.isin(own_score.scores, plain.scores[plain.scores < 1]).any()
     best = bx.iou(plain.boxes, no_flip.boxes).max(axis=1)
     assert len(no_flip) >= 0.9 * len(plain) and ((best < 1).any() and np.median(best) > 0.8)    # not all: some are sure
+    best = bx.iou(plain.boxes, one_threshold.boxes).max(axis=1)     # the same faces by other voters
+    assert (best > 0.8).all() and (best < 1).any() and (best == 1).any()
     assert 0 < len(no_small) < len(plain) and bx.iou(plain.boxes, no_small.boxes).max(axis=0).min() > 0.5
     touched = plain.boxes[:, 2] + bx.longer_side(plain.boxes) > image.shape[1]
     assert touched.any() and np.isin(plain.boxes[~touched], cut.boxes).all()
