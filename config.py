@@ -128,8 +128,11 @@ LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s c
 SIZE_ODDS = 3.0, 1.0                # times the odds of the thresholds of P-Net and R-Net, for the smallest windows; and
 SIZE_FALL, SIZE_OCTAVES = (0.45, 0.65), 2   # times that for each octave of larger ones, as many at most: few windows
                                     # are large, and of large faces the more count: [ours]
+BORDER_ODDS = 0.5                   # times the odds of P-Net's threshold for windows that leave the image: [ours]
 SUPPORT_CELLS = 5, 5                # of P-Net's map, around a window's; their mean score must reach
 SUPPORT, SUPPORT_FALL = 0.4, 0.12   # of P-Net's threshold, on the first level, and less of it per octave: [ours]
+LIT = 144                           # of 255: an image whose brightest 16 x 16 px have a lower mean is brightened to it;
+MOST_LIGHT = 8.0                    # at most by this factor: [ours]
 PYRAMID_STRIP = 1 << 17             # px of the packed pyramid in one call of P-Net; its maps stay in the cache: [ours]
 NET_PIXELS = 64 * 24 * 24           # px of the crops in one call of R-Net or O-Net, for the same reason: [ours]
 BENCHMARK_MIN_FACE = {"wider": 12, "landmarks": 24, "fddb": 20}  # px; with the stages' benchmark_threshold, this is

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from config import (
+    BORDER_ODDS,
     CASCADE,
     CROPS,
     FLIP_BELOW,
@@ -146,7 +147,7 @@ class Detector:
 
     def _trace(self, image: Image) -> list[Faces]:
         """As `trace`, of the image as it stands."""
-        scales = im.half_scales(image)
+        scales = self._scales(image)
         found = [self._propose(scales)]
         for step in (self._refine, self._output)[:self.stages - 1]:
             found.append(step(scales, found[-1]))
@@ -157,22 +158,23 @@ class Detector:
         time of `detect`: for videos, where the faces of the frame before are near. Needs all three nets; `largest` and
         `rotate` have no effect."""
         self._check(image)
-        scales = im.half_scales(image)
+        scales = self._scales(image)
         return self._output(scales, self._refine(scales, Faces(proposals, np.ones(len(proposals), np.float32))))
 
     def propose(self, image: Image) -> Faces:
         """P-Net over the image pyramid: NMS within each level, then across levels; boxes corrected by their offsets."""
         self._check(image)
-        return self._propose(im.half_scales(image))
+        return self._propose(self._scales(image))
 
-    def limits(self, net: int, octaves: Floats) -> Floats:
-        """Octaves (N,) by which windows are larger than the smallest face that is searched for -> what the scores of a
-        net, 0 to 2, must reach in them (N,): its threshold. P-Net's is higher for small windows, and P-Net's and
-        R-Net's are lower for large ones, of which there are few; not in mining."""
+    def limits(self, net: int, octaves: Floats, leaving: Mask | bool = False) -> Floats:
+        """Octaves (N,) by which windows are larger than the smallest face that is searched for, and for P-Net whether
+        they leave the image (N,) -> what the scores of a net, 0 to 2, must reach in them (N,): its threshold. P-Net's
+        is higher for small windows and lower for those that leave the image, P-Net's and R-Net's are lower for large
+        ones: of these there are few. Not in mining."""
         if self._mining or net == OUTPUT:
             return np.full(len(octaves), self.thresholds[net], np.float32)
         factors = SIZE_ODDS[net] * SIZE_FALL[net] ** np.clip(octaves, 0, SIZE_OCTAVES)
-        return odds.multiplied(self.thresholds[net], factors)
+        return odds.multiplied(self.thresholds[net], np.where(leaving, BORDER_ODDS * factors, factors))
 
     def octaves(self, windows: Floats) -> Floats:
         """Square windows (N, 4) px -> by how many octaves (N,) they are larger than the smallest face."""
@@ -184,17 +186,21 @@ class Detector:
         if not self.nets:
             raise ValueError("this Detector is closed; make another one")
 
+    def _scales(self, image: Image) -> list[Image]:
+        """The half scales of an image, brightened if it is dark; not in mining."""
+        scales = im.half_scales(image)
+        return scales if self._mining else im.brightened(scales)
+
     def _propose(self, scales: list[Image]) -> Faces:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
         if layout is None:
             return Faces()
-        limits = self.limits(PROPOSAL, layout.octaves)
-        whole, rows, columns, scores, offsets, levels = self._scan(pyramid.pack(scales, layout), layout, limits)
+        whole, rows, columns, scores, offsets, levels, limits = self._scan(pyramid.pack(scales, layout), layout)
         keep = bx.grid_nms(rows, columns, scores, NEAR)
         if not self._mining:
-            keep = keep[layout.supported(whole, rows[keep], columns[keep], levels[keep], limits)]
-        corner = np.stack([columns[keep], rows[keep]], axis=1) * PNET_STRIDE - layout.corners[levels[keep]]  # level px
-        windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)          # image px
+            keep = keep[layout.supported(whole, rows[keep], columns[keep], levels[keep], limits[keep])]
+        corners = layout.corners_of(rows[keep], columns[keep], levels[keep])                                 # level px
+        windows = np.hstack([corners, corners + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)        # image px
         windows, scores, offsets = windows.astype(np.float32), scores[keep], offsets[keep]
         if layout.levels_may_overlap(PNET.nms):
             keep = bx.nms(windows, scores, PNET.nms, OVERLAPS[PNET.overlap])
@@ -207,21 +213,23 @@ class Detector:
         shall learn from all of it."""
         return self.stages < len(CASCADE)
 
-    def _scan(self, packed: Image, layout: pyramid.Layout, limits: Floats) -> list[np.ndarray]:
-        """Packed pyramid, limits (L,) -> P-Net's map of scores (h, w), and its cells at or above the limit of their
-        level, each within one level: rows, columns, scores (N,), offsets (N, 4), levels (N,)."""
-        found = []
+    def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
+        """Packed pyramid -> P-Net's map of scores (h, w), and its cells at or above their limits, each within one
+        level: rows, columns, scores (N,), offsets (N, 4), levels, limits (N,)."""
+        found, lowest = [], self.limits(PROPOSAL, layout.octaves, leaving=True).min()
         whole = np.empty([(side - PNET.size) // PNET_STRIDE + 1 for side in packed.shape[:2]], np.float32)
         for top, bottom in layout.strips():
             face, box = self.nets[PROPOSAL].maps(packed[top:bottom])                   # (h, w, 2), (h, w, 4)
             first = top // PNET_STRIDE
             whole[first:first + len(face)] = face[..., 1]
-            rows, columns = np.nonzero(face[..., 1] >= limits.min())
+            rows, columns = np.nonzero(face[..., 1] >= lowest)
             found.append((rows + first, columns, face[rows, columns, 1], box[rows, columns]))
-        cells = [np.concatenate(arrays) for arrays in zip(*found)]
-        levels = layout.levels_of(*cells[:2])
-        chosen = (levels >= 0) & (cells[2] >= limits[levels])
-        return [whole, *(array[chosen] for array in (*cells, levels))]
+        rows, columns, scores, offsets = (np.concatenate(arrays) for arrays in zip(*found))
+        levels = layout.levels_of(rows, columns)
+        leaving = layout.leaves(layout.corners_of(rows, columns, levels), levels)
+        limits = self.limits(PROPOSAL, layout.octaves[levels], leaving)
+        chosen = (levels >= 0) & (scores >= limits)
+        return [whole, *(array[chosen] for array in (rows, columns, scores, offsets, levels, limits))]
 
     def _refine(self, scales: list[Image], proposals: Faces) -> Faces:
         """R-Net on the proposals: boxes corrected, NMS."""

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from config import PIXEL_MEAN, PIXEL_SCALE
+from config import LIT, MOST_LIGHT, PIXEL_MEAN, PIXEL_SCALE
 from detection.boxes import longer_side
 from detection.errors import UserError, UserNote
 from detection.quiet import quiet
@@ -191,6 +191,18 @@ def half_scales(image: Image) -> list[Image]:
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
     half = resize(image, image.shape[1] // 2, image.shape[0] // 2)
     return [image, half, resize(half, half.shape[1] // 2, half.shape[0] // 2)]
+
+
+def brightened(scales: Sequence[Image]) -> list[Image]:
+    """Half scales of an image -> the same. Of a dark image, whose brightest block of 16 x 16 px has a mean below LIT,
+    all pixels are multiplied so that this mean becomes LIT, at most by MOST_LIGHT."""
+    blocks = half_scales(scales[-1])[-1]
+    brightest = blocks.sum(axis=2, dtype=np.int32).max()                           # the sum is over the channels
+    factor = min(np.float32(3 * LIT) / np.float32(max(brightest, 1)), np.float32(MOST_LIGHT))
+    if factor <= 1:
+        return list(scales)
+    table = np.minimum(np.floor(np.arange(256, dtype=np.float32) * factor + np.float32(0.5)), 255).astype(np.uint8)
+    return [cv2.LUT(scale, table) for scale in scales]
 
 
 def shrink(scales: Sequence[Image], width: int, height: int) -> Image:

@@ -45,19 +45,27 @@ class Layout:
             levels[(rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)] = i
         return levels
 
+    def corners_of(self, rows: Indices, columns: Indices, levels: Indices) -> Indices:
+        """Cells, their levels (N,) -> x, y (N, 2) of their windows in the level, px; below 0 outside of the image."""
+        return np.stack([columns, rows], axis=1) * PNET_STRIDE - self.corners[levels]
+
+    def leaves(self, corners: Indices, levels: Indices) -> Mask:
+        """Corners (N, 2) of windows in their levels (N,) -> whether the windows leave the image (N,)."""
+        return ((corners < 0) | (corners + PNET.size > self.sizes[levels])).any(axis=1)
+
     def supported(self, scores: Floats, rows: Indices, columns: Indices, levels: Indices, limits: Floats) -> Mask:
-        """P-Net's scores of the packed pyramid (h, w); cells at or above the threshold of their level, limits (L,),
-        rows, columns, levels (N,) -> whether the cells around each bear it out (N,).
+        """P-Net's scores of the packed pyramid (h, w); cells at or above their limits (N,), their rows, columns, levels
+        (N,) -> whether the cells around each bear it out (N,).
 
         Their mean score, over SUPPORT_CELLS x SUPPORT_CELLS cells with 0 outside the level, must reach a share of the
-        threshold: SUPPORT on the first level, less on those of larger faces, of which there are fewer windows.
+        limit: SUPPORT on the first level, less on those of larger faces, of which there are fewer windows.
         """
         means = np.zeros(len(rows), np.float32)
         for i, (left, top, right, bottom) in enumerate(self.cells()):
             own = levels == i
             around = cv2.blur(scores[top:bottom, left:right], SUPPORT_CELLS, borderType=cv2.BORDER_CONSTANT)
             means[own] = around[rows[own] - top, columns[own] - left]
-        return means >= (limits * (SUPPORT - SUPPORT_FALL * self.octaves))[levels]
+        return means >= limits * (SUPPORT - SUPPORT_FALL * self.octaves)[levels]
 
     def levels_may_overlap(self, threshold: float) -> bool:
         """Whether windows of two levels can have an IoU above the threshold: it is at most the ratio of their areas."""

@@ -129,9 +129,9 @@ def scan(detector, image):
     scales = images.half_scales(image)
     layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.pack(scales, layout)
-    score, rows, columns, *_, levels = detector._scan(packed, layout, detector.limits(0, layout.octaves))
-    corner = np.stack([columns, rows], axis=1) * PNET_STRIDE - layout.corners[levels]
-    windows = np.hstack([corner, corner + PNET.size]) / np.tile(layout.scales[levels], 2)
+    score, rows, columns, *_, levels, _ = detector._scan(packed, layout)
+    corners = layout.corners_of(rows, columns, levels)
+    windows = np.hstack([corners, corners + PNET.size]) / np.tile(layout.scales[levels], 2)
     return windows.astype(np.float32), score[rows, columns], score, packed
 
 

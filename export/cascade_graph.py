@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from config import (
+    BORDER_ODDS,
     CASCADE,
     FLIP_BELOW,
     HEADS,
     LEVEL_NMS,
+    LIT,
+    MOST_LIGHT,
     NET_PIXELS,
     ODDS_POWER,
     ONET,
@@ -46,7 +49,7 @@ from export.graph import Graph, Value
 STRIP = 48                              # columns of P-Net's map in one call; more
 STRIP_CELLS = 96 * 150                  # where it has fewer cells than these: its maps stay in the cache
 REACH = SUPPORT_CELLS[0] // 2           # cells of the neighboring strips that a strip sees, too
-BAND = 128                              # rows of an image that are halved at a time; even
+BAND = 128                              # rows of an image that are changed at a time; even
 SAMPLED = 4 * NET_PIXELS                # px of an image that are read for the crops of one call
 RUN = 4                                 # neighbouring pixels that are read at once
 UNITS = np.float32([[RUN], [1]])        # to which the first x and y that are read are rounded down
@@ -67,7 +70,7 @@ class Cascade:
         """Image uint8 (H, W, 3), min_face float32 () px, thresholds float32 (3,) -> OUTPUTS."""
         self.thresholds = [thresholds[i:i + 1] for i in range(len(CASCADE))]
         self.smallest = self.g.maximum(min_face, np.float32(1))     # of 0, the pyramid would never end
-        self.scales = self.half_scales(image)
+        self.scales = self.brightened(self.half_scales(image))
         self.sides = self.g.vector([self.scales[0].size(axis) for axis in (1, 0)])           # width, height
         self.keep_runs()
         proposals = self.propose()
@@ -100,16 +103,36 @@ class Cascade:
 
     def half(self, image: Value) -> Value:
         """uint8 (H, W, 3), sides even -> (H / 2, W / 2, 3): means of 2 x 2 pixels."""
+        def means(band):
+            pixels = planes(band).reshape(1, 3, BAND, -1)
+            pixels = self.g.op("AveragePool", pixels, kernel_shape=[2, 2], strides=[2, 2])
+            return rounded(pixels).reshape(3, BAND // 2, -1)
+
+        return self.banded(image, means)[:image.size(0) / 2]
+
+    def brightened(self, scales: Sequence[Value]) -> list[Value]:
+        """Half scales -> the same, brighter if the image is dark."""
+        g, blocks = self.g, planes(self.half_scales(scales[-1])[-1])
+        brightest = g.largest((blocks[:1] + blocks[1:2] + blocks[2:]).reshape(-1), 0)
+        factor = g.minimum(g.value(np.float32(3 * LIT)) / g.maximum(brightest, np.float32(1)), np.float32(MOST_LIGHT))
+
+        def brighter(image):
+            return self.banded(image, lambda band: g.minimum(rounded(planes(band) * factor), np.float32(255))
+                               )[:image.size(0)]
+
+        return [g.once((factor > 1).reshape(), brighter, scale) for scale in scales]
+
+    def banded(self, image: Value, change: Callable[[Value], Value]) -> Value:
+        """uint8 (H, W, 3) -> uint8 (h, w, 3): change(its rows (BAND, W, 3)) -> float32 (3, b, w) below each other, with
+        rows beyond its end, which has the last row again."""
         g, height = self.g, image.size(0)
 
         def band(i):
             rows = g.minimum(g.arange(BAND) + i * BAND, height - 1)
-            pixels = planes(image.take(rows)).reshape(1, 3, BAND, -1)
-            means = g.op("AveragePool", pixels, kernel_shape=[2, 2], strides=[2, 2])
-            return None, rounded(means).reshape(3, BAND // 2, -1).cast(np.uint8).transpose(1, 2, 0)
+            return None, change(image.take(rows)).cast(np.uint8).transpose(1, 2, 0)
 
-        halves, = g.loop(band, times=(height + (BAND - 1)) / BAND, scans=1)
-        return halves.reshape(-1, image.size(1) / 2, 3)[:height / 2]
+        found, = g.loop(band, times=(height + (BAND - 1)) / BAND, scans=1)
+        return found.reshape(-1, found.size(2), 3)
 
     def hat(self, places: Value, count: Value) -> Value:
         """Places (..., S) in pixels -> weights (..., S, count) of the pixels 0, 1, ... in a linear interpolation."""
@@ -121,12 +144,11 @@ class Cascade:
     # P-Net: Detector._propose.
 
     def limits(self, stage: Stage, octaves: Value) -> Value:
-        """Detector.limits of P-Net and R-Net: octaves (N, 1) -> (N, 1)."""
+        """Detector.limits of P-Net, in windows that stay in the image, and of R-Net: octaves (N, 1) -> (N, 1)."""
         g, place = self.g, CASCADE.index(stage)
         clipped = g.minimum(g.maximum(octaves, np.float32(0)), np.float32(SIZE_OCTAVES))
         factors = g.op("Exp", clipped * np.float32(np.log(SIZE_FALL[place]))) * np.float32(SIZE_ODDS[place])
-        gains = self.thresholds[place] * factors
-        return gains / (gains + 1 - self.thresholds[place])
+        return multiplied(self.thresholds[place], factors)
 
     def octaves(self, windows: Value) -> Value:
         """Detector.octaves: square windows (N, 4) px -> (N, 1)."""
@@ -142,8 +164,7 @@ class Cascade:
 
         def level(_, scale, proposals):
             octaves = log2((first / scale).cast(np.float32))
-            limit = self.limits(PNET, octaves)
-            proposals = g.concat([proposals, self.scan(scale, limit, limit * (SUPPORT - octaves * SUPPORT_FALL))])
+            proposals = g.concat([proposals, self.scan(scale, octaves)])
             return holds_a_window(scale * PYRAMID_FACTOR), scale * PYRAMID_FACTOR, proposals
 
         first = PNET.size / self.smallest.cast(np.float64)
@@ -153,11 +174,12 @@ class Cascade:
             found = found.take(self.nms(PNET, found[:, :4], found[:, 4:5]))
         return g.concat([decode(found[:, 5:], found[:, :4]), found[:, 4:5]], 1)
 
-    def scan(self, scale: Value, limit: Value, support: Value) -> Value:
-        """One level of the pyramid, scale float64 level px per image px -> (N, 9): windows px, scores, offsets. limit,
-        support float32 (1,): the score of a window and the mean score of the cells around it at least, as in
-        Detector.limits and pyramid.Layout.supported."""
+    def scan(self, scale: Value, octaves: Value) -> Value:
+        """One level of the pyramid, scale float64 level px per image px, octaves float32 (1,) as in pyramid.Layout ->
+        (N, 9): windows px, scores, offsets."""
         g = self.g
+        inside_limit = self.limits(PNET, octaves)
+        border_limit = multiplied(inside_limit, np.float32(BORDER_ODDS))
         sides = g.maximum(g.op("Round", self.sides.cast(np.float64) * scale).cast(np.int64), PNET.size)      # (2,)
         fits = self.sides / np.int64([[2], [4]]) >= sides                                                # (2, 2)
         halvings = g.op("ReduceSum", g.op("ReduceMin", fits.cast(np.int64), axes=[1], keepdims=0), keepdims=0)
@@ -198,18 +220,23 @@ class Cascade:
             means = g.op("AveragePool", around, kernel_shape=list(SUPPORT_CELLS), strides=[1, 1])
             maps = g.concat([scores, maps[:, 1:], means], 1)[:, :, :, first - start:first - start + strip_cells]
             width, maps = maps.size(3), maps.reshape(6, -1)
-            cell = g.nonzero((maps[:1] >= limit).reshape(-1))
+            cell = g.nonzero((maps[:1] >= border_limit).reshape(-1))
             row = cell / width
             corners = g.concat([part.reshape(1, -1) for part in (cell - row * width + first, row)]) * PNET_STRIDE
             return None, g.concat([found, g.concat([corners.cast(np.float32), maps.take(cell, 1)])], 1)
 
         found, = g.loop(strip, g.zeros(8, 0), times=strips)
         found = found.transpose(1, 0)                                                                # (N, 8)
+        corners = found[:, :2] - PNET_BORDER
+        leaves = (corners < 0) | (corners + PNET.size > sides.cast(np.float32))                      # pyramid.Layout
+        limits = g.where(g.largest(leaves.cast(np.float32), 1) > 0.5, border_limit, inside_limit)
+        found = g.concat([corners, found[:, 2:], limits], 1).where((found[:, 2:3] >= limits).reshape(-1))
         corners = found[:, :2]
         found = found.take(self.iou_nms(g.concat([corners, corners + PNET.size], 1), found[:, 2:3], LEVEL_NMS))
-        found = found.where((found[:, 7:] >= support).reshape(-1))[:, :7]
+        support = found[:, 8:] * (SUPPORT - octaves * SUPPORT_FALL)                                  # .supported
+        found = found.where((found[:, 7:8] >= support).reshape(-1))[:, :7]
         scales = sides.cast(np.float32) / self.sides.cast(np.float32)
-        corners = found[:, :2] - PNET_BORDER
+        corners = found[:, :2]
         windows = g.concat([corners / scales, (corners + PNET.size) / scales], 1)
         return g.concat([windows, found[:, 2:]], 1)
 
@@ -513,6 +540,12 @@ def sigmoid(logits: Value) -> Value:
 def log2(values: Value) -> Value:
     """Values above 0 -> their logarithms to the base of 2."""
     return values.graph.op("Log", values) * np.float32(np.log2(np.e))
+
+
+def multiplied(scores: Value, factors: Value | np.float32) -> Value:
+    """As odds.multiplied."""
+    gains = scores * factors
+    return gains / (gains + 1 - scores)
 
 
 def log_odds(scores: Value) -> Value:

@@ -83,6 +83,21 @@ def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, 
     np.testing.assert_allclose(found.scores[same], scores[nearest[same]], atol=1e-5)
 
 
+@pytest.mark.parametrize("height, width", SIZES)
+def test_windows_leave_the_image_where_one_of_their_pixels_does(height, width):
+    layout = pyramid.layout(height, width, 20, 0.709)
+    for level, (left, top, right, bottom) in enumerate(layout.cells()):
+        rows, columns = (each.ravel() for each in np.mgrid[top:bottom, left:right])
+        levels = np.full(len(rows), level)
+        corners = layout.corners_of(rows, columns, levels)
+        inside = np.zeros((layout.shape[0] + 99, layout.shape[1] + 99), bool)
+        x, y = layout.corners[level]
+        inside[y:y + layout.sizes[level][1], x:x + layout.sizes[level][0]] = True
+        whole = [inside[2 * row:2 * row + 12, 2 * column:2 * column + 12].all() for row, column in zip(rows, columns)]
+        np.testing.assert_array_equal(layout.leaves(corners, levels), ~np.array(whole))
+        assert corners.min() == -PNET_BORDER and (2 * columns[0] - corners[0, 0], 2 * rows[0] - corners[0, 1]) == (x, y)
+
+
 def supported(scores, row, column, level, layout, threshold):
     """What `Layout.supported` is to say of one cell, written down plainly."""
     left, top, right, bottom = layout.cells()[level]
@@ -100,7 +115,7 @@ def test_a_window_counts_where_the_cells_around_it_score_high_enough_on_average(
     rows, columns = np.nonzero(scores >= 0.8)
     levels = layout.levels_of(rows, columns)
     rows, columns, levels = (each[levels >= 0] for each in (rows, columns, levels))
-    found = layout.supported(scores, rows, columns, levels, np.full(len(layout.sizes), 0.8))
+    found = layout.supported(scores, rows, columns, levels, np.full(len(rows), 0.8))
     assert found.tolist() == [supported(scores, *cell, layout, 0.8) for cell in zip(rows, columns, levels)]
     assert len(rows) < 50 or 0 < found.sum() < len(rows)
 
@@ -109,6 +124,7 @@ def test_mining_sees_all_windows(monkeypatch):
     """The rule is for detection: with one or two nets, all windows at or above the threshold are proposed."""
     monkeypatch.setattr(cascade, "SIZE_ODDS", (1, 1))
     monkeypatch.setattr(cascade, "SIZE_FALL", (1, 1))
+    monkeypatch.setattr(cascade, "BORDER_ODDS", 1)
     image = images.read(PICTURE / "mosaic.jpg")
     mining, detecting = (Detector(thresholds=(0.6,), stages=1) for _ in range(2))
     detecting.stages = len(CASCADE)
