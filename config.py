@@ -128,7 +128,7 @@ LEVEL_NMS = 0.5                     # IoU, within one pyramid level: [paper]'s c
 SIZE_ODDS = 3.0, 1.0                # times the odds of the thresholds of P-Net and R-Net, for the smallest windows; and
 SIZE_FALL, SIZE_OCTAVES = (0.45, 0.65), 2   # times that for each octave of larger ones, as many at most: few windows
                                     # are large, and of large faces the more count: [ours]
-BORDER_ODDS = 0.5                   # times the odds of P-Net's threshold for windows that leave the image: [ours]
+BOTTOM_ODDS = 1 / 3                 # of the odds of P-Net's threshold, in windows that the bottom border cuts: [ours]
 SUPPORT_CELLS = 5, 5                # of P-Net's map, around a window's; their mean score must reach
 SUPPORT, SUPPORT_FALL = 0.4, 0.12   # of P-Net's threshold, on the first level, and less of it per octave: [ours]
 LIT = 144                           # of 255: an image whose brightest 16 x 16 px have a lower mean is brightened to it;

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from config import (
-    BORDER_ODDS,
+    BOTTOM_ODDS,
     CASCADE,
     CROPS,
     FLIP_BELOW,
@@ -166,15 +166,15 @@ class Detector:
         self._check(image)
         return self._propose(self._scales(image))
 
-    def limits(self, net: int, octaves: Floats, leaving: Mask | bool = False) -> Floats:
+    def limits(self, net: int, octaves: Floats, below: Mask | bool = False) -> Floats:
         """Octaves (N,) by which windows are larger than the smallest face that is searched for, and for P-Net whether
-        they leave the image (N,) -> what the scores of a net, 0 to 2, must reach in them (N,): its threshold. P-Net's
-        is higher for small windows and lower for those that leave the image, P-Net's and R-Net's are lower for large
-        ones: of these there are few. Not in mining."""
+        the bottom border cuts them (N,) -> what the scores of a net, 0 to 2, must reach in them (N,): its threshold.
+        P-Net's is higher for small windows and lower for cut ones, P-Net's and R-Net's are lower for large ones: of
+        these there are few. Not in mining."""
         if self._mining or net == OUTPUT:
             return np.full(len(octaves), self.thresholds[net], np.float32)
         factors = SIZE_ODDS[net] * SIZE_FALL[net] ** np.clip(octaves, 0, SIZE_OCTAVES)
-        return odds.multiplied(self.thresholds[net], np.where(leaving, BORDER_ODDS * factors, factors))
+        return odds.multiplied(self.thresholds[net], np.where(below, BOTTOM_ODDS * factors, factors))
 
     def octaves(self, windows: Floats) -> Floats:
         """Square windows (N, 4) px -> by how many octaves (N,) they are larger than the smallest face."""
@@ -216,7 +216,7 @@ class Detector:
     def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
         """Packed pyramid -> P-Net's map of scores (h, w), and its cells at or above their limits, each within one
         level: rows, columns, scores (N,), offsets (N, 4), levels, limits (N,)."""
-        found, lowest = [], self.limits(PROPOSAL, layout.octaves, leaving=True).min()
+        found, lowest = [], self.limits(PROPOSAL, layout.octaves, below=True).min()
         whole = np.empty([(side - PNET.size) // PNET_STRIDE + 1 for side in packed.shape[:2]], np.float32)
         for top, bottom in layout.strips():
             face, box = self.nets[PROPOSAL].maps(packed[top:bottom])                   # (h, w, 2), (h, w, 4)
@@ -226,8 +226,8 @@ class Detector:
             found.append((rows + first, columns, face[rows, columns, 1], box[rows, columns]))
         rows, columns, scores, offsets = (np.concatenate(arrays) for arrays in zip(*found))
         levels = layout.levels_of(rows, columns)
-        leaving = layout.leaves(layout.corners_of(rows, columns, levels), levels)
-        limits = self.limits(PROPOSAL, layout.octaves[levels], leaving)
+        below = layout.below(layout.corners_of(rows, columns, levels), levels)
+        limits = self.limits(PROPOSAL, layout.octaves[levels], below)
         chosen = (levels >= 0) & (scores >= limits)
         return [whole, *(array[chosen] for array in (rows, columns, scores, offsets, levels, limits))]
 

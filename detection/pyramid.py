@@ -49,9 +49,9 @@ class Layout:
         """Cells, their levels (N,) -> x, y (N, 2) of their windows in the level, px; below 0 outside of the image."""
         return np.stack([columns, rows], axis=1) * PNET_STRIDE - self.corners[levels]
 
-    def leaves(self, corners: Indices, levels: Indices) -> Mask:
-        """Corners (N, 2) of windows in their levels (N,) -> whether the windows leave the image (N,)."""
-        return ((corners < 0) | (corners + PNET.size > self.sizes[levels])).any(axis=1)
+    def below(self, corners: Indices, levels: Indices) -> Mask:
+        """Corners (N, 2) of windows in their levels (N,) -> whether the bottom border cuts the windows (N,)."""
+        return corners[:, 1] + PNET.size > self.sizes[levels, 1]
 
     def supported(self, scores: Floats, rows: Indices, columns: Indices, levels: Indices, limits: Floats) -> Mask:
         """P-Net's scores of the packed pyramid (h, w); cells at or above their limits (N,), their rows, columns, levels

@@ -74,7 +74,7 @@ class NoSmallProposals(Detector):
 
 class OneThreshold(Detector):
     """P-Net and R-Net with the same threshold for windows of all sizes."""
-    def limits(self, net, octaves, leaving=False):
+    def limits(self, net, octaves, below=False):
         return np.full(len(octaves), self.thresholds[net], np.float32)
 
 

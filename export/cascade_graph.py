@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from config import (
-    BORDER_ODDS,
+    BOTTOM_ODDS,
     CASCADE,
     FLIP_BELOW,
     HEADS,
@@ -144,7 +144,7 @@ class Cascade:
     # P-Net: Detector._propose.
 
     def limits(self, stage: Stage, octaves: Value) -> Value:
-        """Detector.limits of P-Net, in windows that stay in the image, and of R-Net: octaves (N, 1) -> (N, 1)."""
+        """Detector.limits of R-Net, and of P-Net in windows that end in the image: octaves (N, 1) -> (N, 1)."""
         g, place = self.g, CASCADE.index(stage)
         clipped = g.minimum(g.maximum(octaves, np.float32(0)), np.float32(SIZE_OCTAVES))
         factors = g.op("Exp", clipped * np.float32(np.log(SIZE_FALL[place]))) * np.float32(SIZE_ODDS[place])
@@ -178,8 +178,8 @@ class Cascade:
         """One level of the pyramid, scale float64 level px per image px, octaves float32 (1,) as in pyramid.Layout ->
         (N, 9): windows px, scores, offsets."""
         g = self.g
-        inside_limit = self.limits(PNET, octaves)
-        border_limit = multiplied(inside_limit, np.float32(BORDER_ODDS))
+        limit = self.limits(PNET, octaves)
+        limit_below = multiplied(limit, np.float32(BOTTOM_ODDS))
         sides = g.maximum(g.op("Round", self.sides.cast(np.float64) * scale).cast(np.int64), PNET.size)      # (2,)
         fits = self.sides / np.int64([[2], [4]]) >= sides                                                # (2, 2)
         halvings = g.op("ReduceSum", g.op("ReduceMin", fits.cast(np.int64), axes=[1], keepdims=0), keepdims=0)
@@ -220,7 +220,7 @@ class Cascade:
             means = g.op("AveragePool", around, kernel_shape=list(SUPPORT_CELLS), strides=[1, 1])
             maps = g.concat([scores, maps[:, 1:], means], 1)[:, :, :, first - start:first - start + strip_cells]
             width, maps = maps.size(3), maps.reshape(6, -1)
-            cell = g.nonzero((maps[:1] >= border_limit).reshape(-1))
+            cell = g.nonzero((maps[:1] >= limit_below).reshape(-1))
             row = cell / width
             corners = g.concat([part.reshape(1, -1) for part in (cell - row * width + first, row)]) * PNET_STRIDE
             return None, g.concat([found, g.concat([corners.cast(np.float32), maps.take(cell, 1)])], 1)
@@ -228,8 +228,8 @@ class Cascade:
         found, = g.loop(strip, g.zeros(8, 0), times=strips)
         found = found.transpose(1, 0)                                                                # (N, 8)
         corners = found[:, :2] - PNET_BORDER
-        leaves = (corners < 0) | (corners + PNET.size > sides.cast(np.float32))                      # pyramid.Layout
-        limits = g.where(g.largest(leaves.cast(np.float32), 1) > 0.5, border_limit, inside_limit)
+        below = corners[:, 1:] + PNET.size > sides[1:].cast(np.float32)                              # pyramid.Layout
+        limits = g.where(below, limit_below, limit)
         found = g.concat([corners, found[:, 2:], limits], 1).where((found[:, 2:3] >= limits).reshape(-1))
         corners = found[:, :2]
         found = found.take(self.iou_nms(g.concat([corners, corners + PNET.size], 1), found[:, 2:3], LEVEL_NMS))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from config import (
-    BORDER_ODDS,
+    BOTTOM_ODDS,
     CASCADE,
     MIRROR_ORDER,
     ODDS_POWER,
@@ -227,9 +227,10 @@ def test_no_images_no_answers():
 
 
 def test_stages_stop_early_and_trace_tells_all(monkeypatch):
-    """But for what detection leaves out by the size of windows, and mining does not."""
+    """But for what detection leaves out by the size and the place of windows, and mining does not."""
     monkeypatch.setattr(cascade, "SIZE_ODDS", (1.0, 1.0))
     monkeypatch.setattr(cascade, "SIZE_FALL", (1.0, 1.0))
+    monkeypatch.setattr(cascade, "BOTTOM_ODDS", 1.0)
     image = planted(200, 310, (100, 60, 40))
     full = detector().trace(image)
     assert len(full) == 3 and len(full[0]) >= len(full[1]) >= len(full[2]) == 1
@@ -246,9 +247,9 @@ def test_thresholds_are_higher_for_small_windows_and_lower_for_large_ones(thresh
     for net, (first, fall) in enumerate(zip(SIZE_ODDS, SIZE_FALL)):
         found = detector(thresholds=[threshold] * 3).limits(net, octaves)
         np.testing.assert_allclose(found / (1 - found), odds * first * fall ** counted, rtol=1e-5)
-        leaving = np.arange(len(octaves)) % 2 == 1
-        mixed = detector(thresholds=[threshold] * 3).limits(net, octaves, leaving)
-        np.testing.assert_allclose(mixed / (1 - mixed), found / (1 - found) * np.where(leaving, BORDER_ODDS, 1), 1e-5)
+        below = np.arange(len(octaves)) % 2 == 1
+        mixed = detector(thresholds=[threshold] * 3).limits(net, octaves, below)
+        np.testing.assert_allclose(mixed / (1 - mixed), found / (1 - found) * np.where(below, BOTTOM_ODDS, 1), 1e-5)
         assert (detector(thresholds=[threshold] * 3, stages=2).limits(net, octaves) == np.float32(threshold)).all()
     assert (detector(thresholds=[threshold] * 3).limits(2, octaves) == np.float32(threshold)).all()
 
@@ -273,11 +274,11 @@ def test_p_net_proposes_by_the_limit_of_the_level_and_r_net_passes_by_that_of_th
         faces = Detector([Same(), Same(), Finder(0, True)], 20, (first, 0.5, 0.5)).trace(
             np.zeros((400, 500, 3), np.uint8))[net]
         least = 20 * 2 ** (np.log(0.45 / 0.55 / SIZE_ODDS[net]) / np.log(SIZE_FALL[net]))
-        outside = (bx.clip(faces.boxes, 500, 400) != faces.boxes).any(axis=1)
-        assert least / 1.02 < bx.longer_side(faces.boxes[~outside]).min() < least * 1.45
-        if net == 0:                              # where windows leave the image, from a smaller size on
-            least = 20 * 2 ** (np.log(0.45 / 0.55 / SIZE_ODDS[net] / BORDER_ODDS) / np.log(SIZE_FALL[net]))
-            assert least / 1.02 < bx.longer_side(faces.boxes[outside]).min() < least * 1.45
+        below = faces.boxes[:, 3] > 400
+        assert least / 1.02 < bx.longer_side(faces.boxes[~below]).min() < least * 1.45
+        if net == 0:                              # those that the bottom border cuts, from a smaller size on
+            least = 20 * 2 ** (np.log(0.45 / 0.55 / SIZE_ODDS[net] / BOTTOM_ODDS) / np.log(SIZE_FALL[net]))
+            assert least / 1.02 < bx.longer_side(faces.boxes[below]).min() < least * 1.45
 
 
 def test_a_dark_image_is_brightened_but_not_in_mining():

@@ -84,7 +84,7 @@ def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, 
 
 
 @pytest.mark.parametrize("height, width", SIZES)
-def test_windows_leave_the_image_where_one_of_their_pixels_does(height, width):
+def test_the_bottom_border_cuts_windows_that_have_a_pixel_below_it(height, width):
     layout = pyramid.layout(height, width, 20, 0.709)
     for level, (left, top, right, bottom) in enumerate(layout.cells()):
         rows, columns = (each.ravel() for each in np.mgrid[top:bottom, left:right])
@@ -92,9 +92,9 @@ def test_windows_leave_the_image_where_one_of_their_pixels_does(height, width):
         corners = layout.corners_of(rows, columns, levels)
         inside = np.zeros((layout.shape[0] + 99, layout.shape[1] + 99), bool)
         x, y = layout.corners[level]
-        inside[y:y + layout.sizes[level][1], x:x + layout.sizes[level][0]] = True
+        inside[:y + layout.sizes[level][1]] = True
         whole = [inside[2 * row:2 * row + 12, 2 * column:2 * column + 12].all() for row, column in zip(rows, columns)]
-        np.testing.assert_array_equal(layout.leaves(corners, levels), ~np.array(whole))
+        np.testing.assert_array_equal(layout.below(corners, levels), ~np.array(whole))
         assert corners.min() == -PNET_BORDER and (2 * columns[0] - corners[0, 0], 2 * rows[0] - corners[0, 1]) == (x, y)
 
 
@@ -124,7 +124,7 @@ def test_mining_sees_all_windows(monkeypatch):
     """The rule is for detection: with one or two nets, all windows at or above the threshold are proposed."""
     monkeypatch.setattr(cascade, "SIZE_ODDS", (1, 1))
     monkeypatch.setattr(cascade, "SIZE_FALL", (1, 1))
-    monkeypatch.setattr(cascade, "BORDER_ODDS", 1)
+    monkeypatch.setattr(cascade, "BOTTOM_ODDS", 1)
     image = images.read(PICTURE / "mosaic.jpg")
     mining, detecting = (Detector(thresholds=(0.6,), stages=1) for _ in range(2))
     detecting.stages = len(CASCADE)

@@ -50,7 +50,7 @@ UNRECORDED = {
         "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "POINTS_BOX", "POINTS_CENTER",
         "MIRROR_ORDER", "POINTS")},
     **{name: {"preprocess/gen_hard_example.py": WHOLE} for name in (
-        "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL", "SIZE_ODDS", "SIZE_FALL", "SIZE_OCTAVES", "BORDER_ODDS", "LIT",
+        "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL", "SIZE_ODDS", "SIZE_FALL", "SIZE_OCTAVES", "BOTTOM_ODDS", "LIT",
         "MOST_LIGHT")},
     "FORMAT": {"": "every manifest records it by itself"},
     "FACIAL_POINTS": {"preprocess/gen_landmark_aug.py": "only compared with POINTS, which is recorded",
@@ -76,7 +76,7 @@ NEVER_STALE = {
     **{name: "for detection after training" for name in (
         "MIN_FACE_SIZE", "FLIP_BELOW", "VOTE_IOU", "VOTE_TRUST", "VOTES_EXPECTED", "ODDS_POWER", "SURE", "MAX_PIXELS",
         "threshold", "SUPPORT", "SUPPORT_CELLS", "SUPPORT_FALL", "SIZE_ODDS", "SIZE_FALL", "SIZE_OCTAVES",
-        "BORDER_ODDS", "LIT", "MOST_LIGHT", "POINTS_CENTER")},
+        "BOTTOM_ODDS", "LIT", "MOST_LIGHT", "POINTS_CENTER")},
     **{name: "for evaluation" for name in ("BENCHMARK_MIN_FACE", "MIN_MEASURED_SIZE", "benchmark_threshold")},
     **{f"onet.{field}": "for detection after training: mining ends before O-Net" for field in (
         "nms", "overlap", "flip_pass")},
