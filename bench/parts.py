@@ -25,7 +25,7 @@ def parts(detector, image):
     """Name of a part -> function that does it on the results of the parts before it, numbers of R-Net's and O-Net's
     crops."""
     layout = pyramid.layout(*image.shape[:2], detector.min_face_size, detector.factor)
-    halved = images.half_scales(image)
+    halved = detector._scales(image)
     pixels = pyramid.pack(halved, layout)
     proposed, refined, _ = detector.trace(image)
     windows = [bx.windows(faces.boxes) for faces in (proposed, refined)]
@@ -33,7 +33,7 @@ def parts(detector, image):
     passed = detector.nets[1](crops[0])
     kept = passed[0][:, 1] >= detector.limits(1, detector.octaves(windows[0]))
     boxes, scores = bx.decode(passed[1][kept], windows[0][kept]), passed[0][kept, 1]
-    return {"all": lambda: detector.detect(image), "halving": lambda: images.half_scales(image),
+    return {"all": lambda: detector.detect(image), "halving": lambda: detector._scales(image),
             "packing": lambda: pyramid.pack(halved, layout),
             "P-Net": lambda: [detector.nets[0].maps(pixels[top:bottom]) for top, bottom in layout.strips()],
             "proposing": lambda: detector.propose(image),

@@ -187,7 +187,7 @@ class Detector:
             raise ValueError("this Detector is closed; make another one")
 
     def _scales(self, image: Image) -> list[Image]:
-        """The half scales of an image, brightened if it is dark; not in mining."""
+        """The half scales of an image, brightened in dim or colored light; not in mining."""
         scales = im.half_scales(image)
         return scales if self._mining else im.brightened(scales)
 

@@ -194,14 +194,19 @@ def half_scales(image: Image) -> list[Image]:
 
 
 def brightened(scales: Sequence[Image]) -> list[Image]:
-    """Half scales of an image -> the same. Of a dark image, whose brightest block of 16 x 16 px has a mean below LIT,
-    all pixels are multiplied so that this mean becomes LIT, at most by MOST_LIGHT."""
-    blocks = half_scales(scales[-1])[-1]
-    brightest = blocks.sum(axis=2, dtype=np.int32).max()                           # the sum is over the channels
-    factor = min(np.float32(3 * LIT) / np.float32(max(brightest, 1)), np.float32(MOST_LIGHT))
-    if factor <= 1:
+    """Half scales of an image -> the same. In dim or colored light they become brighter: a channel whose brightest
+    block of 16 x 16 px has a mean below LIT is multiplied so that it has it, by MOST_LIGHT at most.
+
+    In images with a side of 16 px or fewer, a block has 4 x 4 px, so that no padding is in the brightest one.
+    """
+    quarter = scales[-1]
+    blocks = quarter if min(quarter.shape[:2]) <= 4 else half_scales(quarter)[-1]
+    brightest = np.maximum(blocks.reshape(-1, 3).max(axis=0), 1).astype(np.float32)
+    factors = np.clip(np.float32(LIT) / brightest, 1, np.float32(MOST_LIGHT))
+    if (factors == 1).all():
         return list(scales)
-    table = np.minimum(np.floor(np.arange(256, dtype=np.float32) * factor + np.float32(0.5)), 255).astype(np.uint8)
+    table = np.floor(np.arange(256, dtype=np.float32)[:, None] * factors + np.float32(0.5))           # (256, 3)
+    table = np.minimum(table, 255).astype(np.uint8)[None]
     return [cv2.LUT(scale, table) for scale in scales]
 
 

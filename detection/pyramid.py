@@ -50,7 +50,8 @@ class Layout:
         return np.stack([columns, rows], axis=1) * PNET_STRIDE - self.corners[levels]
 
     def below(self, corners: Indices, levels: Indices) -> Mask:
-        """Corners (N, 2) of windows in their levels (N,) -> whether the bottom border cuts the windows (N,)."""
+        """Corners (N, 2) of windows in their levels (N,) -> whether the bottom border cuts the windows (N,):
+        that of the half scales, up to 3 px below the image's."""
         return corners[:, 1] + PNET.size > self.sizes[levels, 1]
 
     def supported(self, scores: Floats, rows: Indices, columns: Indices, levels: Indices, limits: Floats) -> Mask:

@@ -126,7 +126,7 @@ def levels_and_packed(image):
 
 def scan(detector, image):
     """Image -> P-Net's windows above the threshold (N, 4), scores (N,), map of scores (h, w); the packed pyramid."""
-    scales = images.half_scales(image)
+    scales = detector._scales(image)
     layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.pack(scales, layout)
     score, rows, columns, *_, levels, _ = detector._scan(packed, layout)

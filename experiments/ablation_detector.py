@@ -73,7 +73,7 @@ class NoSmallProposals(Detector):
 
 
 class OneThreshold(Detector):
-    """P-Net and R-Net with the same threshold for windows of all sizes."""
+    """P-Net and R-Net with the same threshold for windows of all sizes, at the bottom border, too."""
     def limits(self, net, octaves, below=False):
         return np.full(len(octaves), self.thresholds[net], np.float32)
 

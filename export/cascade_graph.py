@@ -108,31 +108,35 @@ class Cascade:
             pixels = self.g.op("AveragePool", pixels, kernel_shape=[2, 2], strides=[2, 2])
             return rounded(pixels).reshape(3, BAND // 2, -1)
 
-        return self.banded(image, means)[:image.size(0) / 2]
+        return self.banded(image, means, image.size(0) / 2)
 
     def brightened(self, scales: Sequence[Value]) -> list[Value]:
-        """Half scales -> the same, brighter if the image is dark."""
-        g, blocks = self.g, planes(self.half_scales(scales[-1])[-1])
-        brightest = g.largest((blocks[:1] + blocks[1:2] + blocks[2:]).reshape(-1), 0)
-        factor = g.minimum(g.value(np.float32(3 * LIT)) / g.maximum(brightest, np.float32(1)), np.float32(MOST_LIGHT))
+        """Half scales -> the same, brighter in dim or colored light."""
+        g, quarter = self.g, scales[-1]
+        large = g.minimum(quarter.size(0), quarter.size(1)) > 4
+        blocks = planes(g.once(large.reshape(), lambda image: self.half_scales(image)[-1], quarter))
+        brightest = g.maximum(g.largest(blocks.reshape(3, -1), 1), np.float32(1))                    # (3, 1)
+        factors = g.minimum(g.value(np.float32(LIT)) / brightest, np.float32(MOST_LIGHT))
+        factors = g.maximum(factors, np.float32(1)).reshape(3, 1, 1)
 
         def brighter(image):
-            return self.banded(image, lambda band: g.minimum(rounded(planes(band) * factor), np.float32(255))
-                               )[:image.size(0)]
+            return self.banded(image, lambda band: g.minimum(rounded(planes(band) * factors), np.float32(255)),
+                               image.size(0))
 
-        return [g.once((factor > 1).reshape(), brighter, scale) for scale in scales]
+        is_dim = (g.largest(factors, 0) > 1).reshape()
+        return [g.once(is_dim, brighter, scale) for scale in scales]
 
-    def banded(self, image: Value, change: Callable[[Value], Value]) -> Value:
-        """uint8 (H, W, 3) -> uint8 (h, w, 3): change(its rows (BAND, W, 3)) -> float32 (3, b, w) below each other, with
-        rows beyond its end, which has the last row again."""
+    def banded(self, image: Value, change: Callable[[Value], Value], rows: Value) -> Value:
+        """uint8 (H, W, 3) -> uint8 (rows, w, 3): what `change` makes, float32 (3, b, w), of each BAND rows of the image
+        (BAND, W, 3), which has its last row again below it."""
         g, height = self.g, image.size(0)
 
         def band(i):
-            rows = g.minimum(g.arange(BAND) + i * BAND, height - 1)
-            return None, change(image.take(rows)).cast(np.uint8).transpose(1, 2, 0)
+            index = g.minimum(g.arange(BAND) + i * BAND, height - 1)
+            return None, change(image.take(index)).cast(np.uint8).transpose(1, 2, 0)
 
         found, = g.loop(band, times=(height + (BAND - 1)) / BAND, scans=1)
-        return found.reshape(-1, found.size(2), 3)
+        return found.reshape(-1, found.size(2), 3)[:rows]
 
     def hat(self, places: Value, count: Value) -> Value:
         """Places (..., S) in pixels -> weights (..., S, count) of the pixels 0, 1, ... in a linear interpolation."""
@@ -144,7 +148,7 @@ class Cascade:
     # P-Net: Detector._propose.
 
     def limits(self, stage: Stage, octaves: Value) -> Value:
-        """Detector.limits of R-Net, and of P-Net in windows that end in the image: octaves (N, 1) -> (N, 1)."""
+        """Detector.limits of R-Net, and of P-Net where the bottom border does not cut: octaves (N, 1) -> (N, 1)."""
         g, place = self.g, CASCADE.index(stage)
         clipped = g.minimum(g.maximum(octaves, np.float32(0)), np.float32(SIZE_OCTAVES))
         factors = g.op("Exp", clipped * np.float32(np.log(SIZE_FALL[place]))) * np.float32(SIZE_ODDS[place])

@@ -286,6 +286,9 @@ def test_a_dark_image_is_brightened_but_not_in_mining():
     dark = image // 5
     assert len(detector().detect(image)) == len(detector().detect(dark)) == 1
     assert len(detector(stages=1).detect(image)) and not len(detector(stages=1).detect(dark))
+    near = np.float32([[90, 50, 150, 110]])
+    np.testing.assert_array_equal(detector().refine(dark, near).boxes, detector().refine(image, near).boxes)
+    assert len(detector().refine(dark, near)) == 1
 
 
 @pytest.mark.parametrize("share", [1, 0.3])

@@ -53,26 +53,28 @@ def test_halvings_are_averages_with_black_beyond_the_edge(scene):
         np.testing.assert_allclose(small, means, atol=0.5)
 
 
-@pytest.mark.parametrize("light", [255, 150, 144, 143, 100, 36, 18, 10, 1, 0])
-def test_a_dark_image_is_brightened_until_its_brightest_block_is_144(rng, light):
+@pytest.mark.parametrize("light", [(255, 255, 255), (144, 150, 200), (143, 143, 143), (100, 36, 18), (10, 1, 0),
+                                   (30, 200, 144), (255, 9, 80)])
+def test_channels_are_brightened_until_their_brightest_block_is_144(rng, light):
     """By a factor of 8 at most. A single bright pixel does not count, a bright block does."""
-    image = rng.integers(0, light // 2 + 1, (75, 118, 3), np.uint8)
+    image = (rng.random((75, 118, 3)) * light / 2).astype(np.uint8)
     image[32:48, 64:80] = light
     image[5, 5] = 255
     scales = images.half_scales(image)
-    found, factor = images.brightened(scales), min(max(144 / max(light, 1), 1), 8)
+    found, factors = images.brightened(scales), np.clip(144 / np.maximum(light, 1), 1, 8)
     for before, after in zip(scales, found, strict=True):
         assert after.dtype == np.uint8
-        np.testing.assert_allclose(after, np.minimum(before * float(factor), 255), atol=0.51)
-    assert (found[0] == scales[0]).all() == (light >= 144 or not light)
-    if 18 <= light <= 144:
-        assert (found[0][32:48, 64:80] == 144).all()
+        np.testing.assert_allclose(after, np.minimum(before * factors, 255), atol=0.51)
+    for channel, level in enumerate(light):
+        assert (found[0][..., channel] == scales[0][..., channel]).all() == (level >= 144 or not level)
+        assert level < 18 or (found[0][32:48, 64:80, channel] == max(level, 144)).all()
 
 
-def test_brightening_takes_images_of_any_size():
-    for side in (1, 3, 4, 15, 16, 17):
-        gray = images.brightened(images.half_scales(np.full((side, 40, 3), 100, np.uint8)))[0][:side, :40]
-        assert (gray == 144).all() if side >= 16 else (gray >= 144).all() and len(np.unique(gray)) == 1
+@pytest.mark.parametrize("height, width", [(side, other) for side in (*range(4, 21), 31, 33) for other in (side, 40)])
+def test_padding_does_not_count_as_darkness(height, width):
+    for image, expected in (((200, 144, 255), (200, 144, 255)), ((100, 72, 12), (144, 144, 96))):
+        scales = images.half_scales(np.full((height, width, 3), image, np.uint8))
+        assert (images.brightened(scales)[0][:height, :width] == expected).all()
 
 
 def test_a_crop_of_halvings_is_near_the_crop(scene):
