@@ -199,9 +199,8 @@ class Detector:
         keep = bx.grid_nms(rows, columns, scores, NEAR)
         if not self._mining:
             keep = keep[layout.supported(whole, rows[keep], columns[keep], levels[keep], limits[keep])]
-        corners = layout.corners_of(rows[keep], columns[keep], levels[keep])                                 # level px
-        windows = np.hstack([corners, corners + PNET.size]) / np.tile(layout.scales[levels[keep]], 2)        # image px
-        windows, scores, offsets = windows.astype(np.float32), scores[keep], offsets[keep]
+        windows = layout.windows_of(rows[keep], columns[keep], levels[keep])
+        scores, offsets = scores[keep], offsets[keep]
         if layout.levels_may_overlap(PNET.nms):
             keep = bx.nms(windows, scores, PNET.nms, OVERLAPS[PNET.overlap])
             windows, scores, offsets = windows[keep], scores[keep], offsets[keep]

@@ -49,6 +49,11 @@ class Layout:
         """Cells, their levels (N,) -> x, y (N, 2) of their windows in the level, px; below 0 outside of the image."""
         return np.stack([columns, rows], axis=1) * PNET_STRIDE - self.corners[levels]
 
+    def windows_of(self, rows: Indices, columns: Indices, levels: Indices) -> Floats:
+        """Cells, their levels (N,) -> their windows in the image (N, 4) float32, px."""
+        corners = self.corners_of(rows, columns, levels)
+        return (np.hstack([corners, corners + PNET.size]) / np.tile(self.scales[levels], 2)).astype(np.float32)
+
     def below(self, corners: Indices, levels: Indices) -> Mask:
         """Corners (N, 2) of windows in their levels (N,) -> whether the bottom border cuts the windows (N,):
         that of the half scales, up to 3 px below the image's."""

@@ -130,9 +130,7 @@ def scan(detector, image):
     layout = pyramid.layout(*scales[0].shape[:2], detector.min_face_size, detector.factor)
     packed = pyramid.pack(scales, layout)
     score, rows, columns, *_, levels, _ = detector._scan(packed, layout)
-    corners = layout.corners_of(rows, columns, levels)
-    windows = np.hstack([corners, corners + PNET.size]) / np.tile(layout.scales[levels], 2)
-    return windows.astype(np.float32), score[rows, columns], score, packed
+    return layout.windows_of(rows, columns, levels), score[rows, columns], score, packed
 
 
 def proposals(detector, image):
