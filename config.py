@@ -62,7 +62,7 @@ class Stage:
     random_erasing: float = 0.0     # share of the training samples of which a rectangle is hidden
     negatives_per_positive: float = 1.0     # of the training batches; scores are corrected to 1 (logit adjustment)
     color_jitter: float = 1.0       # strength of JITTER and GRAY_SHARE
-    precision: str = "float32"      # of training; see model/README.md
+    precision: str = "float32"      # of training, as train.py --precision; model/README.md
 
 
 FACIAL_POINTS = ("left eye", "right eye", "nose", "left mouth", "right mouth")      # as seen; mouth: corners: [paper]
@@ -100,7 +100,7 @@ ONET = Stage(
     batch={"positive": 64, "part": 64, "negative": 192, "landmark": 64}, epochs=6, learning_rate=0.02,
     loss_weights={"face": 1.0, "box": 0.5, "landmark": 1.0},
     threshold=0.7, nms=0.7, mining_threshold=0.1, benchmark_threshold=0.3, random_erasing=0.1,
-    heads=("face", "box", "landmark"), overlap="minimum", flip_pass=True, precision="mixed_bfloat16")
+    heads=("face", "box", "landmark"), overlap="minimum", flip_pass=True, precision="auto")
 CASCADE = (PNET, RNET, ONET)
 STAGES = {stage.size: stage for stage in CASCADE}
 

@@ -23,7 +23,7 @@ from config import CASCADE
 from detection.quiet_tensorflow import keras, tf
 from pipeline import settings, step, tables
 from preprocess import records, tfrecord
-from train import batches, loop, recipe
+from train import batches, loop, precision, recipe
 
 
 def random_records(stage, folder, amount=2000):
@@ -43,7 +43,7 @@ def random_records(stage, folder, amount=2000):
 
 def measured(stage, stored, folder, steps, turns):
     """(samples per second on records, on one batch, batches read per second)."""
-    keras.mixed_precision.set_global_policy(stage.precision)
+    keras.mixed_precision.set_global_policy(precision.policy(stage.precision))
     slow = dataclasses.replace(recipe.standard(stage), epochs=1, learning_rate=1e-6)
     training = loop.Training(slow, stored, folder / "train", folder / "graph")
 
@@ -78,8 +78,8 @@ def main(args):
         with tempfile.TemporaryDirectory() as folder:
             stored = random_records(stage, Path(folder))
             real, same, read = measured(stage, stored, Path(folder), args.steps, args.turns)
-        rows.append([f"{stage.name}, {stage.precision}", f"{real:,.0f}", f"{same:,.0f}", f"{same / real:.2f}",
-                     f"{read:.0f}"])
+        rows.append([f"{stage.name}, {precision.policy(stage.precision)}", f"{real:,.0f}", f"{same:,.0f}",
+                     f"{same / real:.2f}", f"{read:.0f}"])
     print(tables.markdown(["net", "samples per second", "on one batch", "times as long on records",
                            "batches read per second"], rows))
     print()

@@ -29,12 +29,12 @@ def work(folder, steps):
     """One worker: prints {net: [ms of processor time of a step, of preparing its rows, of preparing all rows]}."""
     from detection.quiet_tensorflow import keras, tf
     from preprocess import records
-    from train import batches, loop, recipe, replicas
+    from train import batches, loop, precision, recipe, replicas
     strategy = replicas.strategy()
     tf.config.experimental.enable_op_determinism()
     taken = {}
     for stage in CASCADE:
-        keras.mixed_precision.set_global_policy(stage.precision)
+        keras.mixed_precision.set_global_policy(precision.policy(stage.precision))
         slow = replace(recipe.standard(stage), epochs=1, learning_rate=1e-6)
         stored = records.Records(folder / stage.name, stage.size)
         graph = folder / f"{stage.name}-{os.getpid()}"

@@ -47,7 +47,7 @@ class Recipe:
     stage: Stage
     epochs: int
     learning_rate: float                    # the highest
-    precision: str                          # of the arithmetic: Keras' dtype policy
+    precision: str                          # of the arithmetic: Keras' dtype policy, or "auto" (train/precision.py)
     augmentation: Augmentation
     losses: Losses
     seed: int = SEED

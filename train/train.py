@@ -48,13 +48,14 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     """Trains to the last epoch; leaves best.npz and log.csv in the step's parts. Returns the log: one row per epoch."""
     use_one_heap()
     from detection.quiet_tensorflow import keras, tf
-    from train import loop, replicas
+    from train import loop, precision, replicas
     from train.recipe import unchanged
     strategy = replicas.strategy()     # first of all: it finds the other machines
     if recipe.label is not unchanged and strategy.num_replicas_in_sync > 1:
         raise UserError("--tiles trains on one device: hide the others with CUDA_VISIBLE_DEVICES, and unset TF_CONFIG")
     keras.utils.set_random_seed(recipe.seed)
-    keras.mixed_precision.set_global_policy(recipe.precision)
+    policy = precision.policy(recipe.precision)
+    keras.mixed_precision.set_global_policy(policy)
     tf.config.experimental.enable_op_determinism()
     training = loop.Training(recipe, stored, run.part("train"), graph, strategy)
     if not stored.validates:
@@ -66,7 +67,8 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     replicas.require_same(strategy, [run.depends, training.epoch, training.position], "records, options or checkpoint")
     per_batch = training.per_batch
     print(f"{recipe.stage.name}: {weights.parameters(recipe.stage):,} parameters, {training.steps} batches of "
-          f"{sum(per_batch.values())} per epoch ({', '.join(f'{n} {name}' for name, n in per_batch.items())})")
+          f"{sum(per_batch.values())} per epoch ({', '.join(f'{n} {name}' for name, n in per_batch.items())}), "
+          f"in {policy}")
     with stored.named_errors():
         return training.run()
 
@@ -163,8 +165,9 @@ if __name__ == "__main__":
     group.add_argument("--decay-at", type=float, nargs="*", default=[], metavar="SHARE",
                        help="the learning rate falls to a tenth after these shares of the training (the baselines: 0.2 "
                             "0.467 0.667) instead of to 0 by cosine decay")
-    group.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default=None,
-                       help=f"of the arithmetic (default: {by_size('precision')})")
+    group.add_argument("--precision", choices=("float32", "mixed_bfloat16", "auto"), default=None,
+                       help="of the arithmetic; auto is mixed_bfloat16 where the processor or GPU computes in it, else "
+                            f"float32 (default: {by_size('precision')})")
     group.add_argument("--init-from", type=Path, default=None, metavar="FILE",
                        help="warm start: begin with these weights (.npz of this net) instead of random ones")
     group.add_argument("--robust", action="store_true",
