@@ -43,7 +43,7 @@ def test_with_gpus_all_of_them_count_and_the_processor_does_not(tmp_path, monkey
     assert precision.policy("auto") == expected
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="TensorFlow asks for oneDNN otherwise there")
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="asked for on x86 alone")
 @pytest.mark.parametrize("chosen, used", [(None, True), ("0", False)])
 def test_tensorflow_computes_with_onednn_unless_the_user_says_otherwise(chosen, used):
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
