@@ -12,9 +12,9 @@ def policy(precision: str) -> str:
     """A recipe's precision -> Keras' dtype policy. "auto" becomes mixed_bfloat16 where all GPUs or, without one, the
     processor compute in bfloat16, else float32.
 
-    Without such arithmetic TensorFlow rounds and widens each operand: on a processor with AVX2 alone O-Net trains at 83
-    samples per second in bfloat16 and 852 in float32, on one with AMX at 7.0 and 3.7 batches (bench/README.md). Only
-    Linux tells of its processor; elsewhere float32 is the safe choice.
+    Without such arithmetic TensorFlow rounds and widens each operand: on a processor with AVX2 alone O-Net trains at a
+    tenth of float32's speed, on one with AMX at 1.9 times (bench/README.md). Only Linux on x86 tells of its processor;
+    elsewhere float32 is the safe choice.
     """
     if precision != "auto":
         return precision
