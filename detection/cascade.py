@@ -61,7 +61,7 @@ class Faces:
                      self.landmarks)
 
     def clipped(self, shape: Sequence[int]) -> "Faces":
-        """The same faces with their boxes (N, 4) inside an image of this shape (H, W, ...), for `image[y1:y2, x1:x2]`;
+        """The same faces with their boxes (N, 4) inside an image of this shape (H, W, ...), px with fractions;
         the landmarks stay."""
         return Faces(bx.clip(self.boxes, shape[1], shape[0]), self.scores, self.landmarks)
 
@@ -84,7 +84,8 @@ class Detector:
 
     model: the folder with pnet.npz, rnet.npz, onet.npz, or up to three nets (`engines.CascadeNet`). min_face_size: px,
     the smallest face that is searched for. thresholds: of the face score after P-, R- and O-Net, 0..1. factor: from
-    one pyramid level to the next. stages: how many nets run; mining stops after 1 or 2. largest: the last net's
+    one pyramid level to the next. stages: how many nets run. mining: P-Net and R-Net propose by their thresholds
+    alone, as the next net shall learn from all of it: without support, sizes and light. largest: the last net's
     largest face only. rotate: the image is also turned by 90, 180 and 270 degrees, for four times the time, and the
     faces are those of the turn whose scores have the largest sum, in the image's own px; landmarks keep the order of
     the upright face. engine: the name of one, see `engines`; by default the fastest that is installed. ValueError for a
@@ -97,7 +98,7 @@ class Detector:
 
     def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
                  thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE),
-                 largest: bool = False, rotate: bool = False, engine: str | None = None):
+                 largest: bool = False, rotate: bool = False, engine: str | None = None, mining: bool = False):
         thresholds = [stage.threshold for stage in CASCADE] if thresholds is None else list(thresholds)
         if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
             raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
@@ -107,7 +108,7 @@ class Detector:
             raise ValueError(f"min_face_size must be at least 1 px, not {min_face_size}")
         bx.check_mirror_order()
         self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
-        self.largest, self.rotate = largest, rotate
+        self.largest, self.rotate, self.mining = largest, rotate, mining
         make = named(engine) if engine else None
         self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads, make) for stage in CASCADE[:stages]] \
             if isinstance(model, (str, Path)) else list(model)
@@ -171,7 +172,7 @@ class Detector:
         the bottom border cuts them (N,) -> what the scores of a net, 0 to 2, must reach in them (N,): its threshold.
         P-Net's is higher for small windows and lower for cut ones, P-Net's and R-Net's are lower for large ones: of
         these there are few. Not in mining."""
-        if self._mining or net == OUTPUT:
+        if self.mining or net == OUTPUT:
             return np.full(len(octaves), self.thresholds[net], np.float32)
         factors = SIZE_ODDS[net] * SIZE_FALL[net] ** np.clip(octaves, 0, SIZE_OCTAVES)
         return odds.multiplied(self.thresholds[net], np.where(below, BOTTOM_ODDS * factors, factors))
@@ -189,7 +190,7 @@ class Detector:
     def _scales(self, image: Image) -> list[Image]:
         """The half scales of an image, brightened in dim or colored light; not in mining."""
         scales = im.half_scales(image)
-        return scales if self._mining else im.brightened(scales)
+        return scales if self.mining else im.brightened(scales)
 
     def _propose(self, scales: list[Image]) -> Faces:
         layout = pyramid.layout(*scales[0].shape[:2], self.min_face_size, self.factor)
@@ -197,7 +198,7 @@ class Detector:
             return Faces()
         whole, rows, columns, scores, offsets, levels, limits = self._scan(pyramid.pack(scales, layout), layout)
         keep = bx.grid_nms(rows, columns, scores, NEAR)
-        if not self._mining:
+        if not self.mining:
             keep = keep[layout.supported(whole, rows[keep], columns[keep], levels[keep], limits[keep])]
         windows = layout.windows_of(rows[keep], columns[keep], levels[keep])
         scores, offsets = scores[keep], offsets[keep]
@@ -205,12 +206,6 @@ class Detector:
             keep = bx.nms(windows, scores, PNET.nms, OVERLAPS[PNET.overlap])
             windows, scores, offsets = windows[keep], scores[keep], offsets[keep]
         return Faces(bx.decode(offsets, windows), scores)
-
-    @property
-    def _mining(self) -> bool:
-        """Whether fewer than three nets run. Then they propose what they do by their thresholds alone, as the next net
-        shall learn from all of it."""
-        return self.stages < len(CASCADE)
 
     def _scan(self, packed: Image, layout: pyramid.Layout) -> list[np.ndarray]:
         """Packed pyramid -> P-Net's map of scores (h, w), and its cells at or above their limits, each within one

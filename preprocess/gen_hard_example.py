@@ -73,7 +73,7 @@ class Sampler:
         random = self._random(image.path, truth, ignored)
         if not image.complete:
             return random, {"not mined": 1}
-        found = partial_cascade.detector(*self.cascade).detect(pixels)      # best first
+        found = partial_cascade.detector(*self.cascade, mining=True).detect(pixels)      # best first
         windows = bx.windows(found.boxes)
         kinds, faces = samples.label(windows, truth, ignored, STAGES[self.size].part_iou)
         wanted = kinds != samples.AMBIGUOUS

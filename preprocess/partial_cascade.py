@@ -39,10 +39,11 @@ def options(args: argparse.Namespace, field: str) -> Chosen:
 
 @lru_cache(maxsize=1)
 def detector(model: Path, min_face: float, thresholds: tuple[float, ...], stages: int,
-             load: Callable[[Path], list] | None = None) -> Detector:
+             load: Callable[[Path], list] | None = None, mining: bool = False) -> Detector:
     """The detector of this process, made at the first call. load: folder -> nets, where it holds no .npz.
+    mining: as for `Detector`.
 
     UserError where weights are missing or damaged; ValueError where a number is out of range.
     """
     nets = load(model) if load else tensorflow_gpu.nets(model, stages)
-    return Detector(nets or model, min_face, thresholds, stages=stages)
+    return Detector(nets or model, min_face, thresholds, stages=stages, mining=mining)

@@ -226,11 +226,8 @@ def test_no_images_no_answers():
     assert detector().detect_batch([]) == []
 
 
-def test_stages_stop_early_and_trace_tells_all(monkeypatch):
-    """But for what detection leaves out by the size and the place of windows, and mining does not."""
-    monkeypatch.setattr(cascade, "SIZE_ODDS", (1.0, 1.0))
-    monkeypatch.setattr(cascade, "SIZE_FALL", (1.0, 1.0))
-    monkeypatch.setattr(cascade, "BOTTOM_ODDS", 1.0)
+def test_stages_stop_early_and_trace_tells_all():
+    """With fewer nets, too, the windows are those of the whole cascade: recall after P-Net is one number."""
     image = planted(200, 310, (100, 60, 40))
     full = detector().trace(image)
     assert len(full) == 3 and len(full[0]) >= len(full[1]) >= len(full[2]) == 1
@@ -250,7 +247,7 @@ def test_thresholds_are_higher_for_small_windows_and_lower_for_large_ones(thresh
         below = np.arange(len(octaves)) % 2 == 1
         mixed = detector(thresholds=[threshold] * 3).limits(net, octaves, below)
         np.testing.assert_allclose(mixed / (1 - mixed), found / (1 - found) * np.where(below, BOTTOM_ODDS, 1), 1e-5)
-        assert (detector(thresholds=[threshold] * 3, stages=2).limits(net, octaves) == np.float32(threshold)).all()
+        assert (detector(thresholds=[threshold] * 3, mining=True).limits(net, octaves) == np.float32(threshold)).all()
     assert (detector(thresholds=[threshold] * 3).limits(2, octaves) == np.float32(threshold)).all()
 
 
@@ -285,7 +282,7 @@ def test_a_dark_image_is_brightened_but_not_in_mining():
     image = planted(200, 310, (100, 60, 40))
     dark = image // 5
     assert len(detector().detect(image)) == len(detector().detect(dark)) == 1
-    assert len(detector(stages=1).detect(image)) and not len(detector(stages=1).detect(dark))
+    assert len(detector(mining=True).detect(image)) and not len(detector(mining=True).detect(dark))
     near = np.float32([[90, 50, 150, 110]])
     np.testing.assert_array_equal(detector().refine(dark, near).boxes, detector().refine(image, near).boxes)
     assert len(detector().refine(dark, near)) == 1

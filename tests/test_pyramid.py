@@ -66,7 +66,7 @@ def test_proposals_equal_those_of_the_levels_one_by_one(pnet, rng, monkeypatch, 
     pyramid.layout.cache_clear()
     coarse = rng.integers(0, 256, (max(height // 3, 1), max(width // 3, 1), 3), dtype=np.uint8)
     image = images.resize(coarse, width, height)
-    detector = Detector(pnet, thresholds=(0.6,), factor=factor, stages=1)
+    detector = Detector(pnet, thresholds=(0.6,), factor=factor, stages=1, mining=True)
     found = detector.propose(image)
     boxes, scores = level_by_level(detector, image)
     pyramid.layout.cache_clear()
@@ -121,13 +121,12 @@ def test_a_window_counts_where_the_cells_around_it_score_high_enough_on_average(
 
 
 def test_mining_sees_all_windows(monkeypatch):
-    """The rule is for detection: with one or two nets, all windows at or above the threshold are proposed."""
+    """The rule is for detection: in mining, all windows at or above the threshold are proposed."""
     monkeypatch.setattr(cascade, "SIZE_ODDS", (1, 1))
     monkeypatch.setattr(cascade, "SIZE_FALL", (1, 1))
     monkeypatch.setattr(cascade, "BOTTOM_ODDS", 1)
     image = images.read(PICTURE / "mosaic.jpg")
-    mining, detecting = (Detector(thresholds=(0.6,), stages=1) for _ in range(2))
-    detecting.stages = len(CASCADE)
+    mining, detecting = (Detector(thresholds=(0.6,), stages=1, mining=mines) for mines in (True, False))
     some, every = detecting.propose(image), mining.propose(image)
     assert 0 < len(some) < len(every)
     assert {tuple(box) for box in some.boxes.tolist()} < {tuple(box) for box in every.boxes.tolist()}
