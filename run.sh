@@ -80,7 +80,8 @@ fi
 
 # --- The data: what is in data/ (or --data), else the sample, which has a folder of its own and short trainings
 short12=() short24=() short48=() shortlast=()
-if [ -n "$data" ] || [ -d data/WIDER_train ] || [ -L data/WIDER_train ]; then
+images=(data/WIDER_train data/sets/*)
+if [ -n "$data" ] || [ -d "${images[0]}" ] || [ -L "${images[0]}" ] || [ -e "${images[1]}" ]; then
   data=${data:-data} work=${work:-$data} model=${model:-model} graph=graph look=picture out=output
 else
   data=data/sample work=data/sample model=data/sample/model graph=data/sample/graph

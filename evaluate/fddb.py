@@ -112,7 +112,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, "workers")
     arguments.set_defaults(size=ONET.size)
     group = arguments.add_argument_group("measuring")
     group.add_argument("--folds", type=Path, metavar="DIR", help="of the lists (default: <data>/FDDB/FDDB-folds)")

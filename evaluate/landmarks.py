@@ -94,7 +94,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, "workers")
     arguments.set_defaults(size=ONET.size)
     group = arguments.add_argument_group("measuring")
     group.add_argument("--mtfl", action="store_true", help="a list in MTFL's form, <data>/testing.txt")

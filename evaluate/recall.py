@@ -112,7 +112,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, "workers")
     arguments.add_argument("size", type=int, choices=STAGES, help="input size of the last net to run, px")
     group = arguments.add_argument_group("measuring")
     which = group.add_mutually_exclusive_group()

@@ -192,7 +192,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, "workers")
     arguments.set_defaults(size=ONET.size)
     group = arguments.add_argument_group("measuring")
     group.add_argument("--annotations", type=Path, metavar="FILE", help="instead of WIDER FACE val's, in either form")

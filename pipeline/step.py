@@ -32,8 +32,12 @@ from pipeline import storage
 LOCK = "lock"     # name of the file among the parts
 
 
-def parser(docstring: str) -> argparse.ArgumentParser:
-    """A parser with the options that every step has; the docstring is the help text."""
+EVERY = ("workers", "seed", "force")       # the further options of a step that goes through images
+
+
+def parser(docstring: str, *options: str) -> argparse.ArgumentParser:
+    """A parser with the folders that every script takes and those options of EVERY that this one uses; the docstring is
+    the help text."""
     result = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
     group = result.add_argument_group("folders")
     group.add_argument("--data", type=Path, default=DATA, metavar="DIR",
@@ -42,13 +46,16 @@ def parser(docstring: str) -> argparse.ArgumentParser:
                        help="lists, TFRecords and checkpoints, one folder per size (default: the data folder)")
     group.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     group = result.add_argument_group("how it runs")
-    either = group.add_mutually_exclusive_group()
-    either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
-                        help="processes (default: one per core; the result does not depend on it)")
-    either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
-                        help="process the images on this Ray cluster instead; its nodes see the same folders")
-    group.add_argument("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
-    group.add_argument("--force", action="store_true", help="do the step again though it is done")
+    if "workers" in options:
+        either = group.add_mutually_exclusive_group()
+        either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
+                            help="processes (default: one per core; the result does not depend on it)")
+        either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
+                            help="process the images on this Ray cluster instead; its nodes see the same folders")
+    if "seed" in options:
+        group.add_argument("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
+    if "force" in options:
+        group.add_argument("--force", action="store_true", help="do the step again though it is done")
     return result
 
 
@@ -56,12 +63,13 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     """Runs main(parsed arguments); a UserError becomes one line and exit code 2."""
     args = arguments.parse_args()
     args.work = args.work or args.data
-    if isinstance(args.workers, str):
+    workers = getattr(args, "workers", 1)
+    if isinstance(workers, str):
         for name, value in vars(args).items():
             if isinstance(value, Path):
                 setattr(args, name, value.absolute())      # nodes of a cluster work in other folders
-    elif args.workers < 1:
-        arguments.error(f"--workers must be at least 1, not {args.workers}")
+    elif workers < 1:
+        arguments.error(f"--workers must be at least 1, not {workers}")
 
     def checked() -> None:
         bx.check_mirror_order()

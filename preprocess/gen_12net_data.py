@@ -89,4 +89,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    step.run(main, step.parser(__doc__))
+    step.run(main, step.parser(__doc__, *step.EVERY))

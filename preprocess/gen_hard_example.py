@@ -157,7 +157,7 @@ def report_recall(report: dict[str, Any], args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, *step.EVERY)
     arguments.add_argument("size", type=int, choices=[stage.size for stage in CASCADE[:-1]],
                            help="of the last net that mines, px")
     partial_cascade.add_arguments(arguments.add_argument_group("mining"), "mining_threshold", MINING_MIN_FACE)

@@ -97,7 +97,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, *step.EVERY)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
     arguments.add_argument("--no-landmarks", action="store_true",
                            help="train without landmarks; say it for each of the three sizes")

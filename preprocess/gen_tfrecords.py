@@ -77,7 +77,7 @@ def warn_if_short(name: str, counts: Mapping[str, int], stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__)
+    arguments = step.parser(__doc__, *step.EVERY)
     arguments.add_argument("size", type=int, choices=STAGES, help="of the net, px")
     arguments.add_argument("--again", action="store_true",
                            help="24 only: add the samples that R-Net mined for O-Net, for a second round of R-Net")

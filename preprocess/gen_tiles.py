@@ -97,4 +97,4 @@ def write(run: step.Step, annotated: Sequence[AnnotatedImage], args: Namespace) 
 
 
 if __name__ == "__main__":
-    step.run(main, step.parser(__doc__))
+    step.run(main, step.parser(__doc__, *step.EVERY))

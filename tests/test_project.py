@@ -68,6 +68,14 @@ def test_run_sh_puts_a_last_round_before_detection():
     assert "--init-from model/onet.npz --model model/last" in longer[16] and "--model model/last" in longer[17]
 
 
+@pytest.mark.parametrize("folder, data", [("WIDER_train", "data"), ("sets/own", "data"), ("sets", "data/sample")])
+def test_run_sh_takes_the_images_in_data(tmp_path, folder, data):
+    shutil.copy(ROOT / "run.sh", tmp_path)
+    (tmp_path / "data" / folder).mkdir(parents=True)
+    said = subprocess.run(["bash", "run.sh", "--list"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert f"gen_12net_data.py --data {data} --work" in said
+
+
 def test_run_sh_refuses_what_it_does_not_know():
     for args in (["--from", "15"], ["--to", "x"], ["--from"], ["train"], ["--from", "9", "--to", "6"],
                  ["--from", "9" * 20], ["--list", "--model", "--no-landmarks"], ["--list", "--data", ""]):

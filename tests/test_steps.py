@@ -180,6 +180,14 @@ def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):
         assert message.startswith("error: ") and message.count("\n") == 1, (case, message)
 
 
+@pytest.mark.parametrize("case", [
+    ("train/train.py", 12, "--ray", "a:1"), ("train/train.py", 12, "--workers", 2), ("train/plot_log.py", "--seed", 1),
+    ("preprocess/gen_imglist_pnet.py", "--workers", 2), ("evaluate/recall.py", 12, "--force")])
+def test_options_that_would_change_nothing_are_refused(script, tmp_path, case):
+    option = next(word for word in map(str, case) if word.startswith("--"))
+    assert f"unrecognized arguments: {option}" in script(*case, "--work", tmp_path, code=2).stderr
+
+
 def test_records_of_the_wrong_size_are_told_before_training(done, script, tmp_path):
     shutil.copytree(done / "12", tmp_path / "24")
     message = script("train/train.py", 24, "--work", tmp_path, code=2).stderr
