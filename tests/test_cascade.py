@@ -16,7 +16,7 @@ from config import (
     VOTE_TRUST,
     VOTES_EXPECTED,
 )
-from detection import Detector, UserError, cascade, weights
+from detection import Detector, UserError, weights
 from detection import boxes as bx
 from detection.cascade import Faces
 

@@ -181,3 +181,13 @@ def test_shipped_pictures_are_found_by_the_shipped_weights(script, tmp_path):
     assert len(found["astronaut.jpg"]) == 1
     x1, y1, x2, y2 = found["astronaut.jpg"][0]["box"]
     assert 150 < x1 < 200 and 40 < y1 < 90 and 245 < x2 < 290 and 150 < y2 < 200
+
+
+def test_the_lists_of_images_agree_and_no_val_image_was_trained_on():
+    """WIDER FACE numbers the images of an event; an image of train and one of val never share a name."""
+    train, development, first = ((ROOT / "model/images" / f"wider_{name}.txt").read_text().splitlines()
+                                 for name in ("train", "val_development", "val_162"))
+    for names in (train, development, first):
+        assert names == sorted(set(names)) and all(re.fullmatch(r"[\w-]+/[\w-]+\.jpg", name) for name in names)
+    assert set(first) < set(development) and not set(development) & set(train)
+    assert len(train) == 2518 and len(development) == 1130 and len(first) == 162
