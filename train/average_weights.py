@@ -4,7 +4,8 @@ reads    FILE ...: weights of the net; a file named twice counts twice
 writes   <out>
 
 After a warm start with --init-from, average the weights before and after that training. Nets with different starts are
-refused, as their average is useless: unit 5 of one is not unit 5 of the other.
+refused, as their average is useless: unit 5 of one is not unit 5 of the other. P-Net and R-Net have no landmarks where
+one of the nets was trained without, as on tiles; detection takes them from O-Net, for which such a mix is refused.
 
     python train/train.py 24 --init-from model/rnet.npz --model round2
     python train/average_weights.py 24 model/rnet.npz round2/rnet.npz --out model/rnet.npz
@@ -42,14 +43,21 @@ def average(nets: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.mean([net[name] for net in nets], axis=0, dtype=np.float64).astype(np.float32) for name in nets[0]}
 
 
+def without_landmarks(net: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A net (name -> array) -> the same as if it had been trained without landmarks."""
+    return {name: np.zeros_like(array) if name.startswith("landmark/") else array for name, array in net.items()}
+
+
 def main(args: argparse.Namespace) -> None:
     stage = STAGES[args.size]
     if len(args.files) < 2:
         raise UserError(f"{args.files[0]}: an average needs at least two files; name another")
     nets = [weights.read(path, stage) for path in args.files]
     if len({weights.have_landmarks(net) for net in nets}) > 1:
-        raise UserError(f"{args.files[0]}: some of these nets were trained without landmarks and some with; an average "
-                        "would have half of each landmark; name nets that are alike")
+        if "landmark" in stage.heads:
+            raise UserError(f"{args.files[0]}: some of these nets were trained without landmarks and some with; an "
+                            "average would have half of each landmark; name nets that are alike")
+        nets = [without_landmarks(net) for net in nets]
     for path, net in zip(args.files[1:], nets[1:]):
         cosine = likeness(nets[0], net)
         if cosine < SAME_START:
