@@ -231,3 +231,30 @@ def test_a_wrong_file_of_weights_costs_nothing_of_an_earlier_training(stored, tm
     with pytest.raises(UserError, match="does not hold rnet"):
         train_step.train(recipe, stored, tmp_path, tmp_path / "model", tmp_path / "graph")
     assert (tmp_path / "best.npz").is_file() and earlier.manifest.is_file()
+
+
+def test_a_training_that_is_done_keeps_what_was_written_in_its_place_since(stored, tmp_path, capsys, monkeypatch):
+    """Killed in front of its last lines it is not done, so that its weights still replace those of before."""
+    recipe, target = replace(standard(RNET), epochs=1, batch_size=96), tmp_path / "model" / "rnet.npz"
+
+    def train():
+        train_step.train(recipe, stored, tmp_path, tmp_path / "model", tmp_path / "graph")
+        return capsys.readouterr().out
+
+    def stop(*_):
+        raise Stopped
+    target.parent.mkdir()
+    target.write_bytes(b"of an earlier training")
+    for module, name in ((train_step.shutil, "copyfile"), (step, "write_json")):
+        with monkeypatch.context() as killed, pytest.raises(Stopped):
+            killed.setattr(module, name, stop)
+            train()
+    assert "rnet.npz: epoch 1" in train()
+    trained = (tmp_path / "train" / "best.npz").read_bytes()
+    assert target.read_bytes() == trained
+    target.write_bytes(b"with another landmark head")
+    said = train()
+    assert target.read_bytes() == b"with another landmark head" and "rnet.npz: epoch 1" not in said
+    assert f"{target}: holds other weights than {tmp_path / 'train' / 'best.npz'}" in said
+    target.unlink()
+    assert "rnet.npz: epoch 1" in train() and target.read_bytes() == trained

@@ -2,7 +2,7 @@
 
 reads    <work>/<size>/records; with --tiles <work>/12/tiles/records
 writes   <model>/pnet.npz, rnet.npz or onet.npz: the weights of the epoch with the lowest validation loss (training
-         loss, where the held-out samples lack a kind);
+         loss, where the held-out samples lack a kind); a training that is done already keeps a file that is there;
          <work>/<size>/train/, with --tiles <work>/12/tiles/train/: log.csv, best.npz; <graph>/<size>: TensorBoard logs
 
 Stopped at any moment, the same command resumes at the last checkpoint, at most a minute back, and ends in the same
@@ -13,6 +13,7 @@ shared among them, so the loss curve is that of one.
 """
 import argparse
 import ctypes
+import filecmp
 import shutil
 import sys
 from dataclasses import replace
@@ -95,6 +96,7 @@ def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph:
         inputs["teacher"] = step.digest(recipe.teacher)
     for path in filter(None, (recipe.init_from, recipe.teacher)):
         weights.read(path, recipe.stage)       # a wrong file costs nothing of an earlier run
+    trained, target = folder / "train" / "best.npz", model / f"{recipe.stage.name}.npz"
     chief = replicas.is_chief()
     run = step.Step(folder, "train", inputs, recipe.options(), settings(recipe.stage), force and chief)
     best = run.finished() if chief else None if force else run.report()     # only the chief clears what is stale
@@ -104,16 +106,27 @@ def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph:
         from train.loop import judged
         best = min(history, key=lambda row: judged(row, stored))
         if chief:
+            part = run.part("train/best.npz")       # moved to its place where a run was killed while it finished
+            copy(part if part.exists() else trained, target)       # first: until then the step is not done
             run.finish(["train/best.npz", "train/log.csv"], best)
+    elif chief and not target.is_file():
+        copy(trained, target)
     if not chief:
         return
-    target = model / f"{recipe.stage.name}.npz"
-    with atomic_write(target) as temporary:
-        shutil.copyfile(folder / "train" / "best.npz", temporary)
-    for left in target.parent.glob(f"{target.name}.*.tmp"):       # by a process that was killed at this very line
-        left.unlink(missing_ok=True)
+    if not filecmp.cmp(trained, target, shallow=False):
+        print(f"{target}: holds other weights than {trained}, written there since or by another training, and is kept; "
+              "remove it and run this again to have those of this training")
+        return
     print(f"{target}: epoch {best['epoch']}, " + ", ".join(
         f"{name} {value:.4g}" for name, value in best.items() if name.startswith("validation")))
+
+
+def copy(weights_file: Path, target: Path) -> None:
+    """Copies a file, whole or not at all."""
+    with atomic_write(target) as temporary:
+        shutil.copyfile(weights_file, temporary)
+    for left in target.parent.glob(f"{target.name}.*.tmp"):       # by a process that was killed at this very line
+        left.unlink(missing_ok=True)
 
 
 def main(args: argparse.Namespace) -> None:
