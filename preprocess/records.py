@@ -42,6 +42,10 @@ def decode_tiles(serialized: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor
     return tf.reshape(images, [-1, size, size, 3]), values["image/kinds"], faces, faces[:, 0, :0]
 
 
+# What reading a shard raises where it is damaged or gone. Others, as where memory runs out, say nothing of the shards.
+DAMAGED = tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError
+
+
 class Records:
     """The records of one stage, as <work>/<size>/records.json describes them.
 
@@ -52,6 +56,7 @@ class Records:
 
     def __init__(self, folder: Path, size: int, script: str = ""):
         self.folder, self.size = Path(folder), size
+        self._decode = decode if size in STAGES else decode_tiles
         self.manifest = Path(folder) / "records.json"
         manifest = read_manifest(self.manifest)
         self._again = again = f"run `python preprocess/{script or f'gen_tfrecords.py {size}'}`"
@@ -90,11 +95,11 @@ class Records:
         """Errors in the block that come from a damaged shard become a UserError that names the shard."""
         try:
             yield
-        except tf.errors.OpError:
+        except DAMAGED:
             for path in (path for key in sorted(self.shards) for path in self.files(*key.rsplit("-", 1))):
                 try:
                     for part in tf.data.TFRecordDataset(path).batch(1024):
-                        decode(part, self.size)
-                except tf.errors.OpError:
+                        self._decode(part, self.size)
+                except DAMAGED:
                     raise UserError(f"{path}: this shard is damaged; {self._again} --force") from None
             raise

@@ -355,14 +355,24 @@ def test_training_names_the_damaged_shard(pnet_training, kind, split):
     assert f"{shard}: this shard is {kind_of_damage}; run `python preprocess/gen_tfrecords.py 12`" in str(error.value)
 
 
-def test_the_script_names_the_damaged_shard_in_one_sentence(tmp_path, rng, script):
+@pytest.mark.parametrize("options", [[], ["--init-from", ROOT / "model" / "pnet.npz"]], ids=["random", "warm"])
+def test_the_script_names_the_damaged_shard_in_one_sentence(tmp_path, rng, script, options):
     make_records(tmp_path / "12", 12, {"imglist": 900}, rng)
     shard = tmp_path / "12" / "records" / "imglist-train-1.tfrecord"
     damage(shard, "flipped")
     error = script("train/train.py", 12, "--work", tmp_path, "--model", tmp_path, "--graph", tmp_path, "--epochs", 1,
-                   code=2).stderr
+                   *options, code=2).stderr
     line, = [line for line in error.splitlines() if line.startswith("error: ")]
     assert str(shard) in line and "gen_tfrecords.py 12" in line and "Traceback" not in error
+
+
+def test_an_error_that_comes_from_no_shard_is_not_blamed_on_one(tmp_path, rng):
+    """Memory that runs out says nothing of the shards."""
+    import tensorflow as tf
+    stored = make_records(tmp_path, 12, {"imglist": 50}, rng)
+    damage(tmp_path / "records" / "imglist-train-1.tfrecord", "flipped")
+    with pytest.raises(tf.errors.ResourceExhaustedError), stored.named_errors():
+        raise tf.errors.ResourceExhaustedError(None, None, "of the training")
 
 
 def test_records_of_another_size_are_named_though_the_manifest_says_otherwise(tmp_path, rng):

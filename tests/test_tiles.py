@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 from config import HEADS, NEGATIVE, PART, PNET, POSITIVE, ROOT, TILE, TILE_FACES
+from detection import UserError, weights
 from detection import boxes as bx
-from detection import weights
-from preprocess import labels, samples, tiles
+from pipeline import settings as st
+from pipeline import step
+from preprocess import labels, samples, tfrecord, tiles
 from preprocess.records import Records, decode_tiles
 from preprocess.tfrecord import encode_tile
 from train import tiles as training
@@ -111,6 +113,23 @@ def test_a_record_gives_its_tile_back(rng):
     got = decode_tiles(tf.constant([example]), TILE)
     for value, wanted in zip(got, (pixels, kinds[0], faces[0])):
         np.testing.assert_array_equal(value[0], wanted)
+
+
+def test_a_damaged_shard_of_tiles_is_named_and_an_intact_one_is_not(tmp_path, rng):
+    faces, kinds = random_tiles(rng, 3)
+    pixels = np.zeros((TILE, TILE, 3), np.uint8)
+    shard = tmp_path / "records" / "face-train.tfrecord"
+    tfrecord.write(shard, [encode_tile(pixels, *each) for each in zip(faces, kinds)])
+    step.write_json(tmp_path / "records.json", {
+        "depends": {"settings": st.of_config("POINTS", "MIRROR_ORDER")}, "outputs": {}, "report": {
+            "size": TILE, "counts": {"face-train": 3}, "shards": {"face-train": [shard.name]}}})
+    stored = Records(tmp_path, TILE, "gen_tiles.py")
+    with pytest.raises(tf.errors.InvalidArgumentError), stored.named_errors():
+        raise tf.errors.InvalidArgumentError(None, None, "of the net")
+    tfrecord.write(shard, [tfrecord.encode(pixels, POSITIVE, np.zeros(4), np.zeros(10))])
+    with pytest.raises(UserError, match="face-train.tfrecord: this shard is damaged; run .*gen_tiles.py` --force"), \
+            stored.named_errors():
+        decode_tiles(next(iter(tf.data.TFRecordDataset(str(shard)).batch(1))), TILE)
 
 
 def test_the_face_loss_counts_positives_and_the_hardest_negatives_alike():

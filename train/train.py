@@ -70,8 +70,7 @@ def fit(recipe: "Recipe", run: step.Step, stored: "Records", graph: Path) -> lis
     print(f"{recipe.stage.name}: {weights.parameters(recipe.stage):,} parameters, {training.steps} batches of "
           f"{sum(per_batch.values())} per epoch ({', '.join(f'{n} {name}' for name, n in per_batch.items())}), "
           f"in {policy}")
-    with stored.named_errors():
-        return training.run()
+    return training.run()
 
 
 def settings(stage: Stage) -> dict:
@@ -101,7 +100,7 @@ def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph:
     run = step.Step(folder, "train", inputs, recipe.options(), settings(recipe.stage), force and chief)
     best = run.finished() if chief else None if force else run.report()     # only the chief clears what is stale
     if best is None:
-        with replicas.lost_worker_is_user_error():
+        with replicas.lost_worker_is_user_error(), stored.named_errors():
             history = fit(recipe, run, stored, graph)
         from train.loop import judged
         best = min(history, key=lambda row: judged(row, stored))
