@@ -1,16 +1,26 @@
 """train/landmark_head.py: the least mean distance, bad and missing labels, and that nothing else of the net changes."""
 import re
+import shutil
 from argparse import Namespace
 
+import cv2
 import numpy as np
 import pytest
 
 from config import MODEL, ONET, POINTS
 from detection import UserError, weights
+from pipeline.problems import Problems
+from preprocess import samples
+from preprocess.labels import annotate, landmarks
 from train import landmark_head
 
 SCRIPT = "train/landmark_head.py"
 PLACES = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]])
+
+
+def image_of(line):
+    """A line of the list -> the path of its image."""
+    return line.split()[0].replace("\\", "/")
 
 
 def test_a_few_bad_and_missing_labels_do_not_move_the_head(rng):
@@ -53,6 +63,35 @@ def test_the_script_changes_the_landmark_head_alone(tmp_path, sample, script):
     assert errors[1] < errors[0] / 2
     no_data = script(SCRIPT, start, "--data", tmp_path, "--out", out, code=2)
     assert "too few to keep some of them for validation" in no_data.stderr
+
+
+def test_damaged_images_and_faces_beside_their_image_are_skipped_until_they_are_too_many(tmp_path, sample, script):
+    shutil.copytree(sample, tmp_path / "data")
+    listed = (tmp_path / "data" / landmarks.TRAIN_LIST).read_text().splitlines()
+    damaged, beside = (next(line for line in listed[start:] if not samples.held_out(image_of(line)))
+                       for start in (0, 50))
+    (tmp_path / "data" / image_of(damaged)).write_bytes(b"no image")
+    image = cv2.imread(str(tmp_path / "data" / image_of(beside)))
+    cv2.imwrite(str(tmp_path / "data" / image_of(beside)), image[:20, :20])
+    before, start, out = weights.read(MODEL / "onet.npz", ONET), tmp_path / "start.npz", tmp_path / "onet.npz"
+    weights.write_arrays(start, {**before, "landmark/biases": before["landmark/biases"] + np.float32(0.2)})
+    command = [SCRIPT, start, "--data", tmp_path / "data", "--out", out]
+    printed = script(*command).stdout
+    skipped = [line for line in printed.splitlines() if line.startswith("skipped: ")]
+    assert len(skipped) == 2 and all(any(image_of(line) in said for said in skipped) for line in (damaged, beside))
+    kept = sum(not samples.held_out(image_of(line)) for line in listed)
+    assert f"a landmark head from {kept - 2} images" in printed
+    out.unlink()
+    for line in listed[:10]:
+        (tmp_path / "data" / image_of(line)).unlink(missing_ok=True)
+    error = script(*command, code=2).stderr
+    assert "cannot be used" in error and "Traceback" not in error and not out.exists()
+
+
+def test_held_out_images_that_are_all_damaged_are_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="none of 1 images with points can be used .*gone.jpg"):
+        landmark_head.features(weights.read(MODEL / "onet.npz", ONET), tmp_path, [annotate("gone.jpg", [[0, 0, 9, 9]])],
+                               0, Problems())
 
 
 def test_a_head_that_is_worse_on_held_out_images_is_not_written(tmp_path, sample, rng, monkeypatch):

@@ -26,7 +26,8 @@ from config import DATA, HEADS, LANDMARK, LEAST_DISTANCE, ONET, SEED
 from detection import UserError, images, weights
 from detection import boxes as bx
 from detection.errors import run_main
-from preprocess import samples
+from pipeline.problems import Problems
+from preprocess import labels, samples
 from preprocess.labels import AnnotatedImage, landmark_sets, landmarks, sets
 
 WINDOWS = 4, 12                 # of a face of the list, of a set: LFW and Net alone have 9,987 of them, and sets differ
@@ -49,8 +50,10 @@ def windows(rng: np.random.Generator, face: np.ndarray, count: int) -> np.ndarra
 
 def crops(data: Path, image: AnnotatedImage, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """One image -> crops uint8 (N, size, size, 3) of its faces' windows, relative points (N, 2P), NaN where a point is
-    not labeled."""
-    scales = images.half_scales(images.read(data / image.path))
+    not labeled. UserError where it cannot be read or its faces lie outside."""
+    pixels = images.read(data / image.path)
+    labels.require_inside(image, pixels.shape[1], pixels.shape[0])
+    scales = images.half_scales(pixels)
     rng = samples.rng("landmark head", image.path, seed)
     of_list = image.points_box is None
     count = WINDOWS[0] if of_list else WINDOWS[1]
@@ -60,9 +63,10 @@ def crops(data: Path, image: AnnotatedImage, seed: int) -> tuple[np.ndarray, np.
             bx.encode_points(np.repeat(image.points, count, axis=0), chosen))
 
 
-def features(arrays: dict[str, np.ndarray], data: Path, annotated: list[AnnotatedImage], seed: int
+def features(arrays: dict[str, np.ndarray], data: Path, annotated: list[AnnotatedImage], seed: int, problems: Problems
              ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of an O-Net, images -> its last features in their windows, float32 (N, F), relative points (N, 2P)."""
+    """Weights of an O-Net, images -> its last features in their windows, float32 (N, F), relative points (N, 2P).
+    Images that cannot be used are added to the problems; UserError where that is all of them."""
     from detection.quiet_tensorflow import keras, tf
     from train import nets
     from train.augment import augment
@@ -90,9 +94,16 @@ def features(arrays: dict[str, np.ndarray], data: Path, annotated: list[Annotate
         waiting[:] = [(batch, points)]
 
     for image in annotated:
-        waiting.append(crops(data, image, seed))
+        try:
+            waiting.append(crops(data, image, seed))
+        except UserError as error:
+            problems.add(str(error))
+            continue
         if sum(len(batch) for batch, _ in waiting) >= BATCH:
             process(rest=False)
+    if not waiting:
+        raise UserError(f"{data}: none of {len(annotated)} images with points can be used ("
+                        f"{problems.examples[-1]}); correct them and run this again")
     process(rest=True)
     values, points = (np.concatenate(arrays) for arrays in zip(*result))
     return values, points
@@ -148,20 +159,25 @@ def main(args: argparse.Namespace) -> None:
                         f"validation; {landmarks.TRAIN_LIST} or a set in {sets.SETS}/ must name more")
     kept = [image for image in annotated if not samples.held_out(image.path)]
     start = np.vstack([arrays["landmark/weights"].reshape(-1, HEADS["landmark"]), arrays["landmark/biases"]])
-    head = fit(*features(arrays, args.data, kept, args.seed), start)
-    values, targets = features(arrays, args.data, held, args.seed)
+    problems = Problems()
+    kept_values, kept_targets = features(arrays, args.data, kept, args.seed, problems)
+    fitted = len(kept) - problems.count
+    values, targets = features(arrays, args.data, held, args.seed, problems)
+    judging = len(annotated) - problems.count - fitted
+    problems.report(len(annotated), "images", args.data)
+    head = fit(kept_values, kept_targets, start)
     errors = {}
     for name, each in (("before", start), ("after", head)):
         away = distances(values @ each[:-1] + each[-1], targets)
         errors[name] = float(np.nanmean(away))
-        print(f"{name}: mean error {errors[name]:.2%} in {len(away):,} windows of {len(held):,} held-out images")
+        print(f"{name}: mean error {errors[name]:.2%} in {len(away):,} windows of {judging:,} held-out images")
     if errors["after"] >= errors["before"]:
-        raise UserError(f"{args.data}: its {len(kept):,} images do not lower the error of held-out images, so nothing "
+        raise UserError(f"{args.data}: its {fitted:,} images do not lower the error of held-out images, so nothing "
                         "is written; more images with points would")
     arrays["landmark/weights"] = head[:-1].reshape(arrays["landmark/weights"].shape).astype(np.float32)
     arrays["landmark/biases"] = head[-1].astype(np.float32)
     weights.write_arrays(args.out, arrays)
-    print(f"{args.out}: a landmark head from {len(kept):,} images")
+    print(f"{args.out}: a landmark head from {fitted:,} images")
 
 
 if __name__ == "__main__":
