@@ -133,6 +133,9 @@ def main(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
+    if not all(low <= high for low, high in zip((0, *args.decay_at), (*args.decay_at, 1))):
+        raise UserError("--decay-at must be shares of the training from 0 to 1 in rising order, not "
+                        + " ".join(f"{share:g}" for share in args.decay_at))
     if args.last_round and args.teacher:
         raise UserError("--last-round goes without --teacher, as the net's own boxes say what is a face; leave one out")
     from preprocess.records import Records
