@@ -103,23 +103,32 @@ def sheet(dataset: "tf.data.Dataset", count: int, columns: int = 12) -> np.ndarr
 
 def main(args: argparse.Namespace) -> None:
     """Writes the sheet of one size, or of the labels."""
+    if args.count < 1:
+        raise UserError(f"--count must be at least 1, not {args.count}")
     if args.raw:
         annotated, _ = sets.training(args.data)
-        path = args.work / "labels.png"
-        write_bytes(path, cv2.imencode(".png", raw_sheet(args.data, annotated, args.count))[1].tobytes())
-        print(f"{path}: up to {args.count} images of each source")
-        return
-    if args.size is None:
+        path, drawn = args.work / "labels.png", raw_sheet(args.data, annotated, args.count)
+    elif args.size is None:
         raise UserError("name the size of a net, 12, 24 or 48, or --raw to see the labels")
+    else:
+        path, drawn = args.work / str(args.size) / "samples.png", sheet_of_records(args)
+    write_bytes(path, cv2.imencode(".png", drawn)[1].tobytes())
+    print(f"{path}: up to {args.count} {'images of each source' if args.raw else 'samples of each kind'}")
+
+
+def sheet_of_records(args: argparse.Namespace) -> np.ndarray:
+    """The sheet of the records of one size. UserError where they hold no sample of the split, or a shard is damaged."""
     from detection.quiet_tensorflow import tf  # takes 2.7 s, and --raw needs none of it
     from preprocess import records
-    folder = args.work / str(args.size)
-    stored = records.Records(folder, args.size)
-    files = [path for name in STAGES[args.size].batch for path in stored.files(name, args.split)]
+    stored = records.Records(args.work / str(args.size), args.size)
+    names = [name for name in STAGES[args.size].batch if stored.counts[f"{name}-{args.split}"]]
+    if not names:
+        raise UserError(f"{stored.manifest}: there is no {args.split} sample to draw; name the other --split, or add "
+                        "images and do the steps again")
+    files = [path for name in names for path in stored.files(name, args.split)]
     dataset = tf.data.TFRecordDataset(files).batch(256).map(lambda r: records.decode(r, args.size)).unbatch()
-    path = folder / "samples.png"
-    cv2.imwrite(str(path), sheet(dataset, args.count))
-    print(f"{path}: up to {args.count} samples of each kind")
+    with stored.named_errors():
+        return sheet(dataset, args.count)
 
 
 if __name__ == "__main__":

@@ -366,6 +366,20 @@ def test_the_script_names_the_damaged_shard_in_one_sentence(tmp_path, rng, scrip
     assert str(shard) in line and "gen_tfrecords.py 12" in line and "Traceback" not in error
 
 
+def test_a_sheet_of_samples_that_cannot_be_drawn_or_written_is_told_in_one_sentence(tmp_path, rng, script):
+    make_records(tmp_path / "12", 12, {"imglist": 4}, rng)       # none of them is held out
+    show = ["preprocess/show_samples.py", 12, "--work", tmp_path]
+    sheet, shard = tmp_path / "12" / "samples.png", tmp_path / "12" / "records" / "imglist-train-1.tfrecord"
+    sheet.mkdir()
+    for prepare, options, said in (
+            (list, ["--split", "validation"], "12/records.json: there is no validation sample to draw"),
+            (list, [], f"{sheet}: cannot be written"),
+            (lambda: damage(shard, "flipped"), [], f"{shard}: this shard is damaged")):
+        prepare()
+        error = script(*show, *options, code=2).stderr
+        assert said in error and error.count("\n") == 1, error
+
+
 def test_an_error_that_comes_from_no_shard_is_not_blamed_on_one(tmp_path, rng):
     """Memory that runs out says nothing of the shards."""
     import tensorflow as tf

@@ -180,6 +180,16 @@ def test_wrong_arguments_are_told_in_one_line(sample, script, tmp_path, rng):
         assert message.startswith("error: ") and message.count("\n") == 1, (case, message)
 
 
+def test_a_value_out_of_range_is_told_before_anything_is_read(sample, script, tmp_path):
+    cases = [("preprocess/show_samples.py", 12, "--count", 0), ("preprocess/show_samples.py", "--raw", "--count", -1),
+             *[("train/train.py", 12, "--decay-at", *shares)
+               for shares in ((0.667, 0.2), (20, 50), (-0.1,), (0.5, "nan"))]]
+    for case in cases:
+        message = script(*case, "--data", sample, "--work", tmp_path, code=2).stderr
+        option = next(word for word in case[1:] if str(word) in ("--count", "--decay-at"))
+        assert message.startswith(f"error: {option} must be") and message.count("\n") == 1, message
+
+
 @pytest.mark.parametrize("case", [
     ("train/train.py", 12, "--ray", "a:1"), ("train/train.py", 12, "--workers", 2), ("train/plot_log.py", "--seed", 1),
     ("preprocess/gen_imglist_pnet.py", "--workers", 2), ("evaluate/recall.py", 12, "--force")])
