@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import KINDS, ONET, PNET, RNET
+from config import KINDS, ONET, PNET, RNET, TILE_BATCH
 from detection.errors import UserError
 from pipeline import settings as st
 from pipeline.step import read_json, write_json
@@ -112,6 +112,21 @@ def test_composition_scales_and_leaves_empty_lists_out(stored):
     assert batches.composition(ONET, {**stored.counts, "landmark-train": 0}).keys() == {"positive", "part", "negative"}
     with pytest.raises(UserError, match="no training sample"):
         batches.composition(PNET, {"imglist-train": 0})
+
+
+def test_a_batch_too_small_for_a_sample_of_each_kind_is_refused_with_the_least(stored):
+    for size in (1, 3):
+        with pytest.raises(UserError, match=f"--batch-size {size} .*at least 4"):
+            batches.composition(RNET, stored.counts, size)
+    assert batches.composition(RNET, stored.counts, 4) == {"positive": 1, "part": 1, "negative": 2, "landmark": 1}
+    only_negatives = {**dict.fromkeys(stored.counts, 0), "negative-train": 5}
+    assert batches.composition(RNET, only_negatives, 2) == {"negative": 1}
+    tiles = replace(PNET, batch=TILE_BATCH)
+    counts = {"face-train": 9, "background-train": 9}
+    assert batches.composition(PNET, {"imglist-train": 9}, 1) == {"imglist": 1}
+    assert batches.composition(tiles, counts, 2) == {"face": 1, "background": 1}
+    with pytest.raises(UserError, match="at least 2"):
+        batches.composition(tiles, counts, 1)
 
 
 def test_a_pass_shows_every_sample_once(stored):

@@ -221,15 +221,17 @@ def test_learns_to_separate_bright_from_dark(tmp_path, rng):
     assert history[-1]["validation_accuracy"] > 0.95
 
 
-@pytest.mark.parametrize("name", ["init_from", "teacher"])
-def test_a_wrong_file_of_weights_costs_nothing_of_an_earlier_training(stored, tmp_path, name):
+@pytest.mark.parametrize("name, value, said", [
+    ("init_from", MODEL / "pnet.npz", "does not hold rnet"), ("teacher", MODEL / "pnet.npz", "does not hold rnet"),
+    ("batch_size", 3, "--batch-size 3 is too small")])
+def test_a_wrong_option_costs_nothing_of_an_earlier_training(stored, tmp_path, name, value, said):
     earlier = step.Step(tmp_path, "train", {}, {}, {})
     earlier.finished()
     earlier.part("best.npz").write_text("weights of hours")
     earlier.finish(["best.npz"], {})
-    recipe = replace(standard(RNET), **{name: MODEL / "pnet.npz"})
-    with pytest.raises(UserError, match="does not hold rnet"):
-        train_step.train(recipe, stored, tmp_path, tmp_path / "model", tmp_path / "graph")
+    with pytest.raises(UserError, match=said):
+        train_step.train(replace(standard(RNET), **{name: value}), stored, tmp_path, tmp_path / "model",
+                         tmp_path / "graph")
     assert (tmp_path / "best.npz").is_file() and earlier.manifest.is_file()
 
 

@@ -19,14 +19,18 @@ READ_CYCLE = 8     # shards read in turn
 
 
 def composition(stage: Stage, counts: Mapping[str, int], batch_size: int | None = None) -> dict[str, int]:
-    """The stage's batch, scaled to `batch_size`: list name -> samples of it in a batch; empty lists are left out."""
+    """The stage's batch, scaled to `batch_size`: list name -> samples of it in a batch; empty lists are left out.
+    UserError where the others would not all have one."""
     whole = sum(stage.batch.values())
-    scaled = {name: round(n * (batch_size or whole) / whole) for name, n in stage.batch.items()}
-    present = {name: n for name, n in scaled.items() if counts[f"{name}-train"] and n}
+    present = {name: n for name, n in stage.batch.items() if counts[f"{name}-train"]}
     if not present:
         raise UserError(f"there is no training sample for {stage.name}; run the preprocessing steps for "
                         f"{stage.size} again and read their warnings")
-    return present
+    size, least = batch_size or whole, whole // (2 * min(present.values())) + 1       # half a sample rounds to none
+    if size < least:
+        raise UserError(f"--batch-size {size} is too small for a sample of each kind in a batch of {stage.name}; give "
+                        f"at least {least}")
+    return {name: round(n * size / whole) for name, n in present.items()}
 
 
 def steps_per_epoch(counts: Mapping[str, int], per_batch: Mapping[str, int]) -> int:

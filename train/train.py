@@ -89,12 +89,13 @@ def settings(stage: Stage) -> dict:
 
 def train(recipe: "Recipe", stored: "Records", folder: Path, model: Path, graph: Path, force: bool = False) -> None:
     """The step of one training in `folder`; the weights go to the folder `model`, logs of TensorBoard to `graph`."""
-    from train import replicas
+    from train import batches, replicas
     inputs = step.digests([stored.manifest, *filter(None, (recipe.init_from,))])
     if recipe.teacher:
         inputs["teacher"] = step.digest(recipe.teacher)
+    batches.composition(recipe.stage, stored.counts, recipe.batch_size)    # an error costs nothing of an earlier run
     for path in filter(None, (recipe.init_from, recipe.teacher)):
-        weights.read(path, recipe.stage)       # a wrong file costs nothing of an earlier run
+        weights.read(path, recipe.stage)
     trained, target = folder / "train" / "best.npz", model / f"{recipe.stage.name}.npz"
     chief = replicas.is_chief()
     run = step.Step(folder, "train", inputs, recipe.options(), settings(recipe.stage), force and chief)
