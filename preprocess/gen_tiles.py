@@ -1,11 +1,12 @@
-"""Optional step before 5: parts of pyramid levels of the train images, for a further training of P-Net.
+"""Optional, after step 5: parts of pyramid levels of the train images, for a further training of P-Net.
 
 reads    the images and annotations below <data>, as step 1 does
 writes   <work>/12/tiles/records/<face|background>-<train|validation>-<i>-of-<n>.tfrecord and the manifest records.json
 expect   about 18 tiles per image, 13 kB each
 
     python preprocess/gen_tiles.py
-    python train/train.py 12 --tiles --init-from model/pnet.npz
+    python train/train.py 12 --tiles --init-from model/pnet.npz --model round2
+    python train/average_weights.py 12 model/pnet.npz round2/pnet.npz --out model/pnet.npz
 
 A tile has 64 px and holds whole faces, each cell of P-Net's map of it is a labeled window. "face" holds the tiles in
 which a cell is a positive, "background" the others. Images held out for validation (5 %, by path) go to other shards.

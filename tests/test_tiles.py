@@ -10,7 +10,7 @@ from detection import UserError, weights
 from detection import boxes as bx
 from pipeline import settings as st
 from pipeline import step
-from preprocess import labels, samples, tfrecord, tiles
+from preprocess import gen_tiles, labels, samples, tfrecord, tiles
 from preprocess.records import Records, decode_tiles
 from preprocess.tfrecord import encode_tile
 from train import tiles as training
@@ -151,6 +151,12 @@ def test_own_boxes_of_cells_decide_what_is_a_face():
     face, background = np.log1p(np.exp(-2)), np.log1p(np.exp(2))
     wanted = ((face + background) / 2 + background) / 2
     assert float(training.face_of_box(tf.constant(logits), labels_, overlap, 0.1)) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_the_help_gives_the_commands_of_the_explanation():
+    commands = [line.strip() for line in gen_tiles.__doc__.splitlines() if line.strip().startswith("python ")]
+    assert len(commands) == 3
+    assert "\n".join(commands) in (ROOT / "docs" / "mtcnn.md").read_text(encoding="utf-8")
 
 
 def test_from_images_to_weights(sample, tmp_path, script):
