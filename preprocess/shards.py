@@ -41,21 +41,27 @@ class Task(Group):
 
 @dataclass
 class KindImages:
-    """The images with samples of one kind: how many, how many of them are held out by the rule, and the next ones,
+    """The images with samples of one kind: their paths, how many of them are held out by the rule, and the next ones,
     (place in the rule, path), up to HELD_OUT_LEAST."""
-    count: int = 0
+    paths: set[str] = field(default_factory=set)
     held_out: int = 0
     following: list[tuple[float, str]] = field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        """How many images there are."""
+        return len(self.paths)
+
     def add(self, path: str) -> None:
-        """Counts one image."""
-        self.count += 1
+        """Counts one image, once: with --again two lists may name it."""
+        if path in self.paths:
+            return
+        self.paths.add(path)
         if samples.held_out(path):
             self.held_out += 1
         else:
             place = samples.share_of(path, "validation"), path
-            if place not in self.following:
-                self.following = sorted([*self.following, place])[:HELD_OUT_LEAST]
+            self.following = sorted([*self.following, place])[:HELD_OUT_LEAST]
 
     def chosen(self) -> list[str]:
         """The images to hold out besides those of the rule."""

@@ -54,6 +54,15 @@ def test_kinds_of_the_same_images_hold_out_the_same_ones(tmp_path):
         "positive": 5, "part": 5, "negative": 5}
 
 
+def test_images_that_two_lists_name_count_once(tmp_path):
+    """As with --again, where step 10 mined in the images of step 6."""
+    paths = [f"x/{number}.png" for number in range(31)]
+    file, = write_lists(tmp_path, positive=paths)
+    (_, once), (_, again) = (shards.scatter(files, [tmp_path / "group"]) for files in ([file], [file, file]))
+    assert again["positive"].count == 31 and again["positive"].held_out == sum(map(samples.held_out, paths)) > 0
+    assert again["positive"].chosen() == once["positive"].chosen()
+
+
 def test_where_there_are_many_the_rule_alone_decides(tmp_path):
     paths = [f"x/{number}.png" for number in range(400)]
     _, kinds = shards.scatter(write_lists(tmp_path, positive=paths), [tmp_path / "group"])
