@@ -39,9 +39,9 @@ class Sampler:
         labels.require_inside(image, width, height)
         rng = samples.rng(f"landmark{self.size}", image.path, self.seed)
         lines = []
-        faces = image.boxes if image.points_box is None else bx.windows(bx.inner(image.boxes, *image.points_box))
+        faces = bx.windows(image.boxes if image.points_box is None else bx.inner(image.boxes, *image.points_box))
         for face, points in zip(faces, image.points):
-            chosen = np.round(face)[None].astype(np.float32)
+            chosen = face[None]
             if bx.longer_side(face[None])[0] >= LANDMARK_MIN_FACE:
                 tries = crops.pushed_in(crops.around(rng, face, LANDMARK_TRIES), width, height)
                 chosen = np.concatenate([chosen, tries[bx.iou(tries, face[None])[:, 0] > POSITIVE_IOU]])

@@ -1,5 +1,6 @@
 """Sets whose labels have points: which of their faces train landmarks, and in which crops."""
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -87,6 +88,15 @@ def test_the_crops_are_the_windows_in_which_landmarks_are_detected(images, monke
         assert (bx.longer_side(windows) >= LANDMARK_MIN_FACE).any()
         first = {tuple(samples.parse(line).crop) for line in gen_landmark_aug.Sampler(data, 48, 0)(image)[0]}
         assert {tuple(window.astype(int)) for window in windows} <= first
+
+
+def test_the_crops_of_a_list_are_square_where_its_boxes_are_not(images, monkeypatch):
+    """Detection shows square windows only: in another crop a face would be stretched."""
+    data, _ = images
+    annotated, _ = landmark_sets.training(data)
+    tall = replace(annotated[0], points_box=None, boxes=annotated[0].boxes + np.float32([0, -20, 0, 21.5]))
+    found = [samples.parse(line).crop for line in gen_landmark_aug.Sampler(data, 48, 0)(tall)[0]]
+    assert found and all(x2 - x1 == y2 - y1 for x1, y1, x2, y2 in found)
 
 
 @pytest.mark.parametrize("side, below", [(1.0, 0.0), (0.5, 0.12), POINTS_BOX])

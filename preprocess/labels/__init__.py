@@ -34,7 +34,7 @@ class AnnotatedImage:
     path: below the data folder, with slashes. boxes: float32 (N, 4) x1 y1 x2 y2 px, right and bottom edge exclusive.
     invalid: bool (N,), faces that are neither truth nor background. points: float32 (N, P, 2) px, in the order of
     POINTS, NaN where a point is not labeled. complete: every face in the image has a box, so the rest is background.
-    points_box: the square in which the points are learned, as `boxes.inner` takes it; None: the box itself.
+    points_box: the square in which the points are learned, as `boxes.inner` takes it; None: the box's own.
     """
     path: str
     boxes: np.ndarray
