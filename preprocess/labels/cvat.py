@@ -29,10 +29,12 @@ def entries(path: Path) -> Iterator[Saying]:
     if root.find("track") is not None or root.find("image") is None:
         raise UserError(f"{path}: is not an export `CVAT for images`, which holds a tag `image` for each image")
     for image in root.iter("image"):
-        yield image.get("name", "?"), attempt(_image, image)
+        name, subset = image.get("name", ""), image.get("subset")
+        names = (f"{subset}/{name}", name) if subset else (name,)   # each subset of a project gets a folder
+        yield name or "?", attempt(_image, names, image, names=names)
 
 
-def _image(image: ElementTree.Element) -> Stated:
+def _image(names: tuple[str, ...], image: ElementTree.Element) -> Stated:
     boxes, turned, classes, of_group = [], [], [], {}
     for box in image.iter("box"):
         of_group.setdefault(box.get("group_id"), []).append(len(boxes))
@@ -51,8 +53,6 @@ def _image(image: ElementTree.Element) -> Stated:
             owners = of_group.get(group, []) if group not in (None, "0") else []
             if len(owners) == 1:
                 points[owners[0]] = places
-    name, subset = image.get("name", ""), image.get("subset")
-    names = (f"{subset}/{name}", name) if subset else (name,)   # of a project, each subset gets a folder of its name
     return Stated(names, boxes, None, points, classes, (image.get("width"), image.get("height")))
 
 
