@@ -267,6 +267,30 @@ def test_every_form_that_states_sizes_follows_images_that_were_resized(tmp_path,
 
 
 @pytest.mark.parametrize("form", lf.WITH_SIZE)
+@pytest.mark.parametrize("labeled, today", [((640, 427), (4000, 2667)), ((427, 640), (2667, 4000)),
+                                            ((640, 426), (4000, 2667)),         # cut off, not rounded
+                                            ((300, 200), (1920, 1281)), ((4000, 2667), (640, 427)),
+                                            ((306, 230), (317, 237))])          # of 4000 x 3000, both
+def test_labels_of_a_shrunk_copy_fit_its_image_though_whole_pixels_miss_the_proportions(
+        tmp_path, capsys, form, labeled, today):
+    def at(size):
+        return [(name, size, boxes / np.tile(old, 2) * np.tile(size, 2), points / old * size)
+                for name, old, boxes, points in lf.scene(np.random.default_rng(5))]
+    folder = lf.write(tmp_path, at(today), lf.FORMS[form][0](lf.labels(at(labeled), form)))
+    found = sets.read_set(tmp_path, folder)
+    for image, (*_, boxes, _) in zip(found, at(today), strict=True):
+        np.testing.assert_allclose(image.boxes, boxes, atol=1.5 + 1.5 * max(today) / max(labeled))
+    assert "their boxes are rescaled" in capsys.readouterr().out
+
+
+def test_a_nearly_square_image_that_was_turned_is_refused(tmp_path):
+    right = [(name, (500, 499), *rest) for name, _, *rest in lf.scene(np.random.default_rng(5))]
+    folder = lf.write(tmp_path, [(name, (499, 500)) for name, *_ in right], lf.coco(lf.labels(right, "coco")))
+    with pytest.raises(UserError, match="orientation in its EXIF data"):
+        sets.read_set(tmp_path, folder)
+
+
+@pytest.mark.parametrize("form", lf.WITH_SIZE)
 def test_every_form_that_states_sizes_refuses_images_of_other_proportions(tmp_path, form):
     right = lf.scene(np.random.default_rng(5))
     turned = [(name, (size[1], size[0] + 50), boxes, points) for name, size, boxes, points in right]
