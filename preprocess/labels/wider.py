@@ -16,7 +16,7 @@ import numpy as np
 
 from preprocess.labels import AnnotatedImage, BadLabel, Form, Saying, Stated, attempt, celeba
 from preprocess.labels.checks import read_list
-from preprocess.labels.reading import is_image_name, name_and_numbers, numbers, text_lines
+from preprocess.labels.reading import NUMBER, is_image_name, name_and_numbers, numbers, text_lines
 
 TRAIN_LISTS = ("wider_face_split/wider_face_train_bbx_gt.txt", "wider_face_train.txt")    # official, one-line
 VAL_LISTS = ("wider_face_split/wider_face_val_bbx_gt.txt", "wider_face_val.txt")
@@ -40,7 +40,12 @@ def parse(path: Path) -> tuple[Form, Iterator[Saying]]:
     head = [text for _, text in islice(text_lines(path), 4)]
     skipped = 2 * (len(head) > 1 and _is_count(head[0]) and head[1].startswith(celeba.HEADER))
     first, second = (head[skipped:] + ["", ""])[:2]     # after CelebA's number of images and names of columns
-    form, entries = (OFFICIAL, _official) if is_image_name(first) or _is_count(second) else (ONE_LINE, _one_line)
+    if is_image_name(first):        # alone in its line, as in the official form, or without a face
+        second = next((text for _, text in islice(text_lines(path), skipped, None) if not is_image_name(text)), "")
+        official = not _is_one_line(second)
+    else:
+        official = _is_count(second)
+    form, entries = (OFFICIAL, _official) if official else (ONE_LINE, _one_line)
     return form, entries(islice(text_lines(path), skipped, None))
 
 
@@ -83,6 +88,12 @@ def _official(lines: Iterator[tuple[int, str]]) -> Iterator[Saying]:
 
 def _is_count(text):
     return text.isascii() and text.isdigit() and len(text) < 7
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether a line holds a name and boxes."""
+    name, values = name_and_numbers(text)
+    return bool(values) and not NUMBER.fullmatch(name)
 
 
 def _line(name: str, values: str) -> Stated:
