@@ -28,7 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detection.errors import run_main
+from detection.errors import UserError, run_main
 from pipeline import workers
 
 VERSION = 1                                    # of the drawings; a change makes older samples stale
@@ -650,12 +650,23 @@ def write_landmark_list(path, drawn):
     write(path, "".join(line + "\n" for line in lines).encode())
 
 
+def earlier(note):
+    """What sample.json says of the sample that is there."""
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{note}: is damaged; add --force, which draws the sample again")
+    return found
+
+
 def main(args):
     start, out, note = time.perf_counter(), args.out, args.out / "sample.json"
     numbers = {"version": VERSION, "seed": args.seed, "train": args.images, "val": args.val_images,
                "landmark": args.landmark_images}
-    found = json.loads(note.read_text()) if note.exists() else {}
-    if found.get("complete") and numbers.items() <= found.items() and not args.force:
+    found = earlier(note) if note.exists() and not args.force else {}
+    if found.get("complete") and numbers.items() <= found.items():
         print(f"{out} holds this sample already; --force draws it again.")
         return
     write(note, json.dumps({**numbers, "complete": False}).encode())

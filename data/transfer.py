@@ -1,4 +1,5 @@
 """Loads a file over HTTP and resumes where it was cut off. Standard library alone."""
+import contextlib
 import http.client
 import sys
 import time
@@ -55,9 +56,11 @@ def _receive(url, part, size, begin):
         return
     headers = {"User-Agent": AGENT, **({"Range": f"bytes={have}-"} if have else {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
+        with _network():
+            answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        with answer:
             if "html" in answer.headers.get("Content-Type", ""):
-                page = answer.read(1 << 16).decode("utf-8", "replace").lower()
+                page = _read(answer, 1 << 16).decode("utf-8", "replace").lower()
                 raise Problem(f"{url}: sends a web page in place of the file" + (
                     ", which says that its quota of downloads is used up" if "quota" in page else ""))
             behind = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
@@ -76,16 +79,30 @@ def _receive(url, part, size, begin):
         if error.code in (408, 429) or error.code >= 500:
             raise _Cut(f"it answers {error.code} {error.reason}") from None
         raise Problem(f"{url}: refuses ({error.code} {error.reason})") from None
+
+
+@contextlib.contextmanager
+def _network():
+    """What fails herein is the connection. Elsewhere, an OSError is one of the disk."""
+    try:
+        yield
+    except urllib.error.HTTPError:
+        raise
     except urllib.error.URLError as error:
         raise _Cut(str(error.reason), reached=False) from None
-    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+    except (http.client.HTTPException, OSError) as error:
         raise _Cut(str(error) or type(error).__name__) from None
+
+
+def _read(answer, count):
+    with _network():
+        return answer.read(count)
 
 
 def _copy(answer, part, have, total):
     with open(part, "r+b" if have else "wb") as file, Progress(part.name.removesuffix(".part"), total) as progress:
         file.seek(have)
-        while chunk := answer.read(CHUNK):
+        while chunk := _read(answer, CHUNK):
             file.write(chunk)
             have += len(chunk)
             if total is not None and have > total:

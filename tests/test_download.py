@@ -1,9 +1,12 @@
 """The downloader against homes that behave as homes do: they cut, begin anew, refuse, and send other things."""
 import argparse
+import errno
 import hashlib
+import http.client
 import http.server
 import io
 import json
+import ssl
 import stat
 import subprocess
 import sys
@@ -69,6 +72,7 @@ class Home:
             def log_message(self, *_):
                 pass
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None      # where the downloader hangs up
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/set.zip"
 
@@ -188,6 +192,44 @@ def test_a_home_that_cuts_forever_is_given_up_and_what_came_is_kept(home, tmp_pa
     with pytest.raises(transfer.Problem, match=r"none of its 1 homes.*cut 5 times in a row.*http://a.page/"):
         get(tmp_path, home.url)
     assert (tmp_path / "set.zip.part").read_bytes() == ZIP[:4000]
+
+
+NETWORK = [ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] decryption failed or bad record mac"),
+           OSError(errno.EHOSTUNREACH, "No route to host"), ConnectionResetError(errno.ECONNRESET, "reset"),
+           TimeoutError("timed out"), http.client.IncompleteRead(b"")]
+
+
+def failing(monkeypatch, place, name, error, times):
+    """place.name raises the error so often, from its second call on."""
+    right, calls = getattr(place, name), []
+
+    def called(*args, **kw):
+        calls.append(name)
+        if 1 < len(calls) <= 1 + times:
+            raise error
+        return right(*args, **kw)
+    monkeypatch.setattr(place, name, called)
+
+
+@pytest.mark.parametrize("error", NETWORK, ids=repr)
+@pytest.mark.parametrize("name", ["read", "begin"])     # of bytes; of an answer, after the one that was cut
+def test_whatever_fails_in_the_network_is_tried_again_and_then_named_as_such(home, tmp_path, monkeypatch, error, name):
+    home.cuts = [5000] if name == "begin" else []
+    with monkeypatch.context() as patched:
+        failing(patched, http.client.HTTPResponse, name, error, 1)
+        get(tmp_path, home.url)
+    assert files(tmp_path) == IMAGES
+    home.cuts = [5000] if name == "begin" else []
+    failing(monkeypatch, http.client.HTTPResponse, name, error, 99)
+    with pytest.raises(transfer.Problem, match="none of its 1 homes.*the connection was cut 5 times in a row"):
+        get(tmp_path / "other", home.url)
+
+
+def test_a_full_disk_is_none_of_the_network(home, tmp_path, monkeypatch):
+    failing(monkeypatch, transfer.Progress, "show", OSError(errno.ENOSPC, "No space left on device"), 99)
+    with pytest.raises(OSError, match="No space left"):
+        get(tmp_path, home.url)
+    assert len(home.asked) == 1
 
 
 @pytest.mark.parametrize("status, said", [(403, "refuses .403"), (404, "refuses .404"), (503, "503")])

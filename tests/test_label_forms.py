@@ -295,10 +295,8 @@ def without_boxes(form):
     if form == "cvat":
         return {"annotations.xml": re.sub("<box.*?/>", "", cvat()["annotations.xml"]).replace('group_id="1"', "")}
     if form == "cvat skeletons":
-        joints = "".join(f'<points label="{which}" outside="0" points="{x},{y}"/>'
-                         for which, (x, y) in zip(FACIAL_POINTS, FACE))
-        return {"annotations.xml": f'<annotations><image name="a.png" width="120" height="90"><skeleton label="face">'
-                                   f"{joints}</skeleton></image></annotations>"}
+        return {"annotations.xml": f'<annotations><image name="a.png" width="120" height="90">{skeleton()}</image>'
+                                   "</annotations>"}
     tasks = json.loads(label_studio()["label_studio.json"])[:1]
     tasks[0]["annotations"][1]["result"] = [{key: value for key, value in region.items() if key != "parentID"}
                                             for region in regions("a") if "keypointlabels" in region["value"]]
@@ -316,13 +314,49 @@ def test_points_without_boxes_give_the_boxes_that_they_imply(tmp_path, capsys, m
 
 
 def test_a_skeleton_of_cvat_belongs_to_the_box_of_its_group(tmp_path):
-    joints = "".join(f'<points label="{which}" outside="{int(which == "nose")}" points="{x},{y}"/>'
-                     for which, (x, y) in zip(FACIAL_POINTS, FACE))
     text = cvat()["annotations.xml"]
     start, end = text.index("<points"), text.index("/>", text.index("<points")) + 2
-    make(tmp_path, **{"annotations.xml": f'{text[:start]}<skeleton group_id="1">{joints}</skeleton>{text[end:]}'})
+    make(tmp_path, **{"annotations.xml": text[:start] + skeleton("nose", 1) + text[end:]})
     points = read(tmp_path)["a"].points
     assert np.isnan(points[0, 2]).all() and points[0, [0, 1, 3, 4]].tolist() == [FACE[i] for i in (0, 1, 3, 4)]
+
+
+def skeleton(missing="", group="0"):
+    return f'<skeleton label="face" group_id="{group}">' + "".join(
+        f'<points label="{which}" outside="{int(which == missing)}" points="{x},{y}"/>'
+        for which, (x, y) in zip(FACIAL_POINTS, FACE)) + "</skeleton>"
+
+
+PLACES = '<points label="landmarks" points="{}"/>'
+BOX = '<box label="face" xtl="10" ytl="20" xbr="40" ybr="60" group_id="{}"/>'
+
+
+@pytest.mark.parametrize("shapes, sentence", [
+    (skeleton("nose"), "a face without a box lacks some of its 5 points"),
+    (skeleton() + skeleton("nose"), "a face without a box lacks some of its 5 points"),
+    (PLACES.format("20,32;32,31;26,40;21,50"), "a face without a box lacks some of its 5 points"),
+    (BOX.format(1) + skeleton(), "0 boxes are left for the skeleton of group 0"),
+    (BOX.format(0) * 2 + skeleton("nose"), "2 boxes are left for the skeleton of group 0"),
+    (BOX.format(1) + skeleton(group=1) * 2, "0 boxes are left for the skeleton of group 1"),
+    (BOX.format(1) + PLACES.format("20,32;32,31;26,40;21,50;31,51"), "0 boxes are left for the points of group 0")])
+def test_points_of_cvat_that_are_no_whole_face_and_have_no_box_are_named(tmp_path, capsys, monkeypatch, shapes,
+                                                                         sentence):
+    """Else the image would count as one without that face."""
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 1.0)
+    text = cvat()["annotations.xml"].replace("</annotations>", "")
+    make(tmp_path, **{"annotations.xml": re.sub(
+        '(name="none.png"[^>]*>)', rf"\1{shapes}", text) + "</annotations>"})
+    assert read(tmp_path).keys() == {"a", "day 1/b"}
+    assert f"none.png: {sentence}" in capsys.readouterr().out
+
+
+def test_points_of_cvat_belong_to_the_only_box_where_nothing_is_grouped_and_other_shapes_are_left_out(tmp_path):
+    text = f'<image name="a.png">{BOX.format(0)}{skeleton("nose")}</image>' \
+           f'<image name="none.png">{PLACES.format("1,2").replace("landmarks", "tree")}</image>'
+    make(tmp_path, **{"annotations.xml": f"<annotations>{text}</annotations>"})
+    found = read(tmp_path)
+    assert np.isnan(found["a"].points[0, 2]).all() and np.isfinite(found["a"].points[0, [0, 1, 3, 4]]).all()
+    assert not len(found["none"].boxes)
 
 
 def test_a_point_of_labelme_without_its_rectangle_is_named(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 import label_files as lf
 from detection.errors import UserError
-from preprocess.labels import landmarks, sets, wider
+from preprocess.labels import landmarks, sets, wider, yolo
 
 
 def rng():
@@ -92,6 +92,25 @@ def test_yolo_classes_have_the_names_of_data_yaml(tmp_path, text):
         assert all(len(image.boxes) == 1 for image in images.values())
     with pytest.raises(UserError, match="no class fase.*it has .*nose"):
         read(tmp_path, "yolo", scenes, noses, **{"data.yaml": text, "set.json": '{"classes": ["fase"]}'})
+
+
+@pytest.mark.parametrize("text", ["names: ['face', 'nose, worn']\n", 'names: [face, "nose, worn"]   # two\n',
+                                  "names: {0: face, 1: 'nose, worn'}\n",
+                                  "names: [\n  'face', 'nose, worn',\n]\nnc: 2\n"])
+def test_a_name_in_quotes_may_hold_a_comma(tmp_path, text):
+    (tmp_path / "data.yaml").write_text(text)
+    assert yolo.class_names(tmp_path / "data.yaml") == {"0": "face", "1": "nose, worn"}
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names"])
+def test_names_of_classes_have_the_number_of_their_line_and_a_blank_one_before_them_is_refused(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("face\r\nnose \r\n\r\n\r\n")
+    assert yolo.class_names(path) == {"0": "face", "1": "nose"}
+    for text in ("face\n\nnose\n", "\nface\nnose\n", "face\n \nnose"):
+        path.write_text(text)
+        with pytest.raises(UserError, match=rf"{name}: its line [12] is blank"):
+            yolo.class_names(path)
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -1,5 +1,6 @@
 """Folders as label tools export them, names as people have them, and what lies about between them."""
 import json
+import re
 import unicodedata
 
 import numpy as np
@@ -164,6 +165,58 @@ def test_images_without_a_label_are_counted_and_background_where_that_is_said(tm
     assert len(found) == 30 and sum(not len(image.boxes) for image in found) == 10
 
 
+DAMAGE = {      # form -> (what of a label file becomes what) of the image 05
+    "voc": (r"<xmax>.*", ""), "yolo": (r"^0", "0 x"), "ibug": (r"\n}", "\n7 7\n}"), "labelme": (r".{9}$", ""),
+    "coco": (r'("image_id": 5, .*?"bbox": ).*?]', r"\1[]"), "official": (r"(05\.jpg\n1\n)", r"\1x"),
+    "one-line": (r"(05\.jpg \S+)", r"\1o"), "retinaface": (r"(# 05\.jpg\n)", r"\1x"),
+    "labelv2": (r"(# 05\.jpg .*\n)", r"\1x"), "celeba": (r"(05\.jpg )", r"\1 7 "), "mtfl": (r"(05\.jpg )", r"\1x"),
+    "cvat": (r'(name="05\.jpg".*?xtl=")', r"\1x"), "label studio": (r'("id": 5, .*?)"x":', r'\1"y":')}
+
+
+def assert_skipped_alone(tmp_path, capsys, texts, skipped=("05",), made=None):
+    """Of the images of `made`, and an unlabeled one, those `skipped` appear once: in what is skipped."""
+    made = made or scenes()
+    folder = lf.write(tmp_path, [*made, ("unlabeled.jpg", SIZE)], texts)
+    kept = [f"sets/one/images/{name}" for name, *_ in made if name.removesuffix(".jpg") not in skipped]
+    assert [image.path for image in sets.read_set(tmp_path, folder)] == kept
+    out = capsys.readouterr().out
+    assert out.count("skipped: ") == 1 and "1 images without a label are not used" in out
+    write(folder, {"set.json": '{"background": true}'})
+    assert [image.path for image in sets.read_set(tmp_path, folder)] == [*kept, "sets/one/images/unlabeled.jpg"]
+
+
+@pytest.mark.parametrize("form", lf.FORMS)
+def test_an_image_whose_label_is_damaged_is_neither_background_nor_without_a_label(tmp_path, capsys, form):
+    made = [(f"{i:02d}.jpg", *what) for i, (_, *what) in enumerate(lf.scene(np.random.default_rng(5), 30, True))]
+    texts = lf.FORMS[form][0](lf.labels(made, form))
+    assert_skipped_alone(tmp_path, capsys, {
+        name: re.sub(*DAMAGE[form], text, count=1) if len(texts) < len(made) or "05." in name else text
+        for name, text in texts.items()}, made=made)
+
+
+@pytest.mark.parametrize("line", ["05 1oo 120 180 220", "05 100 120 180 22O", "05 100 120 180", "05 100 1x0 180 220",
+                                  "05 100 120 180 220 nan nan nan nan", "05 - - - -", "05.jpg 100 120 180 x"])
+def test_a_damaged_line_still_names_its_image(tmp_path, capsys, line):
+    text = files("one-line")["annotations.txt"].replace(".jpg", "")
+    assert_skipped_alone(tmp_path, capsys, {"annotations.txt": re.sub("05 .*", line, text)})
+
+
+def test_a_damaged_label_is_that_of_the_image_that_it_names_inside(tmp_path, capsys):
+    texts = files("voc")
+    texts["annotations/other.xml"] = texts.pop("annotations/05.xml").replace("<xmin>", "<xmin>x")
+    assert_skipped_alone(tmp_path, capsys, texts)
+
+
+def test_images_that_a_name_fits_equally_are_not_without_a_label(tmp_path, capsys):
+    images(tmp_path / "sets" / "one" / "images", ["day 1/x", "day 2/x"])
+    assert_skipped_alone(tmp_path, capsys, files("coco", [*NAMES, "x"]), ())
+
+
+def test_a_labeled_image_that_does_not_decode_is_not_without_a_label(tmp_path, capsys):
+    write(tmp_path / "sets" / "one", {"images/broken.jpg": "x"})
+    assert_skipped_alone(tmp_path, capsys, files("coco", [*NAMES, "broken"]), ())
+
+
 def test_images_in_linked_folders_and_in_unread_formats_are_found_or_counted(tmp_path, capsys):
     folder = tmp_path / "sets" / "one"
     images(tmp_path / "elsewhere")
@@ -211,6 +264,30 @@ def test_every_form_that_states_sizes_follows_images_that_were_resized(tmp_path,
     for image, (*_, boxes, _) in zip(sets.read_set(tmp_path, folder), resized):
         np.testing.assert_allclose(image.boxes, boxes, atol=1.5)
     assert "their boxes are rescaled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", lf.WITH_SIZE)
+@pytest.mark.parametrize("labeled, today", [((640, 427), (4000, 2667)), ((427, 640), (2667, 4000)),
+                                            ((640, 426), (4000, 2667)),         # cut off, not rounded
+                                            ((300, 200), (1920, 1281)), ((4000, 2667), (640, 427)),
+                                            ((306, 230), (317, 237))])          # of 4000 x 3000, both
+def test_labels_of_a_shrunk_copy_fit_its_image_though_whole_pixels_miss_the_proportions(
+        tmp_path, capsys, form, labeled, today):
+    def at(size):
+        return [(name, size, boxes / np.tile(old, 2) * np.tile(size, 2), points / old * size)
+                for name, old, boxes, points in lf.scene(np.random.default_rng(5))]
+    folder = lf.write(tmp_path, at(today), lf.FORMS[form][0](lf.labels(at(labeled), form)))
+    found = sets.read_set(tmp_path, folder)
+    for image, (*_, boxes, _) in zip(found, at(today), strict=True):
+        np.testing.assert_allclose(image.boxes, boxes, atol=1.5 + 1.5 * max(today) / max(labeled))
+    assert "their boxes are rescaled" in capsys.readouterr().out
+
+
+def test_a_nearly_square_image_that_was_turned_is_refused(tmp_path):
+    right = [(name, (500, 499), *rest) for name, _, *rest in lf.scene(np.random.default_rng(5))]
+    folder = lf.write(tmp_path, [(name, (499, 500)) for name, *_ in right], lf.coco(lf.labels(right, "coco")))
+    with pytest.raises(UserError, match="orientation in its EXIF data"):
+        sets.read_set(tmp_path, folder)
 
 
 @pytest.mark.parametrize("form", lf.WITH_SIZE)

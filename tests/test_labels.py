@@ -47,6 +47,21 @@ def test_one_line_form(tmp_path):
     assert images[1].boxes.shape == (0, 4)
 
 
+@pytest.mark.parametrize("faceless", [[0], [0, 1, 2, 3, 4, 5], [7], [9]])
+@pytest.mark.parametrize("extension", [".jpg", ""])
+def test_a_one_line_list_is_read_wherever_its_images_without_a_face_are(tmp_path, faceless, extension):
+    lines = [f"e/{i}.jpg" if i in faceless else f"e/{i}{extension} 1 2 31 42" for i in range(10)]
+    images = wider_lists.read(write(tmp_path, "\n".join(lines)), "images")
+    assert [image.path for image in images] == [f"images/e/{i}.jpg" for i in range(10)]
+    assert [i for i, image in enumerate(images) if not len(image.boxes)] == faceless
+
+
+@pytest.mark.parametrize("broken", ["", "5 5 50 60 0 0 0 0 0 0\n", "x\n", "e/more.jpg\n"])
+def test_an_official_list_whose_first_entry_is_broken_is_read(tmp_path, capsys, broken):
+    assert len(wider_lists.read(write(tmp_path, f"e/bad.jpg\n{broken}{GOOD}"), "images")) == 60
+    assert "the number of its faces is expected" in capsys.readouterr().out
+
+
 def test_landmark_list_is_left_right_top_bottom(tmp_path):
     path = write(tmp_path, "lfw_5590\\x.jpg 84 161 92 169 106 107 146 112 125 142 105 157 139 161\n")
     image, = landmark_lists.read(path)

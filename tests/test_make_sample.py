@@ -108,6 +108,16 @@ def test_wrong_argument_is_one_sentence(arguments, tmp_path):
     assert code == 2 and complaint.count("\n") == 1 and not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("text", ["{", "", "[]", "7", "\xff"])
+def test_a_damaged_note_is_one_sentence_and_force_draws_the_sample_again(tmp_path, sample, text):
+    (tmp_path / "sample.json").write_text(text, encoding="latin-1")
+    code, _, complaint = make_sample("--out", tmp_path, *SMALL)
+    assert code == 2 and complaint == f"error: {tmp_path / 'sample.json'}: is damaged; add --force, which draws the " \
+                                      "sample again\n"
+    if text == "{":
+        assert make_sample("--out", tmp_path, "--force", *SMALL)[0] == 0 and contents(tmp_path) == contents(sample)
+
+
 def test_other_peoples_files_are_left_alone(tmp_path):
     (tmp_path / "trainImageList.txt").write_text("mine")
     code, _, complaint = make_sample("--out", tmp_path, *SMALL)

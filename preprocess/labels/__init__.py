@@ -45,11 +45,12 @@ class AnnotatedImage:
 
 
 class BadLabel(ValueError):
-    """A label that cannot be used; the text says why. kind: the same in a few words, to count by."""
+    """A label that cannot be used; the text says why. kind: the same in a few words, to count by. names: of its image,
+    as in Stated, where they are known: an image whose label is bad is not one without a label."""
 
     def __init__(self, text: str, kind: str = "not in this form"):
         super().__init__(text)
-        self.kind = kind
+        self.kind, self.names = kind, ()
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,13 @@ def annotate(path: str, boxes: Sequence | np.ndarray, invalid: Sequence[bool] | 
     return AnnotatedImage(path, boxes, marked | empty, points)
 
 
-def attempt(read: Callable, *args):
-    """read(*args), or the BadLabel that it raises: the second half of an entry."""
+def attempt(read: Callable, *args, names: tuple[str, ...] = ()):
+    """read(*args), or the BadLabel that it raises: the second half of an entry. names: those of its image, as far as
+    they are known before."""
     try:
         return read(*args)
     except BadLabel as error:
+        error.names = names
         return error
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from detection.align import require_facial_points
 from detection.errors import UserError
 from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
-from preprocess.labels.reading import numbers, text_lines
+from preprocess.labels.reading import name_and_numbers, numbers, text_lines
 
 FORM = Form("CelebA", "x y w h", one_face=True, in_row="x y")
 LANDMARKS = "list_landmarks_celeba.txt"
@@ -29,7 +29,8 @@ def entries(path: Path) -> Iterator[Saying]:
                         f"`{HEADER} x_1 y_1 width height`")
     points = _points(path.with_name(LANDMARKS))
     for number, line in lines:
-        yield number, attempt(_image, line, points)
+        name, values = name_and_numbers(line)
+        yield number, attempt(_image, name, values, points, names=(name,))
 
 
 def _points(path: Path) -> dict[str, str] | None:
@@ -41,9 +42,8 @@ def _points(path: Path) -> dict[str, str] | None:
     return {name: "".join(values) for name, *values in rows}
 
 
-def _image(line: str, points: dict[str, str] | None) -> Stated:
-    name, *values = line.rsplit(maxsplit=4)
-    box = numbers(" ".join(values), 4)
+def _image(name: str, values: str, points: dict[str, str] | None) -> Stated:
+    box = numbers(values, 4)
     if points is not None and name not in points:
         raise BadLabel(f"{name} is not in {LANDMARKS}")
     found = None if points is None else np.reshape(numbers(points[name], 10), (1, 5, 2))

@@ -207,9 +207,9 @@ def _labeled_size(stated: tuple[object, object] | None, place: Place) -> tuple[n
     if place.size is None or (sides == actual).all():
         return sides, 1.0
     scale = actual.max() / sides.max()
-    if (np.abs(sides * scale - actual) <= 1).all():
-        return sides, scale
     turned = (sides == actual[::-1]).all()
+    if not turned and (np.abs(sides * scale - actual) <= 1 + scale).all():     # sides are whole px, today and labeled
+        return sides, scale
     raise BadLabel(f"was labeled at {sides[0]:g} x {sides[1]:g} px, but {place.path} has {actual[0]:g} x {actual[1]:g} "
                    "px; " + ("the labels do not follow the orientation in its EXIF data: turn the stored image and "
                              "label it again" if turned else "find the image that was labeled"), "of another size")

@@ -55,7 +55,7 @@ def entries(path: Path) -> Iterator[Saying]:
                             f"{BAD_SHARE:.0%}, so the file is incomplete: export it again")
         print(f"{path}: {count} {what}; they are left out")
     for name, *image in of_image.values():
-        yield name, attempt(_image, name, *image)
+        yield name, attempt(_image, name, *image, names=(name,))
 
 
 def _points(keypoints: list[float]) -> np.ndarray:

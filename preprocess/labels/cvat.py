@@ -1,8 +1,9 @@
 """CVAT for images: one XML file with all images. A box is `box`, its corners xtl ytl xbr ybr in px.
 
 Points are `points` with as many places as POINTS, in their order, or a `skeleton` whose points are called like POINTS.
-They belong to the box with the same `group_id`; CVAT writes 0 or none where shapes are not grouped. In an image without
-a box, each such shape with all five points is a face, whose box follows from them. Other shapes are left out.
+They belong to the only box with the same `group_id`; CVAT writes 0 or none where shapes are not grouped. In an image
+without a box, each such shape is a face, whose box follows from its five points. Other shapes are left out, except that
+`points` with another number of places are a face, too, where their label has the right number elsewhere in the file.
 """
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,40 +29,56 @@ def entries(path: Path) -> Iterator[Saying]:
         raise UserError(f"{path}: {error}") from None
     if root.find("track") is not None or root.find("image") is None:
         raise UserError(f"{path}: is not an export `CVAT for images`, which holds a tag `image` for each image")
+    kinds = {shape.get("label") for shape in root.iterfind("image/points") if len(_places(shape)) == len(POINTS)}
     for image in root.iter("image"):
-        yield image.get("name", "?"), attempt(_image, image)
+        name, subset = image.get("name", ""), image.get("subset")
+        names = (f"{subset}/{name}", name) if subset else (name,)   # each subset of a project gets a folder
+        yield name or "?", attempt(_image, names, image, kinds, names=names)
 
 
-def _image(image: ElementTree.Element) -> Stated:
+def _image(names: tuple[str, ...], image: ElementTree.Element, kinds: set[str | None]) -> Stated:
     boxes, turned, classes, of_group = [], [], [], {}
     for box in image.iter("box"):
-        of_group.setdefault(box.get("group_id"), []).append(len(boxes))
+        of_group.setdefault(_group(box), []).append(len(boxes))
         boxes.append(numbers(" ".join(box.get(corner, "") for corner in CORNERS), 4))
         turned += numbers(box.get("rotation", "0"), 1)
         classes.append(box.get("label", ""))
     if any(turned):
         raise BadLabel("holds a rotated box, and boxes here are upright; draw it without a rotation")
-    found = [(shape.get("group_id"), places, shape.get("label", "")) for shape, places in _points(image)]
-    whole = [(places, label) for _, places, label in found if np.isfinite(places).all()]
+    found = list(_points(image, kinds))
     points = np.full((len(boxes), len(POINTS), 2), np.nan)
-    if not boxes and whole and POINTS == FACIAL_POINTS:
-        boxes, points, classes = None, [places for places, _ in whole], [label for _, label in whole]
+    if found and not boxes and POINTS == FACIAL_POINTS:
+        if not all(np.isfinite(places).all() for _, places in found):
+            raise BadLabel(f"a face without a box lacks some of its {len(POINTS)} points; label them all, or draw its "
+                           "box and group them with it")
+        boxes, points = None, [places for _, places in found]
+        classes = [shape.get("label", "") for shape, _ in found]
     else:
-        for group, places, _ in found:
-            owners = of_group.get(group, []) if group not in (None, "0") else []
-            if len(owners) == 1:
-                points[owners[0]] = places
-    name, subset = image.get("name", ""), image.get("subset")
-    names = (f"{subset}/{name}", name) if subset else (name,)   # of a project, each subset gets a folder of its name
+        for shape, places in found:
+            owners = of_group.pop(_group(shape), [])        # one shape for each box
+            if len(owners) != 1:
+                raise BadLabel(f"{len(owners)} boxes are left for the {shape.tag} of group {_group(shape)}; give a "
+                               "face and its points a group of their own")
+            points[owners[0]] = places
     return Stated(names, boxes, None, points, classes, (image.get("width"), image.get("height")))
 
 
-def _points(image: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, np.ndarray]]:
-    """The shapes of an image that hold POINTS, and their places (P, 2), NaN where one is missing."""
+def _group(shape: ElementTree.Element) -> str:
+    """The number of its group, "0" where it has none."""
+    return shape.get("group_id", "0")
+
+
+def _places(shape: ElementTree.Element) -> list[str]:
+    return shape.get("points", "").split(";")
+
+
+def _points(image: ElementTree.Element, kinds: set[str | None]) -> Iterator[tuple[ElementTree.Element, np.ndarray]]:
+    """The shapes of an image that hold POINTS, and their places (P, 2), NaN where one is missing. kinds: the labels of
+    `points` that do; with another number of places, all are missing, as nobody knows which."""
     for shape in image.findall("points"):
-        places = [numbers(place.replace(",", " "), 2) for place in shape.get("points", "").split(";")]
-        if len(places) == len(POINTS):
-            yield shape, np.array(places)
+        places = [numbers(place.replace(",", " "), 2) for place in _places(shape)]
+        if shape.get("label") in kinds:
+            yield shape, np.array(places) if len(places) == len(POINTS) else np.full((len(POINTS), 2), np.nan)
     for shape in image.findall("skeleton"):
         places = np.full((len(POINTS), 2), np.nan)
         for point in shape.findall("points"):

@@ -36,7 +36,21 @@ def entries(path: Path) -> Iterator[Saying]:
         yield f"task {number}", attempt(_task, task)
 
 
-def _task(task: dict[str, Any]) -> Stated:
+def _task(task: dict[str, Any]) -> Stated | BadLabel:
+    try:
+        name = task["data"]["image"] if "data" in task else task["image"]
+    except (KeyError, TypeError) as error:
+        raise _no_task(error) from None
+    name = re.split(r"[/\\=]", unquote(str(name)))[-1]      # of an address like /data/upload/3/1a2b3c4d-x.jpg
+    names = name, PREFIX.sub("", name)
+    return attempt(_image, names, task, names=names)
+
+
+def _no_task(error: Exception) -> BadLabel:
+    return BadLabel(f"is not a task with an image ({type(error).__name__}: {error})")
+
+
+def _image(names: tuple[str, ...], task: dict[str, Any]) -> Stated:
     try:
         boxes, classes, of_region, labeled, size = [], [], {}, [], None
         for region, value, *size in _regions(task):
@@ -48,7 +62,6 @@ def _task(task: dict[str, Any]) -> Stated:
                 classes.append(str(value["rectanglelabels"][0]))
             for label in set(value.get("keypointlabels", [])) & set(POINTS):
                 labeled.append((region.get("parentID"), POINTS.index(label), corner))
-        name = task["data"]["image"] if "data" in task else task["image"]
         alone = not boxes and sorted(which for _, which, _ in labeled) == list(range(len(POINTS)))
         made = alone and POINTS == FACIAL_POINTS
         points = np.full((1 if made else len(boxes), len(POINTS), 2), np.nan)
@@ -59,9 +72,8 @@ def _task(task: dict[str, Any]) -> Stated:
                                f"{len(boxes)}")
             points[face, which] = place
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadLabel(f"is not a task with an image ({type(error).__name__}: {error})") from None
-    name = re.split(r"[/\\=]", unquote(str(name)))[-1]      # of an address like /data/upload/3/1a2b3c4d-x.jpg
-    return Stated((name, PREFIX.sub("", name)), None if made else boxes, None, points, None if made else classes, size)
+        raise _no_task(error) from None
+    return Stated(names, None if made else boxes, None, points, None if made else classes, size)
 
 
 def _regions(task: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], float, float]]:

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,22 @@ def entries(path: Path) -> Iterator[Saying]:
     yield path.name, attempt(_file, path)
 
 
-def _file(path: Path) -> Stated:
-    boxes, classes, of_group, labeled = [], [], {}, []
+def _file(path: Path) -> Stated | BadLabel:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
+        names = path.stem, str(content.get("imagePath", path.stem))
+    except (AttributeError, ValueError, RecursionError) as error:
+        raise _not_labelme(error) from None
+    return attempt(_image, names, content, names=names)
+
+
+def _not_labelme(error: Exception) -> BadLabel:
+    return BadLabel(f"is not a file of Labelme ({type(error).__name__}: {error})")
+
+
+def _image(names: tuple[str, ...], content: dict[str, Any]) -> Stated:
+    boxes, classes, of_group, labeled = [], [], {}, []
+    try:
         for shape in content["shapes"]:
             kind, group = shape.get("shape_type", "polygon"), shape.get("group_id")
             corners = [numbers(" ".join(map(str, corner)), 2) for corner in shape["points"]]
@@ -38,10 +51,8 @@ def _file(path: Path) -> Stated:
                 classes.append(str(shape["label"]))
             elif kind == "point" and shape["label"] in POINTS:
                 labeled.append((group, POINTS.index(shape["label"]), corners[0]))
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        if isinstance(error, BadLabel):
-            raise
-        raise BadLabel(f"is not a file of Labelme ({type(error).__name__}: {error})") from None
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _not_labelme(error) from None
     points_of = Counter(group for group, _, _ in labeled)
     if not boxes and set(points_of.values()) == {len(POINTS)} and POINTS == FACIAL_POINTS:
         boxes, of_group = None, {group: [face] for face, group in enumerate(points_of)}
@@ -52,5 +63,4 @@ def _file(path: Path) -> Stated:
             raise BadLabel(f"the point {POINTS[which]} of group {group} fits {len(faces)} rectangles; give a face and "
                            "its points a group_id of their own")
         points[faces[0], which] = place
-    return Stated((path.stem, str(content.get("imagePath", path.stem))), boxes, None, points, classes or None,
-                  (content.get("imageWidth"), content.get("imageHeight")))
+    return Stated(names, boxes, None, points, classes or None, (content.get("imageWidth"), content.get("imageHeight")))

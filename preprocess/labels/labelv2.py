@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
+from preprocess.labels.reading import name_and_numbers
 from preprocess.labels.retinaface import blocks, faces
 
 FORM = Form("labelv2")
@@ -18,11 +19,11 @@ COLUMNS = (4, 5, 19, 20)    # of a face: the box, with its mark, with points, wi
 def entries(path: Path) -> Iterator[Saying]:
     """The images that the list names. UserError where POINTS are not the five of a face."""
     for number, head, rows in blocks(path):
-        yield number, attempt(_image, head, rows)
+        name, size = name_and_numbers(head)
+        yield number, attempt(_image, name, size.split(), rows, names=(name,))
 
 
-def _image(head: str, rows: list[str]) -> Stated:
-    name, *size = head.rsplit(maxsplit=2)
+def _image(name: str, size: list[str], rows: list[str]) -> Stated:
     if len(size) != 2 or not all(side.isdigit() for side in size):
         raise BadLabel("a line `# name width height` of the image is expected here")
     boxes, points = faces(rows, COLUMNS)

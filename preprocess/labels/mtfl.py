@@ -9,7 +9,7 @@ import numpy as np
 
 from detection.align import require_facial_points
 from preprocess.labels import Form, Saying, Stated, attempt
-from preprocess.labels.reading import numbers, text_lines
+from preprocess.labels.reading import name_and_numbers, numbers, text_lines
 
 FORM = Form("MTFL", first=1, one_face=True, in_row="x .. y ..")
 
@@ -18,9 +18,9 @@ def entries(path: Path) -> Iterator[Saying]:
     """The images in the list. UserError where POINTS are not the five of a face."""
     require_facial_points(str(path))
     for number, line in text_lines(path):
-        yield number, attempt(_image, line)
+        name, values = name_and_numbers(line)
+        yield number, attempt(_image, name, values, names=(name,))
 
 
-def _image(line: str) -> Stated:
-    name, *values = line.rsplit(maxsplit=14)
-    return Stated((name,), None, points=np.reshape(numbers(" ".join(values), 14)[:10], (1, 2, 5)).transpose(0, 2, 1))
+def _image(name: str, values: str) -> Stated:
+    return Stated((name,), None, points=np.reshape(numbers(values, 14)[:10], (1, 2, 5)).transpose(0, 2, 1))

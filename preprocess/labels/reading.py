@@ -2,6 +2,7 @@
 import math
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from detection.errors import UserError
@@ -10,6 +11,7 @@ from preprocess.labels import FAR, BadLabel
 from preprocess.samples import require_below
 
 NUMBER = re.compile(r"[-+.\deE]+")      # what looks like one; `numbers` decides
+LIKE_NUMBER = re.compile(r"[-+.]*\d[^/\\]*|[-+.]+|[-+]?(nan|inf)|none|null", re.IGNORECASE)  # what may have been one
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -38,6 +40,19 @@ def numbers(text: str, count: int) -> list[float]:
     if not sum(map(abs, values)) < FAR and not all(math.isfinite(value) and abs(value) < FAR for value in values):
         raise BadLabel(f"`{text[:60]}` holds a number that cannot be a position")
     return values
+
+
+def name_and_numbers(line: str) -> tuple[str, str]:
+    """A line `name number number ...` -> the name, and the rest, also where a number in it is damaged.
+
+    A name may hold blanks. It ends with the last word that ends like the name of an image; where there is none, before
+    all the last words that begin like a number.
+    """
+    words = line.split()
+    count = next((i for i, word in enumerate(reversed(words)) if is_image_name(word)), None)
+    if count is None:
+        count = sum(1 for _ in takewhile(LIKE_NUMBER.fullmatch, words[:0:-1]))
+    return line.rsplit(maxsplit=count)[0] if words else "", " ".join(words[len(words) - count:])
 
 
 def is_image_name(text: str) -> bool:

@@ -21,7 +21,7 @@ COLUMNS = (4, 20, 21)       # of a face: the box alone, with points, with points
 def entries(path: Path) -> Iterator[Saying]:
     """The images that the list names. UserError where POINTS are not the five of a face."""
     for number, name, rows in blocks(path):
-        yield number, attempt(_image, name, rows)
+        yield number, attempt(_image, name, rows, names=(name,))
 
 
 def blocks(path: Path) -> Iterator[tuple[int, str, list[str]]]:

@@ -1,6 +1,7 @@
 """The files of a set: images, found by the names that label files give them, and what else lies there."""
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from os.path import commonprefix
 from pathlib import Path
 from urllib.parse import unquote
@@ -45,9 +46,9 @@ class SetFiles:
         if len(self.named[what]) < NAMES_SHOWN:
             self.named[what].append(shown(name))
 
-    def paths(self) -> list[str]:
-        """The images, below the data folder."""
-        return [f"{self.folder.relative_to(self.data).as_posix()}/{image}" for image in self.images]
+    def path(self, image: str) -> str:
+        """One of the images, below the data folder."""
+        return f"{self.folder.relative_to(self.data).as_posix()}/{image}"
 
     def name_beside(self, inside: Path) -> str:
         """The name of the image of a label file that is named after it, both below the folder of the set: without the
@@ -70,7 +71,7 @@ class SetFiles:
         its extension or with another one. BadLabel where no image fits, or several fit equally.
         """
         found, exact = self.match(name, base)
-        path = f"{self.folder.relative_to(self.data).as_posix()}/{found}"
+        path = self.path(found)
         try:
             require_below(path)
         except ValueError as error:
@@ -82,15 +83,23 @@ class SetFiles:
                 raise BadLabel(str(error), "an image that does not decode") from None
         return Place(path, self._sizes[found], exact)
 
-    def fits(self, name: str, base: str = "") -> bool:
-        """Whether some image could be meant by `name`."""
-        try:
-            return bool(self.match(name, base))
-        except BadLabel:
-            return False
+    def meant(self, names: Iterable[str], base: str = "") -> list[str]:
+        """The images that a label with these names is of, whether it can be used or not: one, all that fit equally, or
+        none."""
+        return min(filter(None, (self._fitting(name, base)[0] for name in names)), key=len, default=[])
 
     def match(self, name: str, base: str) -> tuple[str, bool]:
         """The image below the folder, and whether its whole name fits."""
+        images, exact = self._fitting(name, base)
+        if not images:
+            raise BadLabel(f"there is no image {name} in {self._where()}", "no such image")
+        if len(images) > 1:
+            raise BadLabel(f"{len(images)} images fit the name {name}: {', '.join(images[:5])}; write more of its path",
+                           "a name that several images have")
+        return images[0], exact
+
+    def _fitting(self, name: str, base: str) -> tuple[list[str], bool]:
+        """The images below the folder that fit best, and whether their whole name does."""
         for text in dict.fromkeys((name, unquote(name))):
             parts = _parts(text)
             if not parts:
@@ -101,14 +110,14 @@ class SetFiles:
             folders = {image: [part for part in _parts(image)[:-1] if part.lower() not in KINDS] for image in images}
             whole = [image for image in images if list(map(_plain, folders[image])) == list(map(_plain, wanted))]
             if whole:
-                return _nearest(name, parts[-1], whole), True
+                return _nearest(parts[-1], whole), True
             wanted = wanted[len(here):]
             ends = [image for image in images if _ends_alike([*map(_plain, folders[image])], [*map(_plain, wanted)])]
             if ends:                # the nearest to the label file
                 shared = [len(commonprefix([_parts(base), _parts(image)[:-1]])) for image in ends]
                 nearest = [image for image, depth in zip(ends, shared) if depth == max(shared)]
-                return _nearest(name, parts[-1], nearest), False
-        raise BadLabel(f"there is no image {name} in {self._where()}", "no such image")
+                return _nearest(parts[-1], nearest), False
+        return [], False
 
     def _where(self) -> str:
         return "images/" if (self.folder / "images").is_dir() else self.folder.name + "/"
@@ -139,12 +148,11 @@ def _ends_alike(a: list[str], b: list[str]) -> bool:
     return all(x == y for x, y in zip(reversed(a), reversed(b)))
 
 
-def _nearest(name: str, last: str, images: list[str]) -> str:
-    """The one image whose file name is the nearest to `last`; BadLabel where two are."""
+def _nearest(last: str, images: list[str]) -> list[str]:
+    """The one image whose file name is the nearest to `last`, or all where none is."""
     for same in (lambda image: _parts(image)[-1] == last, lambda image: _stem(_parts(image)[-1]) == _stem(last),
                  lambda image: _parts(image)[-1].casefold() == last.casefold(), lambda image: True):
         fitting = [image for image in images if same(image)]
         if len(fitting) == 1:
-            return fitting[0]
-    raise BadLabel(f"{len(images)} images fit the name {name}: {', '.join(images[:5])}; write more of its path",
-                   "a name that several images have")
+            return fitting
+    return images

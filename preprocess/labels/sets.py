@@ -102,11 +102,14 @@ def read_set(data: Path, folder: Path) -> Sequence[AnnotatedImage]:
         for where, saying in wider.parse(path)[1] if reader is wider else reader.entries(path):
             bases[where] = inside.parent.as_posix()
             if form.per_file:
-                where, name = inside.as_posix(), files.name_beside(inside)
-                if isinstance(saying, BadLabel) and not files.fits(name):
+                where, of_image = inside.as_posix(), (files.name_beside(inside), *saying.names[1:])
+                if not isinstance(saying, BadLabel):
+                    saying = replace(saying, names=of_image)
+                elif files.meant(of_image):
+                    saying.names = of_image
+                else:
                     files.leave_out(f"{inside.suffix} files of other programs", where)
                     continue
-                saying = saying if isinstance(saying, BadLabel) else replace(saying, names=(name, *saying.names[1:]))
                 bases[where] = ""
             elif len(paths) > 1:
                 where = f"{inside.as_posix()}:{where}"
@@ -129,7 +132,9 @@ def read_set(data: Path, folder: Path) -> Sequence[AnnotatedImage]:
     images = labels.collect(source, entries, skipped, form.one_face)
     complete = settings.get("complete", not form.one_face)
     images = Packed(replace(image, complete=complete) for image in images)
-    unlabeled = [image for image in files.paths() if image not in labeled]
+    for where, saying in sayings:           # an image is labeled, too, whose label cannot be used
+        labeled.update(map(files.path, files.meant(saying.names, bases[where])))
+    unlabeled = [path for path in map(files.path, files.images) if path not in labeled]
     if settings.get("background"):
         for image in (attempt(annotate, each, []) for each in unlabeled):
             if not isinstance(image, BadLabel):
@@ -150,7 +155,7 @@ def _form(files: SetFiles) -> tuple[ModuleType, list[Path]]:
         found[_reader(path)].append(path)
     inside = [path.relative_to(files.folder) for path in found[yolo]]
     alone = not any(found[form] for form in FORMS if form is not yolo)
-    if not any(files.fits(files.name_beside(path)) or alone and "labels" in path.parts for path in inside):
+    if not any(files.meant([files.name_beside(path)]) or alone and "labels" in path.parts for path in inside):
         found[None] += found.pop(yolo)
     reader = next((form for form in FORMS if found.get(form)), None)
     for form, paths in found.items():

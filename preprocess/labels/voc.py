@@ -15,16 +15,20 @@ def entries(path: Path) -> Iterator[Saying]:
     yield path.name, attempt(_file, path)
 
 
-def _file(path: Path) -> Stated:
-    boxes, invalid, classes = [], [], []
+def _file(path: Path) -> Stated | BadLabel:
     root = read_xml(path)
+    names = path.stem, root.findtext("filename", path.stem).strip() or path.stem
+    return attempt(_image, names, root, names=names)
+
+
+def _image(names: tuple[str, ...], root: ElementTree.Element) -> Stated:
+    boxes, invalid, classes = [], [], []
     if root.tag != "annotation" and root.find("object") is None:
         raise BadLabel(f"begins with the tag {root.tag[:60]}, not with annotation")
     for thing in root.iter("object"):
         boxes.append(numbers(" ".join(thing.findtext(f"bndbox/{corner}", "") for corner in CORNERS), 4))
         invalid.append(thing.findtext("difficult", "0").strip() == "1")
         classes.append(thing.findtext("name", "").strip())
-    names = path.stem, root.findtext("filename", path.stem).strip() or path.stem
     return Stated(names, boxes, invalid, None, classes, (root.findtext("size/width"), root.findtext("size/height")))
 
 

@@ -5,17 +5,18 @@ Official: the image's name, the number of its faces, and a line for each face
     x y w h blur expression illumination invalid occlusion pose
 
 with the upper left corner and the size in px. An image without a face has the count 0 and mostly one line of zeros.
-One line: `<name> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`; the name may lack its .jpg and may hold blanks.
+One line: `<name> x1 y1 x2 y2 [x1 y1 x2 y2 ...]`; the name may hold blanks, and may lack its .jpg where its
+last word does not begin like a number.
 """
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from preprocess.labels import AnnotatedImage, BadLabel, Form, Saying, Stated, attempt, celeba
 from preprocess.labels.checks import read_list
-from preprocess.labels.reading import NUMBER, is_image_name, numbers, text_lines
+from preprocess.labels.reading import NUMBER, is_image_name, name_and_numbers, numbers, text_lines
 
 TRAIN_LISTS = ("wider_face_split/wider_face_train_bbx_gt.txt", "wider_face_train.txt")    # official, one-line
 VAL_LISTS = ("wider_face_split/wider_face_val_bbx_gt.txt", "wider_face_val.txt")
@@ -39,12 +40,19 @@ def parse(path: Path) -> tuple[Form, Iterator[Saying]]:
     head = [text for _, text in islice(text_lines(path), 4)]
     skipped = 2 * (len(head) > 1 and _is_count(head[0]) and head[1].startswith(celeba.HEADER))
     first, second = (head[skipped:] + ["", ""])[:2]     # after CelebA's number of images and names of columns
-    form, entries = (OFFICIAL, _official) if is_image_name(first) or _is_count(second) else (ONE_LINE, _one_line)
+    if is_image_name(first):        # alone in its line, as in the official form, or without a face
+        second = next((text for _, text in islice(text_lines(path), skipped, None) if not is_image_name(text)), "")
+        official = not _is_one_line(second)
+    else:
+        official = _is_count(second)
+    form, entries = (OFFICIAL, _official) if official else (ONE_LINE, _one_line)
     return form, entries(islice(text_lines(path), skipped, None))
 
 
 def _one_line(lines: Iterator[tuple[int, str]]) -> Iterator[Saying]:
-    return ((number, attempt(_line, line)) for number, line in lines)
+    for number, line in lines:
+        name, values = name_and_numbers(line)
+        yield number, attempt(_line, name, values, names=(name,))
 
 
 def _official(lines: Iterator[tuple[int, str]]) -> Iterator[Saying]:
@@ -72,6 +80,7 @@ def _official(lines: Iterator[tuple[int, str]]) -> Iterator[Saying]:
             lost = (faces[:, 2:4] <= 0).any(axis=1)     # the official list has faces beyond the image, of negative size
             yield first, Stated((name,), faces[:, :4], (faces[:, INVALID] != 0) | lost)
         except BadLabel as error:
+            error.names = (name,)
             yield at, error
             while line is not None and not is_image_name(line[1]):
                 line = next(lines, None)
@@ -81,10 +90,14 @@ def _is_count(text):
     return text.isascii() and text.isdigit() and len(text) < 7
 
 
-def _line(line: str) -> Stated:
-    tokens = line.split()
-    count = sum(1 for _ in takewhile(NUMBER.fullmatch, tokens[:0:-1]))
-    name, values = line.rsplit(maxsplit=count)[0], tokens[len(tokens) - count:]
-    if len(values) % 4:
-        raise BadLabel(f"{len(values)} numbers are not a whole number of boxes x1 y1 x2 y2")
-    return Stated((name if is_image_name(name) else name + ".jpg",), numbers(" ".join(values), len(values)))
+def _is_one_line(text: str) -> bool:
+    """Whether a line holds a name and boxes."""
+    name, values = name_and_numbers(text)
+    return bool(values) and not NUMBER.fullmatch(name)
+
+
+def _line(name: str, values: str) -> Stated:
+    count = len(values.split())
+    if count % 4:
+        raise BadLabel(f"{count} numbers are not a whole number of boxes x1 y1 x2 y2")
+    return Stated((name if is_image_name(name) else name + ".jpg",), numbers(values, count))

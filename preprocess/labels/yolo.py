@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from config import POINTS
+from detection.errors import UserError
 from preprocess.labels import BadLabel, Form, Saying, Stated, attempt
 from preprocess.labels.reading import numbers
 
 FORM = Form("YOLO", "center w h", "shares", per_file=True)
 NAMES = "data.yaml", "dataset.yaml", "obj.names", "classes.txt", "_darknet.labels"    # files with the names of classes
+ENTRY = re.compile(r"""\s*(?:\d+\s*:\s*)?(?:'[^']*'|"[^"]*"|[^,]*)""")     # of a list in a line; quotes may hold commas
 
 
 def entries(path: Path) -> Iterator[Saying]:
@@ -23,11 +25,17 @@ def entries(path: Path) -> Iterator[Saying]:
 
 
 def class_names(path: Path) -> dict[str, str]:
-    """Number of a class -> its name, by one of NAMES; nothing where the file does not say."""
+    """Number of a class -> its name, by one of NAMES; nothing where the file does not say.
+
+    UserError where a blank line precedes a name: labelImg and darknet count that line, CVAT does not.
+    """
     text = path.read_text(encoding="utf-8-sig", errors="replace")
-    lines = [line.split(" #")[0].rstrip() for line in text.splitlines()]
+    lines = [line.split(" #")[0].rstrip() for line in text.rstrip().splitlines()]
     if path.suffix != ".yaml":
-        return {str(number): line.strip() for number, line in enumerate(filter(None, lines))}
+        if "" in lines:
+            raise UserError(f"{path}: its line {lines.index('') + 1} is blank, and programs do not agree whether that "
+                            "is a class without a name; write a name there, or remove the line")
+        return {str(number): line.strip() for number, line in enumerate(lines)}
     start = next((i for i, line in enumerate(lines) if re.match(r"names\s*:", line)), None)
     if start is None:
         return {}
@@ -38,7 +46,7 @@ def class_names(path: Path) -> dict[str, str]:
         block.append(line)
     text = " ".join(block).strip()
     if text.startswith(("[", "{")):
-        block = text.strip("[]{} ").split(",")
+        block = ENTRY.findall(text.strip("[]{} "))
     found = [entry.strip().removeprefix("-").strip() for entry in block if entry.strip()]
     numbered = [re.fullmatch(r"(\d+)\s*:\s*(.*)", entry) for entry in found]
     return {match[1] if match else str(number): (match[2] if match else entry).strip("\"' ")
