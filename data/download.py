@@ -1,4 +1,4 @@
-"""Loads the images and annotations that training needs, and puts them where the steps look for them.
+"""Downloads the images and annotations that training needs, and puts them where the steps look for them.
 
     python data/download.py                             # everything: 1.8 GB and the landmark set
     python data/download.py --only wider_val wider_split

@@ -192,9 +192,8 @@ if __name__ == "__main__":
                        help="weights (.npz of this net) whose answers to the plain samples soften the targets, so that "
                             "a further round with --robust keeps what they can")
     group.add_argument("--last-round", action="store_true",
-                       help="losses of what detection is judged by, for a round on what the cascade mines at the "
-                            "thresholds of detection: a window is a face where the net's own box of it fits one, "
-                            "landmarks are measured by their distance")
+                       help="for a round on what the cascade mines at --thresholds 0.5 0.5: the face target follows "
+                            "the IoU of the predicted box, landmarks are measured by their distance")
     group.add_argument("--tiles", action="store_true",
                        help="12 only: train on the tiles of gen_tiles.py, best from trained weights with --init-from")
     group.add_argument("--graph", type=Path, default=GRAPH, metavar="DIR", help="TensorBoard logs (default: graph/)")
