@@ -32,12 +32,17 @@ from pipeline import storage
 LOCK = "lock"     # name of the file among the parts
 
 
-EVERY = ("workers", "seed", "force")       # the further options of a step that goes through images
+EVERY = ("workers", "seed", "force")               # the further options of a step that goes through images
+ALONE = ("one process", "seed", "force")           # of one that does not: the same, so that one line of options serves
+                                                   # all steps, with a help that says it
+PROCESSES = {"workers": ("processes (default: one per core; the result does not depend on it)",
+                         "process the images on this Ray cluster instead; its nodes see the same folders"),
+             "one process": ("taken as by every step; this one goes through no images", "as --workers")}
 
 
 def parser(docstring: str, *options: str) -> argparse.ArgumentParser:
-    """A parser with the folders that every script takes and those options of EVERY that this one uses; the docstring is
-    the help text."""
+    """A parser with the folders that every script takes and these further options: EVERY, ALONE, or some of EVERY for
+    what is no step. The docstring is the help text."""
     result = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
     group = result.add_argument_group("folders")
     group.add_argument("--data", type=Path, default=DATA, metavar="DIR",
@@ -46,12 +51,10 @@ def parser(docstring: str, *options: str) -> argparse.ArgumentParser:
                        help="lists, TFRecords and checkpoints, one folder per size (default: the data folder)")
     group.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
     group = result.add_argument_group("how it runs")
-    if "workers" in options:
+    for processes, ray in (PROCESSES[option] for option in options if option in PROCESSES):
         either = group.add_mutually_exclusive_group()
-        either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
-                            help="processes (default: one per core; the result does not depend on it)")
-        either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS",
-                            help="process the images on this Ray cluster instead; its nodes see the same folders")
+        either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help=processes)
+        either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS", help=ray)
     if "seed" in options:
         group.add_argument("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
     if "force" in options:

@@ -73,6 +73,6 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__, "seed", "force")
+    arguments = step.parser(__doc__, *step.ALONE)
     arguments.add_argument("--again", action="store_true", help="add the samples that P-Net mined for R-Net")
     step.run(main, arguments)

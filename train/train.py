@@ -169,7 +169,7 @@ def by_size(field: str) -> str:
 
 
 if __name__ == "__main__":
-    arguments = step.parser(__doc__, "seed", "force")
+    arguments = step.parser(__doc__, *step.ALONE)
     arguments.add_argument("size", type=int, choices=STAGES, help="input size of the net, px")
     group = arguments.add_argument_group("training")
     group.add_argument("--epochs", type=int, default=None, metavar="N",
