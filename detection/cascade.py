@@ -84,12 +84,13 @@ class Detector:
 
     model: the folder with pnet.npz, rnet.npz, onet.npz, or up to three nets (`engines.CascadeNet`). min_face_size: px,
     the smallest face that is searched for. thresholds: of the face score after P-, R- and O-Net, 0..1. factor: from
-    one pyramid level to the next. stages: how many nets run. mining: P-Net and R-Net propose by their thresholds
-    alone, as the next net shall learn from all of it: without support, sizes and light. largest: the last net's
-    largest face only. rotate: the image is also turned by 90, 180 and 270 degrees, for four times the time, and the
-    faces are those of the turn whose scores have the largest sum, in the image's own px; landmarks keep the order of
-    the upright face. engine: the name of one, see `engines`; by default the fastest that is installed. ValueError for a
-    number out of its range, UserError where weights or an engine are missing or config.py contradicts itself.
+    one pyramid level to the next. stages: how many nets run, 1 to 3; fewer where fewer are given. mining: P-Net and
+    R-Net propose by their thresholds alone, as the next net shall learn from all of it: without support, sizes and
+    light. largest: the last net's largest face only. rotate: the image is also turned by 90, 180 and 270 degrees, for
+    four times the time, and the faces are those of the turn whose scores have the largest sum, in the image's own px;
+    landmarks keep the order of the upright face. engine: the name of one, see `engines`; by default the fastest that is
+    installed. ValueError for a number out of its range, UserError where weights or an engine are missing or config.py
+    contradicts itself.
 
     Any number of threads may share one Detector; each gets the faces that it would get alone. A net has at most one
     interpreter per processor, and further threads wait. Detectors can be pickled, for processes that start afresh, and
@@ -99,6 +100,12 @@ class Detector:
     def __init__(self, model: Path | str | Sequence[CascadeNet] = MODEL, min_face_size: float = MIN_FACE_SIZE,
                  thresholds: Iterable[float] | None = None, factor: float = PYRAMID_FACTOR, stages: int = len(CASCADE),
                  largest: bool = False, rotate: bool = False, engine: str | None = None, mining: bool = False):
+        if not 1 <= stages <= len(CASCADE):
+            raise ValueError(f"stages must be 1 to {len(CASCADE)}, not {stages}")
+        given = None if isinstance(model, (str, Path)) else list(model)
+        if given is not None and not 1 <= len(given) <= len(CASCADE):
+            raise ValueError(f"model must be 1 to {len(CASCADE)} nets, not {len(given)}")
+        stages = stages if given is None else min(stages, len(given))
         thresholds = [stage.threshold for stage in CASCADE] if thresholds is None else list(thresholds)
         if len(thresholds) < stages or not all(0 <= t <= 1 for t in thresholds):
             raise ValueError(f"thresholds must be {stages} numbers from 0 to 1, not {thresholds}")
@@ -110,8 +117,8 @@ class Detector:
         self.min_face_size, self.thresholds, self.factor, self.stages = min_face_size, thresholds, factor, stages
         self.largest, self.rotate, self.mining = largest, rotate, mining
         make = named(engine) if engine else None
-        self.nets: list[CascadeNet] = [Net.load(model, stage, stage.heads, make) for stage in CASCADE[:stages]] \
-            if isinstance(model, (str, Path)) else list(model)
+        self.nets: list[CascadeNet] = given[:stages] if given is not None else \
+            [Net.load(model, stage, stage.heads, make) for stage in CASCADE[:stages]]
 
     @property
     def has_landmarks(self) -> bool:
@@ -156,9 +163,11 @@ class Detector:
 
     def refine(self, image: Image, proposals: Floats) -> Faces:
         """uint8 (H, W, 3) BGR, proposals (N, 4) px -> the Faces that R-Net and O-Net make of them, in a fraction of the
-        time of `detect`: for videos, where the faces of the frame before are near. Needs all three nets; `largest` and
-        `rotate` have no effect."""
+        time of `detect`: for videos, where the faces of the frame before are near. ValueError without all three nets;
+        `largest` and `rotate` have no effect."""
         self._check(image)
+        if self.stages < len(CASCADE):
+            raise ValueError(f"refine needs all three nets, and this Detector has {self.stages}")
         scales = self._scales(image)
         return self._output(scales, self._refine(scales, Faces(proposals, np.ones(len(proposals), np.float32))))
 

@@ -237,6 +237,19 @@ def test_stages_stop_early_and_trace_tells_all():
         assert last.landmarks.shape == (0, 5, 2)
 
 
+def test_as_many_stages_run_as_nets_are_given():
+    nets, image = [Proposer(), Finder(0.1, False), Finder(0, True)], planted(200, 310, (100, 60, 40))
+    for count in (1, 2, 3):
+        few = Detector(nets[:count], 20, (0.25, 0.4, 0.4)[:count])
+        np.testing.assert_array_equal(few.detect(image).boxes, detector(stages=count).detect(image).boxes)
+        assert few.has_landmarks == detector(stages=count).has_landmarks == (count == 3)
+    for wrong in ([], [*nets, nets[2]]):
+        with pytest.raises(ValueError, match=f"1 to 3 nets, not {len(wrong)}"):
+            Detector(wrong)
+    with pytest.raises(ValueError, match="refine needs all three nets"):
+        Detector(nets[:2]).refine(image, np.float32([[90, 50, 150, 110]]))
+
+
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
 def test_thresholds_are_higher_for_small_windows_and_lower_for_large_ones(threshold):
     octaves, odds = np.array([-0.1, 0, 1, 1.5, 3, 9]), threshold / (1 - threshold)
@@ -297,7 +310,8 @@ def test_detecting_leaves_the_image_alone(share):
 
 
 @pytest.mark.parametrize("options", [{"thresholds": (0.5,)}, {"thresholds": (0.5, 0.5, 2)}, {"factor": 1.0},
-                                     {"factor": 0}, {"min_face_size": 0}, {"min_face_size": float("nan")}])
+                                     {"factor": 0}, {"min_face_size": 0}, {"min_face_size": float("nan")},
+                                     {"stages": 0}, {"stages": -1}, {"stages": 4}])
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError):
         detector(**options)
