@@ -8,8 +8,8 @@ reads    the images and videos; model/pnet.npz, rnet.npz, onet.npz
 writes   <output>/<name>, a copy of each image or video (MPEG-4, without sound) with the faces drawn; files of a folder
          keep their relative paths. --camera and --video show a window if there is a display, else they write a video
 exits    with 0; with 2 if a file could not be read or written (all others are done); with 3 if a camera or stream
-         stalled or closed and --reconnect did not help; with 130 when stopped by Ctrl-C, 143 by SIGTERM. The results
-         so far are kept: JSON, CSV and videos are whole
+         stalled or closed and --reconnect did not help; with 130 when stopped by Ctrl-C, 143 by SIGTERM, 141 when
+         nobody reads its output any more. The results so far are kept: JSON, CSV and videos are whole
 """
 import argparse
 import sys

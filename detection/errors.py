@@ -30,7 +30,8 @@ class Terminated(KeyboardInterrupt):
 def run_main(main: Callable[..., Result], *args: object,
              stopped: str = "stopped; the same command continues from here") -> Result:
     """Runs main(*args) and returns its result. A UserError or an OSError becomes one line and exit code 2, Ctrl-C the
-    line `stopped` and exit code 130; SIGTERM does the same with 143."""
+    line `stopped` and exit code 130; SIGTERM does the same with 143. Where whoever reads the output leaves, as `| head`
+    does, nothing is said and the code is 141, that of SIGPIPE."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")       # names of files need not be valid in any encoding
@@ -40,10 +41,14 @@ def run_main(main: Callable[..., Result], *args: object,
     before, hook = _raise_on_sigterm(), sys.unraisablehook
     sys.unraisablehook = _raise_ignored_again(hook)
     try:
-        return main(*args)
+        result = main(*args)
+        print(end="", flush=True)                               # the interpreter's own flush would say a failure
+        return result
     except UserError as error:
         code, message = 2, f"error: {error}"
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_left():
+            sys.exit(141)
         place = error.filename or "the disk"
         code, message = 2, f"error: {place}: {error.strerror or error}; make room or change the permissions, then " \
                            "run this again"
@@ -55,6 +60,16 @@ def run_main(main: Callable[..., Result], *args: object,
             signal.signal(signal.SIGTERM, before)
     print(message, file=sys.stderr)
     sys.exit(code)      # here, where nothing holds the traceback: its objects end before the interpreter does
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads stdout any more; what is still written there then goes nowhere."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 class HeldInterruptions:

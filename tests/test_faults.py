@@ -128,6 +128,23 @@ run_main(main)
     assert done.stderr == "\nstopped; the same command continues from here\n"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_ends_a_script_quietly(unbuffered):
+    """As `| head -1` does: most programs are ended by SIGPIPE, which shells report as 141."""
+    def run(code):
+        process = subprocess.Popen([sys.executable, "-c", f"from detection.errors import run_main\n{code}"], cwd=ROOT,
+                                   env=os.environ | {"PYTHONUNBUFFERED": unbuffered}, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.close()
+        said = process.communicate(timeout=40)[1]
+        return process.returncode, said
+    # stdin ends when stdout is closed
+    assert run("import sys\ndef main():\n    sys.stdin.read(); print('said')\nrun_main(main)") == (141, "")
+    code, said = run("def main():\n    raise BrokenPipeError(32, 'Broken pipe', 'f')\nimport sys; sys.stdout = None\n"
+                     "run_main(main)")
+    assert code == 2 and said.startswith("error: f: Broken pipe")       # another pipe than that of the output
+
+
 def test_a_worker_that_is_killed_is_reported_not_waited_for(sampled, sample, script, start, tmp_path):
     def workers():
         found = []
