@@ -2,6 +2,7 @@
 import csv
 import gc
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -46,6 +47,13 @@ def test_csv_is_whole_after_each_row(tmp_path):
     table.add([])
     table.close()
     assert list(csv.reader(open(path, newline=""))) == rows
+
+
+def test_a_name_that_is_no_utf_8_is_escaped(tmp_path):
+    table = CsvFile(tmp_path / "f.csv", ["name"])
+    table.add([[os.fsdecode(b"caf\xe9.jpg")]])
+    table.close()
+    assert (tmp_path / "f.csv").read_text(encoding="utf-8") == "name\ncaf\\udce9.jpg\n"
 
 
 def test_an_older_file_is_replaced_by_the_first_result_and_not_before(tmp_path):

@@ -104,4 +104,4 @@ class CsvFile(_Growing):
 def _lines(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "backslashreplace")       # names need not be UTF-8
