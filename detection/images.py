@@ -3,7 +3,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ SAMPLED = 1 << 18        # px that it interpolates in one call, so that they sta
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"       # how a file of it begins
 CUT = 0.01          # of the pixels: a JPEG of which more is missing is refused
 DARK = 17           # of 256: 12 bits in 16 are darker
-HEAD = 65536        # bytes in which the size of an image is looked for; what is not found there is decoded
+HEAD = 65536        # bytes in which the size of a JPEG is looked for; what is not found there is decoded
 # What OpenCV 5's wheels decode, of an animation the first frame.
 EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".avif",
               ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".sr", ".ras"}
@@ -32,26 +32,42 @@ FOREIGN = {".heic", ".heif", ".jxl", ".jpx", ".j2k", ".svg", ".psd", ".ico", ".t
 
 
 def size(path: Path | str) -> tuple[int, int]:
-    """(width, height) px of the image in file `path`, as `read` gives it; of most files only the head is read.
+    """(width, height) px of the image in file `path`, as `read` gives it; of most files the pixels are not read.
 
     UserError where the file is missing or is no image.
     """
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
+            found = _size_in_png(file) if head[:8] == PNG else _size_in_head(head)
     except (OSError, ValueError):
-        head = b""
-    return _size_in_head(head) or read(path).shape[1::-1]
+        found = None
+    return found or read(path).shape[1::-1]
+
+
+def _size_in_png(file: BinaryIO) -> tuple[int, int] | None:
+    """The size that a PNG states; None where EXIF data, which may lie anywhere, turn the image, or where it is cut.
+    Pixels are skipped: `_png_is_cut` says how chunks begin. Source: W3C, "Portable Network Graphics", section 11."""
+    found, position, kind = None, 8, b""
+    while kind != b"IEND":
+        file.seek(position)
+        start = file.read(24)
+        length, kind = int.from_bytes(start[:4], "big"), start[4:8]
+        if len(start) < 12:
+            return None
+        if kind == b"IHDR":
+            found = int.from_bytes(start[8:12], "big"), int.from_bytes(start[12:16], "big")
+        elif kind == b"eXIf":
+            file.seek(position + 8)
+            if _orientation(file.read(min(length, HEAD))) != 1:
+                return None
+        position += 12 + length
+    return found
 
 
 def _size_in_head(head: bytes) -> tuple[int, int] | None:
-    """The size that the first bytes of a PNG or JPEG state, turned as the orientation in its EXIF data says; None for
-    other files. Sources: W3C, "Portable Network Graphics", section 11.2.2; ITU-T T.81, annex B."""
-    if head[:8] == PNG and head[12:16] == b"IHDR":
-        at = head.find(b"eXIf")
-        if at < 0 or _orientation(head[at + 4:]) == 1:
-            return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-        return None
+    """The size that the first bytes of a JPEG state, turned as the orientation in its EXIF data says; None for other
+    files. Source: ITU-T T.81, annex B."""
     position, turned = 2, False
     while head[:2] == JPEG and position + 9 <= len(head) and head[position] == 0xFF:
         marker, length = head[position + 1], int.from_bytes(head[position + 2:position + 4], "big")

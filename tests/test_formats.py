@@ -87,6 +87,19 @@ def test_sizes_follow_the_orientation(tmp_path, picture, extension, order, orien
     assert images.size(tmp_path / "a") == images.read(tmp_path / "a").shape[1::-1]
 
 
+@pytest.mark.parametrize("place", ["before the pixels", "behind them"])
+def test_the_orientation_of_a_png_is_found_wherever_it_is(tmp_path, place):
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)         # 180 kB, more than images.HEAD
+    whole = encoded(noise, ".png")
+    exif = chunk(b"eXIf", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + bytes(4))          # 6: sideways
+    text = chunk(b"zTXt", b"key\0" + bytes(images.HEAD))
+    at, more = (33, text) if place == "before the pixels" else (len(whole) - 12, b"")
+    (tmp_path / "a.png").write_bytes(whole[:at] + more + exif + whole[at:])
+    assert images.size(tmp_path / "a.png") == images.read(tmp_path / "a.png").shape[1::-1]
+
+
 def test_folders_behind_links_are_searched_once_and_junk_is_not_read(tmp_path, picture):
     folder, other = tmp_path / "one", tmp_path / "two"
     for place in (folder, other, folder / ".ipynb_checkpoints"):
