@@ -281,7 +281,7 @@ def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(cv2, "VideoWriter", MagicMock(return_value=MagicMock(isOpened=lambda: False)))
     with pytest.raises(UserError, match="no mp4v encoder"), VideoFile(tmp_path / "clip.mp4", 25) as file:
         file.write(np.zeros((20, 20, 3), np.uint8))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()) and not file.codec
 
 
 def test_largest_and_the_size_of_crops(tmp_path):

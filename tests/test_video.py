@@ -119,6 +119,30 @@ def test_the_last_frame_is_held_as_long_as_it_lasts(tmp_path):
     assert video.time == pytest.approx(1.96, abs=0.002) and sink.count == 100
 
 
+@pytest.mark.parametrize("width", [64, 63])
+@pytest.mark.parametrize("rate", [0.5, 7.5, 12.5, 23.976, 30])
+def test_a_copy_lasts_as_long_at_every_rate(tmp_path, rate, width):
+    """Of odd sides, too, though a Motion JPEG file of OpenCV has a whole number of frames a second."""
+    with VideoFile(tmp_path / "a", rate) as sink:
+        for i in range(round(rate * 8)):
+            sink.write(np.full((48, width, 3), 20, np.uint8), i / rate)
+        sink.hold(8)
+    capture = cv2.VideoCapture(str(sink.path))
+    played, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    assert count >= rate * 8 - 1 and count / played == pytest.approx(8, abs=1 / rate)
+
+
+def test_a_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "2024-01-01T12:30:00.mp4"
+    for path, width in ((name, 64), (f"odd:{name}.avi", 63)):
+        with VideoFile(path, 10) as sink:
+            for _ in range(5):
+                sink.write(np.full((48, width, 3), 20, np.uint8))
+        video = Video(sources.video(path))
+        assert video.name == path and video.copy_rate() == 10 and len(list(video.frames())) == 5
+
+
 def test_frames_of_another_size_are_scaled_to_the_first(tmp_path):
     with VideoFile(tmp_path / "a.mp4", 10) as sink:
         sink.write(image(100))

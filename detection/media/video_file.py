@@ -1,4 +1,5 @@
 """Writes a video file."""
+import math
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +20,7 @@ class VideoFile:
     count: the frames in the file.
 
     MPEG-4 (mp4v) in an .mp4. It stores colors at half the resolution and so takes no odd sizes: frames with an odd side
-    go into a Motion JPEG .avi instead, whose rate is a whole number. This extension is appended to a name with another
+    go into a Motion JPEG .avi instead, whose rate is the next whole number. This extension is appended to a name with another
     one. UserError where the file cannot be written or no encoder is installed.
     """
 
@@ -55,17 +56,19 @@ class VideoFile:
 
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
         odd = width % 2 or height % 2
-        backend, self.codec, suffix = (cv2.CAP_OPENCV_MJPEG, "MJPG", ".avi") if odd else \
+        backend, codec, suffix = (cv2.CAP_OPENCV_MJPEG, "MJPG", ".avi") if odd else \
             (cv2.CAP_FFMPEG, "mp4v", ".mp4")
         if self.path.suffix.lower() != suffix:
             self.path = self.path.with_name(self.path.name + suffix)
+        if odd:
+            self.rate = max(math.ceil(self.rate - 0.01), 1)          # OpenCV would round it, and play all at that rate
         write_bytes(self.path, b"")                      # reports the cause of a failure, which OpenCV does not
-        writer = cv2.VideoWriter(str(self.path), backend, cv2.VideoWriter.fourcc(*self.codec), self.rate,
-                                 (width, height))
+        writer = cv2.VideoWriter(str(self.path), backend, cv2.VideoWriter.fourcc(*codec), self.rate, (width, height))
         if not writer.isOpened():
             self.path.unlink()
-            raise UserError(f"{self.path}: OpenCV has no {self.codec} encoder for {width} x {height} px here; install "
-                            "the opencv-python of requirements.txt")
+            raise UserError(f"{self.path}: OpenCV has no {codec} encoder for {width} x {height} px here; install the "
+                            "opencv-python of requirements.txt")
+        self.codec = codec
         return writer
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
