@@ -43,6 +43,15 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def name_for_opencv(path: Path | str) -> str:
+    """The absolute path of a video: FFmpeg takes a relative one such as 12:30.mp4 for the address of a protocol.
+    UserError for a name that is not UTF-8, with which OpenCV crashes."""
+    name = os.path.abspath(path)
+    if name.encode("utf-8", "replace") != os.fsencode(name):
+        raise UserError(f"{path}: OpenCV opens no video whose name is not UTF-8; rename it")
+    return name
+
+
 def walk(folder: Path | str) -> list[Path]:
     """All files below a folder, sorted, also in folders that are symbolic links; each real folder is entered once."""
     found, seen = [], set()

@@ -1,4 +1,5 @@
 """The times of videos: what is read, and how long the written video lasts."""
+import os
 import shutil
 import subprocess
 
@@ -141,6 +142,16 @@ def test_a_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
                 sink.write(np.full((48, width, 3), 20, np.uint8))
         video = Video(sources.video(path))
         assert video.name == path and video.copy_rate() == 10 and len(list(video.frames())) == 5
+
+
+def test_a_video_whose_name_is_no_utf_8_is_refused(tmp_path):
+    """OpenCV 5.0.0 ends the whole process with a segmentation fault."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    with pytest.raises(UserError, match="not UTF-8; rename it"), VideoFile(path, 10) as sink:
+        sink.write(image(0))
+    path.write_bytes(b"any")
+    with pytest.raises(UserError, match="not UTF-8; rename it"):
+        Video(sources.video(path))
 
 
 def test_frames_of_another_size_are_scaled_to_the_first(tmp_path):

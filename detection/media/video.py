@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from detection.errors import UserError
+from detection.files import name_for_opencv
 from detection.media.sources import Source
 from detection.types import Image
 
@@ -51,6 +52,7 @@ class Video:
         self._remote = isinstance(self._where, str) and "://" in self._where and not self._where.startswith("file:")
         path = None if isinstance(self._where, int) else Path(self._where)
         self._file, self._slow = bool(path and path.is_file()), self._remote or bool(path and path.is_fifo())
+        self._opened = name_for_opencv(self._where) if path and (path.is_file() or path.is_fifo()) else self._where
         self.name = f"camera {self._where}" if isinstance(self._where, int) else self._where
         self._reconnect, self._report = reconnect, report
         self._waiting = False                            # for frames; the capture must be left alone then
@@ -119,7 +121,7 @@ class Video:
         """
         if not self._file:
             return self.rate
-        packets = cv2.VideoCapture(self._where, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+        packets = cv2.VideoCapture(self._opened, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
         times = []
         while packets.grab():
             times.append(packets.get(cv2.CAP_PROP_POS_MSEC) / 1000)
@@ -132,9 +134,9 @@ class Video:
     def _open(self) -> cv2.VideoCapture:
         if self._remote:
             limit = int(1000 * STALL)
-            return self._wait(lambda: cv2.VideoCapture(self._where, cv2.CAP_FFMPEG, [
+            return self._wait(lambda: cv2.VideoCapture(self._opened, cv2.CAP_FFMPEG, [
                 cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]))
-        capture = self._wait(lambda: cv2.VideoCapture(self._where))
+        capture = self._wait(lambda: cv2.VideoCapture(self._opened))
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)    # of cameras: the newest frame, though detection is slower
         return capture
 

@@ -6,7 +6,7 @@ from types import TracebackType
 import cv2
 
 from detection.errors import UserError
-from detection.files import write_bytes
+from detection.files import name_for_opencv, write_bytes
 from detection.types import Image
 
 
@@ -20,7 +20,7 @@ class VideoFile:
     count: the frames in the file.
 
     MPEG-4 (mp4v) in an .mp4. It stores colors at half the resolution and so takes no odd sizes: frames with an odd side
-    go into a Motion JPEG .avi instead, whose rate is the next whole number. This extension is appended to a name with another
+    go into a Motion JPEG .avi instead, at the next whole rate. This extension is appended to a name with another
     one. UserError where the file cannot be written or no encoder is installed.
     """
 
@@ -62,8 +62,9 @@ class VideoFile:
             self.path = self.path.with_name(self.path.name + suffix)
         if odd:
             self.rate = max(math.ceil(self.rate - 0.01), 1)          # OpenCV would round it, and play all at that rate
+        name = name_for_opencv(self.path)
         write_bytes(self.path, b"")                      # reports the cause of a failure, which OpenCV does not
-        writer = cv2.VideoWriter(str(self.path), backend, cv2.VideoWriter.fourcc(*codec), self.rate, (width, height))
+        writer = cv2.VideoWriter(name, backend, cv2.VideoWriter.fourcc(*codec), self.rate, (width, height))
         if not writer.isOpened():
             self.path.unlink()
             raise UserError(f"{self.path}: OpenCV has no {codec} encoder for {width} x {height} px here; install the "
@@ -78,7 +79,7 @@ class VideoFile:
         if self._pending is not None:
             self._flush(self._pending)
         self._writer.release()
-        check = cv2.VideoCapture(str(self.path))
+        check = cv2.VideoCapture(name_for_opencv(self.path))
         arrived = int(check.get(cv2.CAP_PROP_FRAME_COUNT))
         check.release()
         if kind is None and arrived != self.count:
