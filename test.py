@@ -17,6 +17,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import cv2
 from tqdm import tqdm
 
 from config import CASCADE, MIN_FACE_SIZE, MODEL, OUTPUT, PICTURE, PYRAMID_FACTOR
@@ -90,10 +91,16 @@ def work(todo: list[sources.Source], detector: Detector, results: Results, windo
             except UserError as error:
                 code = 2 if code == 2 or not isinstance(error, StreamLost) else 3
                 tqdm.write(f"error: {error}", file=sys.stderr)
+            except (MemoryError, cv2.error) as error:
+                if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+                    raise
+                code = 2
+                tqdm.write(f"error: {source.where}: takes more memory than there is; raise --min-face, or shrink it",
+                           file=sys.stderr)
     finally:
         results.close()
-        places = [results.writes_images and not window and results.output, results.crops, results.json_file,
-                  results.csv_file]
+        places = [(results.writes_images and not window or results.explained) and results.output, results.crops,
+                  results.json_file, results.csv_file]
         written = [str(place) for place in places if place and results.count]
         print(f"{results.face_count} faces in {done} of {len(todo)} files" +
               (f"; written: {', '.join(written)}" if written else ""))

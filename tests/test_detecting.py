@@ -101,9 +101,11 @@ def test_two_files_are_never_written_to_one_place(tmp_path):
 
 
 def test_json_csv_crops_and_sheets_tell_the_same(tmp_path):
-    detect(PICTURES / "brothers.jpg", PICTURES / "tesla.jpg", "--models", ROOT / "model", *FAST, "--no-draw",
-           "--json", tmp_path / "deep/f.json", "--csv", tmp_path / "f.csv", "--crops", tmp_path / "crops", "--explain",
-           "--output", tmp_path / "out")
+    out, _ = detect(PICTURES / "brothers.jpg", PICTURES / "tesla.jpg", "--models", ROOT / "model", *FAST, "--no-draw",
+                    "--json", tmp_path / "deep/f.json", "--csv", tmp_path / "f.csv", "--crops", tmp_path / "crops",
+                    "--explain", "--output", tmp_path / "out")
+    assert out.splitlines()[-1].endswith("written: " + ", ".join(
+        str(tmp_path / name) for name in ("out", "crops", "deep/f.json", "f.csv")))
     found = json.loads((tmp_path / "deep/f.json").read_text())
     rows = list(csv.DictReader(open(tmp_path / "f.csv", newline="")))
     assert {name: len(faces) for name, faces in found.items()} == {"brothers.jpg": 2, "tesla.jpg": 1}
@@ -252,6 +254,21 @@ def test_one_bad_picture_stops_no_other(tmp_path):
     (tmp_path / "good.jpg").write_bytes((PICTURES / "tesla.jpg").read_bytes())
     out, err = detect(tmp_path, *FAST, "--output", tmp_path / "out", code=2)
     assert "in 1 of 2 files" in out and "bad.jpg: is not an image" in err and (tmp_path / "out/good.jpg").exists()
+
+
+def test_a_picture_too_large_for_the_memory_stops_no_other(tmp_path):
+    """The pyramid of this one picture asks for 16 TB, which no machine gives."""
+    for name, side in (("a-huge", 200), ("good", 100)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((side, side, 3), np.uint8))
+    run = ("import runpy, sys, numpy as np; from detection import pyramid; pack = pyramid.pack; "
+           "pyramid.pack = lambda scales, layout: np.zeros((1 << 44,), np.uint8) if len(scales[0]) == 200 else "
+           "pack(scales, layout); "
+           f"sys.argv = ['test.py', {str(tmp_path)!r}, '--output', {str(tmp_path / 'out')!r}]; "
+           f"runpy.run_path({str(ROOT / 'test.py')!r}, run_name='__main__')")
+    done = subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "in 1 of 2 files" in done.stdout and (tmp_path / "out/good.png").exists()
+    assert done.stderr.splitlines() == [f"error: {tmp_path / 'a-huge.png'}: takes more memory than there is; "
+                                        "raise --min-face, or shrink it"]
 
 
 def test_what_cannot_be_done_is_one_plain_sentence(tmp_path):

@@ -52,7 +52,7 @@ class Video:
         self._remote = isinstance(self._where, str) and "://" in self._where and not self._where.startswith("file:")
         path = None if isinstance(self._where, int) else Path(self._where)
         self._file, self._slow = bool(path and path.is_file()), self._remote or bool(path and path.is_fifo())
-        self._opened = name_for_opencv(self._where) if path and (path.is_file() or path.is_fifo()) else self._where
+        self._opened = name_for_opencv(path) if path and (path.is_file() or path.is_fifo()) else self._where
         self.name = f"camera {self._where}" if isinstance(self._where, int) else self._where
         self._reconnect, self._report = reconnect, report
         self._waiting = False                            # for frames; the capture must be left alone then
