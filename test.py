@@ -115,10 +115,7 @@ def main(args: argparse.Namespace) -> int:
         todo = [sources.camera(args.camera) if args.video is None else sources.video(args.video)]
     else:
         todo, left_out = sources.find(args.paths or [PICTURE], args.output)
-        if left_out:
-            print(f"left out, as results of earlier runs: {left_out} in {args.output}")
-        for extension, count in sources.unread(args.paths or [PICTURE]).items():
-            print(f"left out: {count} {extension} files, which OpenCV does not read; convert them to JPEG")
+        print("".join(f"{line}\n" for line in left_out), end="")
     if args.explain and any(source.kind == "video" for source in todo):
         raise UserError("--explain is for images; leave out the videos or the option")
     results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv,

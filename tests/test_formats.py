@@ -119,3 +119,13 @@ def test_unread_formats_are_named(tmp_path, picture):
     done = subprocess.run([sys.executable, "test.py", tmp_path, "--no-draw"], cwd=ROOT, capture_output=True, text=True,
                           check=True)
     assert "left out: 2 .heic files" in done.stdout and "1 of 1 files" in done.stdout
+
+
+def test_unread_formats_are_counted_once_and_without_junk(tmp_path):
+    for name in ("a.heic", "._a.heic", "in/b.heic", "in/c.dng"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0")
+    with pytest.raises(UserError, match="no image or video there; left out: 2 .heic files.*; left out: 1 .dng file,"):
+        sources.find([tmp_path, tmp_path, tmp_path / "in", f"{tmp_path}/**/*.heic"])
+    with pytest.raises(UserError, match="no image or video there; known extensions are"):
+        sources.find([f"{tmp_path}/._*"])

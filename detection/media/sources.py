@@ -25,13 +25,14 @@ class Source:
     kind: str
 
 
-def find(names: Iterable[Path | str], output: Path | str | None = None) -> tuple[list[Source], int]:
-    """Files, folders, patterns (* ? [] **), addresses -> (their Sources in order, each file once; number left out).
+def find(names: Iterable[Path | str], output: Path | str | None = None) -> tuple[list[Source], list[str]]:
+    """Files, folders, patterns (* ? [] **), addresses -> (their Sources in order, each file once; what was left out,
+    one sentence for each kind).
 
     Folders are searched recursively. The files of the folder `output` in them are left out: they are results of earlier
-    runs. UserError for a name at which there is nothing.
+    runs; so are images that OpenCV does not decode. UserError for a name at which there is nothing.
     """
-    found, left_out = {}, set()                        # resolved path or address -> (path, relative, kind)
+    found, earlier, foreign = {}, set(), {}            # resolved path or address -> (path, relative, kind); extension
     results = Path(output).resolve() if output else None
     for name in map(str, names):
         if "://" in name:
@@ -39,44 +40,44 @@ def find(names: Iterable[Path | str], output: Path | str | None = None) -> tuple
             continue
         root, files = _expand(name)
         for path in files:
-            resolved = path.resolve()
-            if results in resolved.parents and results not in [root.resolve(), *root.resolve().parents]:
-                left_out.add(resolved)
+            relative, extension = path.relative_to(root), path.suffix.lower()
+            if path != Path(name) and (is_junk(relative) or extension not in EXTENSIONS | VIDEO_EXTENSIONS | FOREIGN):
                 continue
-            kind = "video" if path.suffix.lower() in VIDEO_EXTENSIONS or path.is_fifo() else "image"
-            found.setdefault(resolved, (path, path.relative_to(root), kind))
+            resolved = path.resolve()
+            if path != Path(name) and extension in FOREIGN:
+                foreign[resolved] = extension
+                continue
+            if results in resolved.parents and results not in [root.resolve(), *root.resolve().parents]:
+                earlier.add(resolved)
+                continue
+            kind = "video" if extension in VIDEO_EXTENSIONS or path.is_fifo() else "image"
+            found.setdefault(resolved, (path, relative, kind))
+    earlier -= found.keys()
+    counts = Counter(extension for path, extension in foreign.items() if path not in found)
+    left_out = [f"left out, as results of earlier runs: {len(earlier)} in {output}"] * bool(earlier) + [
+        f"left out: {count} {extension} file{'s' * (count > 1)}, which OpenCV does not read; convert them to JPEG"
+        for extension, count in counts.items()]
     if not found:
-        raise UserError(f"{', '.join(map(str, names))}: no image or video there; known extensions are "
-                        f"{', '.join(sorted(EXTENSIONS | VIDEO_EXTENSIONS))}")
+        raise UserError(f"{', '.join(map(str, names))}: no image or video there; " + (
+            "; ".join(left_out) or f"known extensions are {', '.join(sorted(EXTENSIONS | VIDEO_EXTENSIONS))}"))
     sources = [Source(where, relative, relative.with_suffix(""), kind) for where, relative, kind in found.values()]
-    return _unique(sources), len(left_out - found.keys())
+    return _unique(sources), left_out
 
 
 def _expand(name: str) -> tuple[Path, list[Path]]:
-    """A file, folder or pattern -> (the folder it starts from, sorted files)."""
+    """A file, folder or pattern -> (the folder it starts from, all files there, sorted)."""
     path = Path(name)
     if path.is_file() or path.is_fifo():
         return path.parent, [path]
     if path.is_dir():
-        return path, [file for file in walk(path) if _known(file.relative_to(path))]
+        return path, walk(path)
     if not glob.has_magic(name):
         raise UserError(f"{name}: no such file or folder")
     matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
     if not matches:
         raise UserError(f"{name}: no file matches this pattern")
     fixed = Path(*path.parts[:next(i for i, part in enumerate(path.parts) if glob.has_magic(part))])
-    files = [p for match in matches for p in (walk(match) if match.is_dir() else [match] * match.is_file())]
-    return fixed, [file for file in files if _known(file.relative_to(fixed))]
-
-
-def _known(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS and not is_junk(path)
-
-
-def unread(names: Iterable[Path | str]) -> dict[str, int]:
-    """Files, folders, patterns -> the extensions of images in them that OpenCV does not decode, with their numbers."""
-    files = (file for name in map(str, names) if Path(name).is_dir() for file in walk(name))
-    return dict(Counter(file.suffix.lower() for file in files if file.suffix.lower() in FOREIGN))
+    return fixed, [p for match in matches for p in (walk(match) if match.is_dir() else [match] * match.is_file())]
 
 
 def _unique(sources: list[Source]) -> list[Source]:
