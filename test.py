@@ -28,7 +28,8 @@ from detection.errors import run_main
 from detection.images import read
 from detection.media import sources
 from detection.media.draw import status
-from detection.media.results import Results, frame_label, save
+from detection.media.names import frame_label
+from detection.media.results import Results, save
 from detection.media.track import SEARCH, Follower
 from detection.media.video import RECONNECT, STALL, StreamLost, Video
 from detection.media.video_file import VideoFile

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
+from detection import UserError
+from detection.media import sources
+from detection.media.results import Results, save
 
 PICTURES = ROOT / "picture"
 FAST = ("--min-face", 60)
@@ -98,6 +101,71 @@ def test_two_files_are_never_written_to_one_place(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((PICTURES / "tesla.jpg").read_bytes())
     assert "would both be written as" in refused("a/x.jpg", "b/x.jpg", "c", "--output", "out", cwd=tmp_path)
+
+
+def check(folder, names, monkeypatch, **options):
+    """What test.py checks before any detection, for files of these names."""
+    monkeypatch.chdir(folder)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"any")
+    Results("out", **options).check(sources.find(["."])[0])
+
+
+@pytest.mark.parametrize("options, names", [
+    ({}, ["v.avi", "v.avi.mp4"]), ({}, ["x.jfif", "x.jfif.png"]), ({}, ["x.pgm", "x.pgm.png"]),
+    ({"explained": True}, ["x.jpg", "x-explain.png"]), ({"crops": "out"}, ["x.jpg", "x-12.png"]),
+    ({"crops": "crops"}, ["v.avi", "v-000000.jpg"]), ({"crops": "out"}, ["v.avi", "v-0000000-1.png"])])
+def test_results_of_two_sources_never_replace_each_other(tmp_path, monkeypatch, options, names):
+    with pytest.raises(UserError, match="would both be written as .*; pass them to separate runs") as said:
+        check(tmp_path, names, monkeypatch, **options)
+    assert sorted(str(said.value).split(": would")[0].split(" and ")) == sorted(names)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)                # nothing is made
+
+
+def test_names_that_only_look_alike_are_written(tmp_path, monkeypatch):
+    check(tmp_path, ["x.jpg", "x.png", "x.jpg.webp", "x-1.jpg", "x-000001.jpg", "v.avi", "v.mp4", "v-1.jpg", "a/x.jpg"],
+          monkeypatch, crops=tmp_path / "crops", explained=True, json_file="f.json", csv_file="f.csv")
+    labels = [source.label.as_posix() for source in sources.find(["."])[0]]
+    assert "x.jpg" in labels and "x.jpg.webp" in labels and len(set(labels)) == 9
+
+
+@pytest.mark.parametrize("options, names, cause", [
+    ({"crops": "."}, ["a.jpg", "a-1.png"], "a-1.png: would be replaced by a result of a.jpg; name another folder"),
+    ({"crops": "."}, ["a.mp4", "a-000001-1.png"], "a-000001-1.png: would be replaced by a result of a.mp4"),
+    ({"json_file": "photo"}, ["photo"], "photo: is one of the images and videos"),
+    ({"json_file": "one.jpg"}, ["a.jpg"], "one.jpg: has the extension of an image or a video"),
+    ({"csv_file": "one.HEIC"}, ["a.jpg"], "one.HEIC: has the extension of an image or a video"),
+    ({"csv_file": "one.mov"}, ["a.jpg"], "one.mov: has the extension of an image or a video"),
+    ({"json_file": "r", "csv_file": "in/../r"}, ["a.jpg", "in/a.jpg"], "r: cannot hold both JSON and CSV")])
+def test_results_never_replace_sources_or_one_another(tmp_path, monkeypatch, options, names, cause):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"any")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^{cause}"):
+        Results("out", drawn=False, **options).check(sources.find(names)[0])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sheet_never_replaces_a_source_and_links_hide_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "a-explain.png"):
+        (tmp_path / name).write_bytes(b"any")
+    found = sources.find(["a.jpg", "a-explain.png"])[0]
+    with pytest.raises(UserError, match="a-explain.png: would be replaced by a result of a.jpg"):
+        Results(".", drawn=False, explained=True).check(found)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a.jpg").symlink_to(tmp_path / "a.jpg")
+    with pytest.raises(UserError, match="a.jpg: would be replaced by a result of a.jpg"):
+        Results("out").check(found)
+
+
+@pytest.mark.parametrize("name", ["x.pgm", "x.pbm", "x.jfif", "x"])
+def test_an_image_is_written_in_color_whatever_its_name(tmp_path, name):
+    image = np.full((40, 40, 3), (0, 0, 200), np.uint8)
+    path = save(tmp_path / name, image)
+    assert path.name == f"{name}.png" and (cv2.imread(str(path)) == image).all()
 
 
 def test_json_csv_crops_and_sheets_tell_the_same(tmp_path):
@@ -293,7 +361,6 @@ def test_what_cannot_be_done_is_one_plain_sentence(tmp_path):
 def test_a_missing_encoder_is_one_plain_sentence(monkeypatch, tmp_path):
     from unittest.mock import MagicMock
 
-    from detection import UserError
     from detection.media.video_file import VideoFile
     monkeypatch.setattr(cv2, "VideoWriter", MagicMock(return_value=MagicMock(isOpened=lambda: False)))
     with pytest.raises(UserError, match="no mp4v encoder"), VideoFile(tmp_path / "clip.mp4", 25) as file:

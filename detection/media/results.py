@@ -11,8 +11,10 @@ from detection.align import SIZE, align, require_facial_points
 from detection.cascade import Faces
 from detection.errors import UserError
 from detection.files import write_bytes
+from detection.images import EXTENSIONS, FOREIGN
 from detection.media.draw import blur, draw, explain
-from detection.media.sources import Source
+from detection.media.names import crop_path, forms, frame_label, image_path, real, sheet_path, written
+from detection.media.sources import VIDEO_EXTENSIONS, Source
 from detection.media.tables import CsvFile, JsonFile
 from detection.types import Image, Indices
 
@@ -38,7 +40,8 @@ class Results:
                  crops: Path | None = None, json_file: Path | None = None, csv_file: Path | None = None,
                  crop_size: int = SIZE, margin: float = 0, tracked: bool = False):
         self.output, self.drawn, self.blurred, self.explained = Path(output), drawn, blurred, explained
-        self.crops, self.json_file, self.csv_file = crops, json_file, csv_file
+        self.crops, self.json_file, self.csv_file = (Path(p) if p else None for p in (crops, json_file, csv_file))
+        self._tables = [file for file in (self.json_file, self.csv_file) if file]
         self._crop_size, self._margin, self._tracked = crop_size, margin, tracked
         self._json = JsonFile(json_file) if json_file else None
         self._csv = CsvFile(csv_file, (*CSV_HEADER, *["id"] * tracked)) if csv_file else None
@@ -53,22 +56,37 @@ class Results:
         """Before any detection: UserError where results cannot be written, or would replace a source or each other."""
         if self.crops:
             require_facial_points("--crops")
+        self._check_names(sources)
         for folder in (self.output if self.writes_images or self.explained else None, self.crops):
             if folder:
                 check_folder(folder)
-        for file in (self.json_file, self.csv_file):
-            if file:
-                check_folder(Path(file).parent)
-                if Path(file).is_dir():
-                    raise UserError(f"{file}: is a folder; name a file")
-        places: dict[Path, Source] = {}
-        for source in sources:
-            other = places.setdefault(source.relative, source)
-            if other is not source:
-                raise UserError(f"{other.where} and {source.where}: would both be written as {source.relative}; pass "
-                                "them to separate runs")
-            if self.writes_images and Path(str(source.where)).resolve() == (self.output / source.relative).resolve():
-                raise UserError(f"{source.where}: would be replaced by its result; name another --output")
+        for file in self._tables:
+            check_folder(file.parent)
+            if file.is_dir():
+                raise UserError(f"{file}: is a folder; name a file")
+
+    def _check_names(self, sources: Sequence[Source]) -> None:
+        for file in self._tables:
+            if file.suffix.lower() in EXTENSIONS | FOREIGN | VIDEO_EXTENSIONS:
+                raise UserError(f"{file}: has the extension of an image or a video; name a .json or .csv file")
+        tables = {real(file): file for file in self._tables}
+        if len(tables) < len(self._tables):
+            raise UserError(f"{self._tables[0]}: cannot hold both JSON and CSV; name two files")
+        images, sheets = (self.output if wanted else None for wanted in (self.writes_images, self.explained))
+        claims = [(place, source) for source in sources
+                  for place in (str(source.relative), *written(source, images, sheets, self.crops))]
+        owners = dict(reversed(claims))              # the first of each place; relative ones are those in JSON and CSV
+        for place, source in claims:
+            for other in (owners.get(form, source) for form in forms(place)):
+                if other is not source:
+                    raise UserError(f"{other.where} and {source.where}: would both be written as {place}; pass them to "
+                                    "separate runs")
+        read = {real(str(source.where)): source.where for source in sources}
+        for name in tables.keys() & read.keys():
+            raise UserError(f"{tables[name]}: is one of the images and videos; name another file")
+        for name, path in (read | tables).items():
+            for owner in (owners[form] for form in forms(name) if form in owners):
+                raise UserError(f"{path}: would be replaced by a result of {owner.where}; name another folder for them")
 
     def add_image(self, source: Source, image: Image, stages: Sequence[Faces]) -> None:
         """One image, uint8 (H, W, 3), with its Faces after each net. UserError where a result cannot be written."""
@@ -76,7 +94,7 @@ class Results:
         if self.explained:
             shown = [self._shown(faces) for faces in stages]
             sheet = explain(blur(image, stages[-1]) if self.blurred else image, shown)
-            save(self.output / source.label.with_name(f"{source.label.name}-explain.png"), sheet)
+            save(sheet_path(self.output / source.label), sheet)
         if self.writes_images:
             save(self.output / source.relative, self.render(image, stages[-1]))
 
@@ -112,18 +130,13 @@ class Results:
                            row.get("time", ""), *[row.get("id", "")] * self._tracked] for row in rows)
         if self.crops:
             for number, face in enumerate(align(image, faces.landmarks, self._crop_size, self._margin), 1):
-                save(Path(self.crops) / label.with_name(f"{label.name}-{number}.png"), face)
+                save(crop_path(self.crops / label, number), face)
 
     def close(self) -> None:
         """Ends JSON and CSV; UserError where that fails."""
         for table in (self._json, self._csv):
             if table:
                 table.close()
-
-
-def frame_label(source: Source, number: int) -> Path:
-    """Relative path, without extension, of results of one frame of a video: the source's label with the number."""
-    return source.label.with_name(f"{source.label.name}-{number:06}")
 
 
 def check_folder(folder: Path) -> None:
@@ -136,11 +149,8 @@ def check_folder(folder: Path) -> None:
 
 
 def save(path: Path | str, image: Image) -> Path:
-    """Writes uint8 (H, W, 3) in the format of the path's extension, or else as PNG; returns the path. UserError where
-    that fails."""
-    path = Path(path)
-    if not (path.suffix and cv2.haveImageWriter(f"x{path.suffix}")):
-        path = path.with_name(path.name + ".png")
+    """Writes uint8 (H, W, 3) -> its path, see `image_path`. UserError where that fails."""
+    path = image_path(Path(path))
     ok, data = cv2.imencode(path.suffix, image)
     if not ok:
         raise UserError(f"{path}: OpenCV cannot write this image; convert it to PNG first")

@@ -94,8 +94,9 @@ def _unique(sources: list[Source]) -> list[Source]:
         longer = dict(zip(group, (p.relative_to(common) for p in full)))
         sources = [replace(s, relative=longer[s], label=longer[s].with_suffix("")) if s in longer else s
                    for s in sources]
-    same = {s for group in duplicates(lambda s: s.label) for s in group}
-    return [replace(s, label=s.relative) if s in same else s for s in sources]
+    while same := {s for group in duplicates(lambda s: s.label) for s in group if s.label != s.relative}:
+        sources = [replace(s, label=s.relative) if s in same else s for s in sources]
+    return sources
 
 
 def video(name: str | Path) -> Source:

@@ -7,6 +7,7 @@ import cv2
 
 from detection.errors import UserError
 from detection.files import name_for_opencv, write_bytes
+from detection.media.names import video_path
 from detection.types import Image
 
 
@@ -55,11 +56,9 @@ class VideoFile:
         self.count += 1
 
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
-        odd = width % 2 or height % 2
-        backend, codec, suffix = (cv2.CAP_OPENCV_MJPEG, "MJPG", ".avi") if odd else \
-            (cv2.CAP_FFMPEG, "mp4v", ".mp4")
-        if self.path.suffix.lower() != suffix:
-            self.path = self.path.with_name(self.path.name + suffix)
+        odd = bool(width % 2 or height % 2)
+        backend, codec = (cv2.CAP_OPENCV_MJPEG, "MJPG") if odd else (cv2.CAP_FFMPEG, "mp4v")
+        self.path = video_path(self.path, odd)
         if odd:
             self.rate = max(math.ceil(self.rate - 0.01), 1)          # OpenCV would round it, and play all at that rate
         name = name_for_opencv(self.path)
