@@ -117,6 +117,9 @@ def main(args: argparse.Namespace) -> int:
     else:
         todo, left_out = sources.find(args.paths or [PICTURE], args.output)
         print("".join(f"{line}\n" for line in left_out), end="")
+        given = [name for name, value in (("--every", args.every > 1), ("--track", args.track)) if value]
+        if given and not any(source.kind == "video" for source in todo):
+            print(f"no video there: {', '.join(given)} change{'s' * (len(given) == 1)} nothing")
     if args.explain and any(source.kind == "video" for source in todo):
         raise UserError("--explain is for images; leave out the videos or the option")
     results = Results(args.output, not args.no_draw, args.blur, args.explain, args.crops, args.json, args.csv,
@@ -187,6 +190,11 @@ def parse() -> argparse.Namespace:
     if bool(args.paths) + (args.camera is not None) + (args.video is not None) > 1:
         parser.error("give paths, --camera or --video, only one of the three")
     args.live = args.camera is not None or args.video is not None
+    if args.no_window and not args.live:
+        parser.error("--no-window is for --camera and --video; leave it out")
+    streams = args.camera is not None or any(map(sources.is_stream, [*args.paths, args.video or ""]))
+    if args.reconnect != RECONNECT and not streams:
+        parser.error("--reconnect is for cameras and streams; leave it out")
     if args.search_every is not None and not args.track:
         parser.error("--search-every is for --track; add it")
     if args.search_every is None:

@@ -257,6 +257,16 @@ def test_video_of_an_odd_size_keeps_it(frames, tmp_path, size):
     assert len(made) == 5 and made[0].shape[1::-1] == size and rate == 10 and "MJPG" in out
 
 
+def test_options_of_videos_say_so_where_there_is_none(video, tmp_path):
+    tesla, out = PICTURES / "tesla.jpg", ("--output", tmp_path)
+    said, _ = detect(tesla, *FAST, "--every", 2, "--track", *out)
+    assert "no video there: --every, --track change nothing" in said
+    assert "change nothing" not in detect(tesla, video, *FAST, "--every", 2, "--track", *out)[0]
+    for paths, option in ((tesla, "--no-window"), (video, "--no-window"), (video, "--reconnect=1")):
+        assert f"error: {option.split('=')[0]} is for" in detect(paths, option, *out, code=2)[1]
+    assert "error: --reconnect is for" in detect("--video", video, "--reconnect", 1, *out, code=2)[1]
+
+
 @pytest.mark.parametrize("display", [{}, {"DISPLAY": ":98765"}], ids=["none", "one that does not answer"])
 def test_without_a_display_live_pictures_go_into_a_video(video, tmp_path, display):
     out, _ = detect("--video", video, *FAST, "--output", tmp_path, **display)

@@ -99,6 +99,11 @@ def _unique(sources: list[Source]) -> list[Source]:
     return sources
 
 
+def is_stream(name: str) -> bool:
+    """Whether this is an address, and not that of a file."""
+    return "://" in name and not name.startswith("file:")
+
+
 def video(name: str | Path) -> Source:
     """A video file, a pipe, or the address of a stream -> its Source; UserError where there is no such file."""
     name = str(name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from detection.errors import UserError
 from detection.files import name_for_opencv
-from detection.media.sources import Source
+from detection.media.sources import Source, is_stream
 from detection.types import Image
 
 Result = TypeVar("Result")
@@ -49,7 +49,7 @@ class Video:
 
     def __init__(self, source: Source, reconnect: int = RECONNECT, report: Callable[[str], None] = print):
         self._where = source.where if isinstance(source.where, int) else str(source.where)
-        self._remote = isinstance(self._where, str) and "://" in self._where and not self._where.startswith("file:")
+        self._remote = isinstance(self._where, str) and is_stream(self._where)
         path = None if isinstance(self._where, int) else Path(self._where)
         self._file, self._slow = bool(path and path.is_file()), self._remote or bool(path and path.is_fifo())
         self._opened = name_for_opencv(path) if path and (path.is_file() or path.is_fifo()) else self._where
