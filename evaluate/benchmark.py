@@ -13,6 +13,7 @@ import numpy as np
 
 from config import BENCHMARK_MIN_FACE, OUTPUT, POINTS
 from detection import Faces, UserError, images
+from export import runners
 from pipeline import workers
 from pipeline.problems import Problems
 from preprocess import labels, partial_cascade
@@ -30,26 +31,23 @@ def add_arguments(group, name: str, written: str) -> None:
     group.add_argument("--json", type=Path, metavar="FILE", help="the same numbers as JSON")
 
 
-def options(args: Namespace) -> tuple:
+def options(args: Namespace) -> partial_cascade.Chosen:
     """Parsed arguments -> the cascade that `detect` runs."""
-    model, *others = partial_cascade.options(args, "benchmark_threshold")
-    if args.exported:
-        from export import runners
-        return args.exported, *others, runners.load
-    return model, *others
+    return partial_cascade.options(args, "benchmark_threshold", args.exported, runners.load if args.exported else None)
 
 
 @dataclass(frozen=True)
 class Detect:
     """Name of an image below `folder` -> Faces, or the reason why it cannot be read."""
     folder: Path
-    cascade: tuple
+    cascade: partial_cascade.Chosen
 
     def __call__(self, name):
         try:
-            return partial_cascade.detector(*self.cascade).detect(images.read(self.folder / name))
+            image = images.read(self.folder / name)
         except UserError as error:
             return str(error)
+        return partial_cascade.detector(*self.cascade).detect(image)
 
 
 def detect(folder: Path, names: Sequence[str], cascade: tuple, processes: int, source: Path) -> Iterator[Faces]:

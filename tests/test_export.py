@@ -14,6 +14,7 @@ from detection import Detector, UserError, images, weights
 from detection import boxes as bx
 from detection.engines import Net
 from detection.quiet import quiet
+from evaluate import benchmark
 from export import calibration, export, layouts, packages, runners
 from export.targets import TARGETS, mtcnn_opencv, tflite_micro
 from preprocess import partial_cascade
@@ -311,6 +312,15 @@ def test_the_script_writes_and_reads_back(script, tmp_path, image):
     np.testing.assert_allclose(found.boxes, Detector().detect(image).boxes, atol=0.01)
     error = script("export/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_exported_nets_are_evaluated_without_the_weights_they_came_from(tmp_path, rng):
+    skip_without("onnx")
+    for stage in CASCADE:
+        written("onnx", stage, lively(stage, rng), tmp_path)
+    chosen = benchmark.options(Namespace(size=48, thresholds=None, min_face=20, model=tmp_path / "nothere",
+                                         exported=tmp_path))
+    assert partial_cascade.detector(*chosen).detect(np.zeros((60, 60, 3), np.uint8)) is not None
 
 
 def test_an_exported_net_of_other_points_is_refused():

@@ -137,6 +137,13 @@ def no_images(data):
     return [], "images: no image of WIDER FACE val is there"
 
 
+def no_exported_nets(data):
+    image = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
+    image.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "picture" / "astronaut.jpg", image)
+    return ["--exported", data / "nothere"], f"error: {data / 'nothere'}: holds no pnet as SavedModel"
+
+
 def missing_mat(data):
     (data / "eval_tools" / "ground_truth" / "wider_hard_val.mat").unlink()
     return [], "wider_hard_val.mat: is not there"
@@ -153,8 +160,8 @@ def another_mat(data):
     return [], "are not the four of WIDER FACE val"
 
 
-@pytest.mark.parametrize("breakage", [broken_results, short_results, other_images, no_images, missing_mat, not_a_mat,
-                                      another_mat])
+@pytest.mark.parametrize("breakage", [broken_results, short_results, other_images, no_images, no_exported_nets,
+                                      missing_mat, not_a_mat, another_mat])
 def test_wrong_input_is_one_plain_sentence(breakage, data, script):
     options, message = breakage(data)
     error = script(SCRIPT, "--data", data, "--out", data / "out", *options, code=2).stderr
