@@ -5,7 +5,7 @@ detections, and a line `x y w h score` for each, in pixels.
 """
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +78,16 @@ def read_results(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             for name, rows in read_entries(path, 5, "x y w h score").items()}
 
 
-def read_entries(path: Path, columns: int, form: str) -> dict[str, np.ndarray]:
+def read_entries(path: Path, columns: int, form: str, check: Callable[[list[float]], None] | None = None
+                 ) -> dict[str, np.ndarray]:
     """File of entries, each a name, a count and that many lines of numbers -> {name: (count, columns)}. form: of such a
-    line, for messages."""
+    line, for messages. check: numbers of a line -> BadLabel where they cannot be."""
     lines = iter(reading.text_lines(path))
     entries = {}
     for number, name in lines:
         try:
+            if name in entries:
+                raise labels.BadLabel(f"{name} is there for the second time")
             number, count = next(lines, (number, "nothing"))
             if not count.isdigit():
                 raise labels.BadLabel(f"after {name} the number of its faces is expected, not {count}")
@@ -94,9 +97,11 @@ def read_entries(path: Path, columns: int, form: str) -> dict[str, np.ndarray]:
                 if row is None:
                     raise labels.BadLabel(f"{name} should have {count} faces, and the file ends after {len(rows)}")
                 rows.append(reading.numbers(row, columns))
+                if check:
+                    check(rows[-1])
         except labels.BadLabel as error:
-            raise UserError(f"{path}:{number}: {error}; the file holds for each image its name, a count and that many "
-                            f"lines `{form}`") from None
+            raise UserError(f"{path}:{number}: {error}; the file holds for each image, once, its name, a count and "
+                            f"that many lines `{form}`") from None
         entries[name] = np.array(rows, float).reshape(-1, columns)
     return entries
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, WIDER_FACES, wider_benchmark
 from detection import boxes as bx
 from detection import images
+from evaluate import wider
 from experiments import ablation_detector
 
 SCRIPT = "evaluate/wider.py"
@@ -114,6 +115,24 @@ def test_missing_images_are_named_counted_and_too_many_stop(data, script):
     done = script(SCRIPT, "--data", data, "--all", "--out", data / "out", "--workers", 1, "--min-face", 40, code=2)
     assert "two.jpg" in done.stdout and "its faces count as missed" in done.stdout
     assert "2 of 3 images cannot be used" in done.stderr
+
+
+@pytest.mark.parametrize("first", ["two.jpg", "two.JPG", "0--Sky/two", "/wider/val/0--Sky/two.jpg", "0--Sky\\two.jpg"])
+def test_a_result_file_names_its_image_as_other_tools_do(data, first):
+    path = results(data / "found", PERFECT) / "0--Sky" / "two.txt"
+    path.write_text(path.read_text().replace("two", first, 1))
+    (boxes, scores), = wider.read(["0--Sky/two"], data / "found")
+    assert len(boxes) == len(scores) == 3
+
+
+@pytest.mark.parametrize("text, wrong", [("", "nothing"), ("one\n1\n0 0 9 9 1\n", "one"),
+                                         ("two\n1\n0 0 9 9 1\none\n1\n0 0 9 9 1\n", "two, one")])
+def test_a_result_file_that_is_not_of_its_image_is_named_and_counted(data, monkeypatch, capsys, text, wrong):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 0.5)
+    (results(data / "found", PERFECT) / "0--Sky" / "two.txt").write_text(text)
+    found = wider.read(list(PERFECT), data / "found")
+    assert [len(boxes) for boxes, _ in found] == [1, 0, 0]
+    assert f"two.txt should name two alone and names {wrong}; the faces of this image count" in capsys.readouterr().out
 
 
 def broken_results(data):
