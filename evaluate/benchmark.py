@@ -31,6 +31,11 @@ def add_arguments(group, name: str, written: str) -> None:
     group.add_argument("--json", type=Path, metavar="FILE", help="the same numbers as JSON")
 
 
+def ignored(*others: str) -> dict[str, tuple[str, ...]]:
+    """As `step.run` takes it. others: options of the script that --results leaves without an effect, too."""
+    return {"results": ("thresholds", "min_face", "exported", "model", *others), "exported": ("model",)}
+
+
 def options(args: Namespace) -> partial_cascade.Chosen:
     """Parsed arguments -> the cascade that `detect` runs."""
     return partial_cascade.options(args, "benchmark_threshold", args.exported, runners.load if args.exported else None)

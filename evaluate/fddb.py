@@ -127,4 +127,4 @@ if __name__ == "__main__":
     group.add_argument("--images", type=Path, metavar="DIR", help="of the images (default: <data>/FDDB/originalPics)")
     group.add_argument("--results", type=Path, metavar="DIR", help="score fold-*-out.txt there; detect nothing")
     benchmark.add_arguments(group, "fddb", "detections and curves")
-    step.run(main, arguments)
+    step.run(main, arguments, benchmark.ignored())

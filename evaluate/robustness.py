@@ -131,7 +131,7 @@ def hook(name):
 
 
 def boxes_of(returned, name):
-    """What the function of --detector `name` returned -> boxes float32 (N, 4); UserError unless it is these or empty."""
+    """What the function `name` of --detector returned -> boxes float32 (N, 4); UserError unless these or empty."""
     try:
         boxes = np.asarray(returned, np.float32)
         found = f"an array of shape {boxes.shape}"
@@ -216,8 +216,8 @@ if __name__ == "__main__":
     partial_cascade.add_arguments(group, "threshold", MIN_FACE_SIZE)
     group.add_argument("--min-truth", type=float, default=MIN_TRUTH, metavar="PX",
                        help=f"smallest true face counted, shorter side (default: {MIN_TRUTH})")
-    group.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th image (default: 1)")
+    group.add_argument("--every", type=step.positive, default=1, metavar="N", help="only every N-th image (default: 1)")
     group.add_argument("--out", type=Path, default=OUTPUT / "robustness", metavar="DIR",
                        help="of the plot (default: output/robustness)")
     group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
-    step.run(main, arguments)
+    step.run(main, arguments, {"detector": ("thresholds", "min_face", "model")})

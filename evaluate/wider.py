@@ -135,4 +135,4 @@ if __name__ == "__main__":
     which.add_argument("--list", type=Path, metavar="FILE", help="these images: event/image.jpg, one per line")
     group.add_argument("--results", type=Path, metavar="DIR", help="score the result files there; detect nothing")
     benchmark.add_arguments(group, "wider", "result files and curves")
-    step.run(main, arguments)
+    step.run(main, arguments, benchmark.ignored("images", "workers"))
