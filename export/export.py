@@ -2,7 +2,8 @@
 
 reads    <model>/pnet.npz, rnet.npz, onet.npz; for int8 also images (default: picture/) or TFRecords
 writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints the size of each and, where the runtime
-         of a net is installed, the difference between its scores and the original's
+         of a net is installed, the difference between its scores and the original's. An earlier export there is
+         replaced; anything else there is left alone, and an error
 
 Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel, web (a page). Formats of the nets:
 savedmodel; tflite, tflite-float16, tflite-int8, tflite-micro; onnx (ONNX Runtime, OpenCV dnn), onnx-web (WebGPU);
