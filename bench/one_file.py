@@ -24,9 +24,11 @@ from detection import Detector, images, weights
 from detection import boxes as bx
 from detection.cascade import Faces
 from detection.errors import run_main
+from detection.media import sources
 from evaluate import benchmark
 from export.packages import optional
 from export.targets import detector_onnx
+from pipeline import step
 
 THRESHOLDS = [stage.threshold for stage in CASCADE]
 
@@ -57,7 +59,7 @@ def main(args):
     cv2.setNumThreads(1)
     arrays = {stage.name: weights.read(args.model / f"{stage.name}.npz", stage) for stage in CASCADE}
     run = onnx_runtime(detector_onnx.build(arrays))
-    files = sorted(file for file in args.data.rglob("*") if file.suffix.lower() in images.EXTENSIONS)[::args.every]
+    files = [source.where for source in sources.find([args.data])[0] if source.kind == "image"][::args.every]
     if args.memory:
         for file in files:
             run(images.read(file))
@@ -87,7 +89,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=PICTURE, metavar="DIR", help="images (default: picture/)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="trained weights (default: model/)")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth image (default: all)")
+    parser.add_argument("--every", type=step.positive, default=1, metavar="N", help="every Nth image (default: all)")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write the faces there, for evaluate/wider.py")
     parser.add_argument("--peak", action="store_true", help="measure the memory, too, by a second run")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)

@@ -22,7 +22,7 @@ from bench import detectors, measure
 from detection import Detector
 from detection import boxes as bx
 from detection.media.track import Follower
-from pipeline import tables
+from pipeline import step, tables
 
 RATE = 25          # frames/s
 TURN = 200         # frames from left to right and back: at most 10 px a frame
@@ -64,7 +64,8 @@ def main(args):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--search-every", type=int, nargs="+", default=[3, 5, 8], metavar="N", help="default: 3 5 8")
+    parser.add_argument("--search-every", type=step.positive, nargs="+", default=[3, 5, 8], metavar="N",
+                        help="default: 3 5 8")
     parser.add_argument("--min-face", type=int, default=40, metavar="PX", help="default: 40")
     parser.add_argument("--frames", type=int, default=TURN, metavar="N", help=f"default: {TURN}")
     return parser.parse_args()

@@ -5,7 +5,7 @@ detections, and a line `x y w h score` for each, in pixels.
 """
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from config import BENCHMARK_MIN_FACE, OUTPUT, POINTS
 from detection import Faces, UserError, images
+from export import runners
 from pipeline import workers
 from pipeline.problems import Problems
 from preprocess import labels, partial_cascade
@@ -30,26 +31,28 @@ def add_arguments(group, name: str, written: str) -> None:
     group.add_argument("--json", type=Path, metavar="FILE", help="the same numbers as JSON")
 
 
-def options(args: Namespace) -> tuple:
+def ignored(*others: str) -> dict[str, tuple[str, ...]]:
+    """As `step.run` takes it. others: options of the script that --results leaves without an effect, too."""
+    return {"results": ("thresholds", "min_face", "exported", "model", *others), "exported": ("model",)}
+
+
+def options(args: Namespace) -> partial_cascade.Chosen:
     """Parsed arguments -> the cascade that `detect` runs."""
-    model, *others = partial_cascade.options(args, "benchmark_threshold")
-    if args.exported:
-        from export import runners
-        return args.exported, *others, runners.load
-    return model, *others
+    return partial_cascade.options(args, "benchmark_threshold", args.exported, runners.load if args.exported else None)
 
 
 @dataclass(frozen=True)
 class Detect:
     """Name of an image below `folder` -> Faces, or the reason why it cannot be read."""
     folder: Path
-    cascade: tuple
+    cascade: partial_cascade.Chosen
 
     def __call__(self, name):
         try:
-            return partial_cascade.detector(*self.cascade).detect(images.read(self.folder / name))
+            image = images.read(self.folder / name)
         except UserError as error:
             return str(error)
+        return partial_cascade.detector(*self.cascade).detect(image)
 
 
 def detect(folder: Path, names: Sequence[str], cascade: tuple, processes: int, source: Path) -> Iterator[Faces]:
@@ -80,13 +83,16 @@ def read_results(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             for name, rows in read_entries(path, 5, "x y w h score").items()}
 
 
-def read_entries(path: Path, columns: int, form: str) -> dict[str, np.ndarray]:
+def read_entries(path: Path, columns: int, form: str, check: Callable[[list[float]], None] | None = None
+                 ) -> dict[str, np.ndarray]:
     """File of entries, each a name, a count and that many lines of numbers -> {name: (count, columns)}. form: of such a
-    line, for messages."""
+    line, for messages. check: numbers of a line -> BadLabel where they cannot be."""
     lines = iter(reading.text_lines(path))
     entries = {}
     for number, name in lines:
         try:
+            if name in entries:
+                raise labels.BadLabel(f"{name} is there for the second time")
             number, count = next(lines, (number, "nothing"))
             if not count.isdigit():
                 raise labels.BadLabel(f"after {name} the number of its faces is expected, not {count}")
@@ -96,9 +102,11 @@ def read_entries(path: Path, columns: int, form: str) -> dict[str, np.ndarray]:
                 if row is None:
                     raise labels.BadLabel(f"{name} should have {count} faces, and the file ends after {len(rows)}")
                 rows.append(reading.numbers(row, columns))
+                if check:
+                    check(rows[-1])
         except labels.BadLabel as error:
-            raise UserError(f"{path}:{number}: {error}; the file holds for each image its name, a count and that many "
-                            f"lines `{form}`") from None
+            raise UserError(f"{path}:{number}: {error}; the file holds for each image, once, its name, a count and "
+                            f"that many lines `{form}`") from None
         entries[name] = np.array(rows, float).reshape(-1, columns)
     return entries
 

@@ -22,6 +22,7 @@ from detection import UserError, images
 from evaluate import benchmark, metrics
 from pipeline import plots, step, workers
 from pipeline.problems import Problems
+from preprocess import labels
 
 AT = (100, 1000, 2000)      # false positives at which the rate is printed
 MEASURES = {"discrete": 1, "continuous": 2}     # column of metrics.roc
@@ -43,9 +44,16 @@ class Overlap:
                                                 metrics.masks(boxes, height, width)), scores)
 
 
+def check_ellipse(row: list[float]) -> None:
+    """BadLabel where a radius is negative."""
+    if min(row[:2]) < 0:
+        raise labels.BadLabel(f"a radius of {min(row[:2]):g} px is negative")
+
+
 def read_folds(folder: Path) -> dict[str, dict[str, np.ndarray]]:
     """Folder of the lists -> {number of the fold: {image: ellipses (M, 5)}}."""
-    folds = {path.name.split("-")[2]: benchmark.read_entries(path, 6, "major_radius minor_radius angle x y 1")
+    form = "major_radius minor_radius angle x y 1"
+    folds = {path.name.split("-")[2]: benchmark.read_entries(path, 6, form, check_ellipse)
              for path in sorted(folder.glob("FDDB-fold-*-ellipseList.txt"))}
     if not any(len(rows) for faces in folds.values() for rows in faces.values()):
         raise UserError(f"{folder}: no FDDB-fold-*-ellipseList.txt with faces is there; they come with FDDB-folds.tgz "
@@ -119,4 +127,4 @@ if __name__ == "__main__":
     group.add_argument("--images", type=Path, metavar="DIR", help="of the images (default: <data>/FDDB/originalPics)")
     group.add_argument("--results", type=Path, metavar="DIR", help="score fold-*-out.txt there; detect nothing")
     benchmark.add_arguments(group, "fddb", "detections and curves")
-    step.run(main, arguments)
+    step.run(main, arguments, benchmark.ignored())

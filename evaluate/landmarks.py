@@ -102,4 +102,4 @@ if __name__ == "__main__":
     group.add_argument("--results", type=Path, metavar="FILE",
                        help="score these faces, the JSON of test.py, named as in the list; detect nothing")
     benchmark.add_arguments(group, "landmarks", "the curve")
-    step.run(main, arguments)
+    step.run(main, arguments, benchmark.ignored("workers"))

@@ -123,6 +123,6 @@ if __name__ == "__main__":
     partial_cascade.add_arguments(group, "threshold", MIN_FACE_SIZE)
     group.add_argument("--min-truth", type=float, default=MIN_MEASURED_SIZE, metavar="PX",
                        help=f"smallest true face counted, shorter side (default: {MIN_MEASURED_SIZE})")
-    group.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th image (default: 1)")
+    group.add_argument("--every", type=step.positive, default=1, metavar="N", help="only every N-th image (default: 1)")
     group.add_argument("--json", type=Path, metavar="FILE", help="the same numbers as JSON")
-    step.run(main, arguments)
+    step.run(main, arguments, {"set": ("images",)})

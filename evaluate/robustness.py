@@ -6,7 +6,7 @@ writes   <out>/robustness.png; a table, and the same numbers to --json FILE
 
 Recall is the share of the true faces (valid, at least --min-truth px on the shorter side) that some box covers with an
 IoU of 0.5 or more, with a 95 % bootstrap interval over the images. A turned face is the box around the ellipse that its
-box holds. A border cuts each face on its own: half of its box is left, which is then the true box.
+box holds. A border cuts each face on its own: half of what its box shows is left, which is then the true box.
 
 FUNCTION takes an image, uint8 (H, W, 3) BGR, and returns its boxes (N, 4): x1 y1 x2 y2 in px. MODULE is looked up in
 the current folder first. So any other detector is measured on the same images.
@@ -88,10 +88,11 @@ def turned(image, boxes, degrees):
 
 def cut(image, face, side):
     """Image, face (4,) -> the part of the image around the face that a border through its center leaves, which is now
-    the `side` border, and what is left of the face (1, 4)."""
+    the `side` border, and what is left of the face (1, 4). Center and size are those of what the image shows of it."""
     height, width = image.shape[:2]
-    center = np.round((face[:2] + face[2:]) / 2)
-    reach = CONTEXT * np.ceil(max(face[2:] - face[:2]))
+    face = bx.clip(face[None], width, height)[0]
+    center = np.clip(np.round((face[:2] + face[2:]) / 2), 1, (width - 1, height - 1))
+    reach = CONTEXT * np.ceil(max(1, *(face[2:] - face[:2])))
     part = bx.clip(np.concatenate([center - reach, center + reach])[None], width, height)[0]
     edge = ("left", "top", "right", "bottom").index(side)
     part[edge] = center[edge % 2]
@@ -129,6 +130,19 @@ def hook(name):
         sys.path.remove("")
 
 
+def boxes_of(returned, name):
+    """What the function `name` of --detector returned -> boxes float32 (N, 4); UserError unless these or empty."""
+    try:
+        boxes = np.asarray(returned, np.float32)
+        found = f"an array of shape {boxes.shape}"
+    except (TypeError, ValueError) as error:
+        boxes, found = None, f"no array of numbers ({error})"
+    if boxes is None or boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
+        raise UserError(f"--detector {name}: returns {found} where boxes (N, 4), x1 y1 x2 y2 in px, are expected; "
+                        "return these alone")
+    return boxes.reshape(-1, 4)
+
+
 @dataclass(frozen=True)
 class Measure:
     """One annotated image -> change -> (N,) bool: which of its faces are found; or the reason why not. cascade: of
@@ -151,7 +165,7 @@ class Measure:
         if not len(truth):
             return np.zeros(0, bool)
         if isinstance(self.cascade, str):
-            boxes = np.asarray(hook(self.cascade)(image), np.float32).reshape(-1, 4)
+            boxes = boxes_of(hook(self.cascade)(image), self.cascade)
         else:
             boxes = partial_cascade.detector(*self.cascade).detect(image).boxes
         return bx.iou(truth, boxes).max(axis=1, initial=0) >= MATCH_IOU
@@ -202,8 +216,8 @@ if __name__ == "__main__":
     partial_cascade.add_arguments(group, "threshold", MIN_FACE_SIZE)
     group.add_argument("--min-truth", type=float, default=MIN_TRUTH, metavar="PX",
                        help=f"smallest true face counted, shorter side (default: {MIN_TRUTH})")
-    group.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th image (default: 1)")
+    group.add_argument("--every", type=step.positive, default=1, metavar="N", help="only every N-th image (default: 1)")
     group.add_argument("--out", type=Path, default=OUTPUT / "robustness", metavar="DIR",
                        help="of the plot (default: output/robustness)")
     group.add_argument("--json", type=Path, metavar="FILE", help="the numbers, for programs")
-    step.run(main, arguments)
+    step.run(main, arguments, {"detector": ("thresholds", "min_face", "model")})

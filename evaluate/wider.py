@@ -57,16 +57,29 @@ def detect(names: Sequence[str], args: Namespace) -> None:
         step.write_text(args.out / f"{name}.txt", benchmark.result_text(name.split("/")[1], faces))
 
 
+def stem_of(name: str) -> str:
+    """Name of an image -> the same without its folder and its ending."""
+    last = name.replace("\\", "/").split("/")[-1]
+    return Path(last).stem if reading.is_image_name(last) else last
+
+
 def read(names: Sequence[str], folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Result files below the folder -> [(boxes (N, 4) px, scores (N,))], none for an image that has no file."""
+    """Result files below the folder -> [(boxes (N, 4) px, scores (N,))], none for an image that has no file of its own.
+
+    A file names its image with or without a folder and an ending, as the tools of others do.
+    """
     results, problems = [], Problems()
     for name in names:
-        path, found = folder / f"{name}.txt", {}
+        path, stem, found = folder / f"{name}.txt", name.split("/")[-1], {}
+        wrong = "is not there"
         if path.is_file():
             found = benchmark.read_results(path)
-        else:
-            problems.add(f"{path} is not there; the faces of this image count as missed")
-        results.append(next(iter(found.values()), (np.zeros((0, 4)), np.zeros(0))))
+            wrong = [stem_of(each) for each in found] != [stem] and \
+                f"should name {stem} alone and names {', '.join(found) or 'nothing'}"
+        if wrong:
+            problems.add(f"{path} {wrong}; the faces of this image count as missed")
+            found = {stem: (np.zeros((0, 4)), np.zeros(0))}
+        results += found.values()
     problems.report(len(names), "result files", folder)
     return results
 
@@ -122,4 +135,4 @@ if __name__ == "__main__":
     which.add_argument("--list", type=Path, metavar="FILE", help="these images: event/image.jpg, one per line")
     group.add_argument("--results", type=Path, metavar="DIR", help="score the result files there; detect nothing")
     benchmark.add_arguments(group, "wider", "result files and curves")
-    step.run(main, arguments)
+    step.run(main, arguments, benchmark.ignored("images", "workers"))

@@ -2,7 +2,8 @@
 
 reads    <model>/pnet.npz, rnet.npz, onet.npz; for int8 also images (default: picture/) or TFRecords
 writes   <out>/<format>/: pnet, rnet, onet in that format, or detector; prints the size of each and, where the runtime
-         of a net is installed, the difference between its scores and the original's
+         of a net is installed, the difference between its scores and the original's. An earlier export there is
+         replaced; anything else there is left alone, and an error
 
 Formats of the detector, image in, faces out: detector-onnx, detector-savedmodel, web (a page). Formats of the nets:
 savedmodel; tflite, tflite-float16, tflite-int8, tflite-micro; onnx (ONNX Runtime, OpenCV dnn), onnx-web (WebGPU);
@@ -12,6 +13,7 @@ openvino; ncnn; tfjs; coreml; and drop-in weights for the packages mtcnn (.lz4),
 import argparse
 import shutil
 import sys
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from config import CASCADE, MODEL, ONET, PICTURE, PNET, ROOT, Stage
-from detection import UserError, images, weights
+from detection import UserError, weights
 from detection.engines import Net
 from detection.errors import run_main
+from detection.media import sources
 from export import calibration, packages, runners
 from export.targets import DETECTORS, TARGETS
+from pipeline import step
+
+WEIGHTS = ".bin"        # of the file that some formats write beside that of a net
 
 
 def size(path: Path) -> int:
@@ -44,32 +50,43 @@ def score_difference(stage: Stage, arrays, run, seen) -> tuple[float, float]:
     return float(gaps.mean()), float(gaps.max())
 
 
+def require_own(folder: Path, names: Collection[str]) -> None:
+    """UserError where an export to this folder would remove what no export wrote. names: of the files of one."""
+    if folder.is_symlink() or folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is not a folder, which the files would need; move it away or name another --out")
+    others = sorted({path.name for path in folder.iterdir()} - set(names)) if folder.exists() else []
+    if others:
+        raise UserError(f"{folder}: holds {others[0]}, which no export wrote and the new one would remove; move it "
+                        "away or name another --out")
+
+
 def write(folder: Path, suffix: str, writers) -> None:
-    """Fills the folder, whole or not at all. writers: (name of the file, path -> text that is printed after its size);
-    suffix: of the files, "" for folders."""
+    """Fills the folder, whole or not at all, in place of an earlier export. writers: (name of the file, path -> text
+    that is printed after its size); suffix: of the files, "" for folders."""
     parts = folder.parent / f".{folder.name}.parts"
-    shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir(parents=True)
-    for name, writer in writers:
-        path = parts / f"{name}{suffix}"
-        try:
+    try:
+        require_own(folder, [f"{name}{ending}" for name, _ in writers for ending in (suffix, WEIGHTS)])
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True)
+        for name, writer in writers:
+            path = parts / f"{name}{suffix}"
             text = writer(path)
-        except OSError as error:
-            shutil.rmtree(parts, ignore_errors=True)
-            raise UserError(f"{folder}: cannot be written ({error.strerror or error}); make room or name another "
-                            "--out") from None
-        print(f"{folder / path.name}: {sum(map(size, parts.glob(name + '*'))):,} bytes{text}")
-    shutil.rmtree(folder, ignore_errors=True)
-    parts.rename(folder)
+            print(f"{folder / path.name}: {sum(map(size, parts.glob(name + '*'))):,} bytes{text}")
+        shutil.rmtree(folder, ignore_errors=True)
+        parts.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error}); make room or name another "
+                        "--out") from None
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
 
 
 def inputs_of(args) -> dict[int, list]:
     """Side of a net's input -> inputs of the net, uint8 (N, H, W, 3) each."""
     if args.records:
         return calibration.from_records(args.records)
-    files = [file for path in args.images for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
-             if not path.is_dir() or file.suffix.lower() in images.EXTENSIONS]
-    return calibration.from_images(files, args.model)
+    found, _ = sources.find(args.images)
+    return calibration.from_images([source.where for source in found if source.kind == "image"], args.model)
 
 
 def write_detector(name: str, args, arrays) -> None:
@@ -80,15 +97,25 @@ def write_detector(name: str, args, arrays) -> None:
 def write_nets(name: str, args, arrays, seen) -> None:
     target = TARGETS[name]
 
+    static = args.static if target.fixed else None
+
     def write_net(stage, path):
-        text = target.write(stage, arrays[stage.name], path, args.static, seen[stage.size]) or ""
-        if not target.run or not packages.installed(target.runtime) or args.static or not seen[stage.size]:
+        text = target.write(stage, arrays[stage.name], path, static, seen[stage.size]) or ""
+        if not target.run or not packages.installed(target.runtime) or static or not seen[stage.size]:
             return text
         inputs = target.inputs(stage, seen[stage.size])
         mean, largest = score_difference(stage, arrays[stage.name], target.run(path), inputs)
         return f"{text}, scores differ by {mean:.2g} on average, {largest:.2g} at most"
 
     write(args.out / name, target.suffix, [(stage.name, partial(write_net, stage)) for stage in CASCADE])
+
+
+def ignored(name: str) -> list[str]:
+    """Format -> the options that change nothing in it or in what is printed of it."""
+    if name in DETECTORS:
+        return ["static", "images", "records"] + ["rgb"] * (name == "web")
+    target = TARGETS[name]
+    return ["rgb"] + ["static"] * (not target.fixed) + ["images", "records"] * (not target.run)
 
 
 def available() -> list[str]:
@@ -133,8 +160,11 @@ if __name__ == "__main__":
                         "O-Net, as some phone accelerators want (default: any size)")
     group = parser.add_argument_group("calibration of tflite-int8 and tflite-micro").add_mutually_exclusive_group()
     group.add_argument("--images", type=Path, nargs="+", default=[PICTURE], metavar="PATH",
-                       help="images with faces, files or folders (default: picture/)")
+                       help="images with faces: files, folders or patterns (default: picture/)")
     group.add_argument("--records", type=Path, metavar="DIR",
                        help="instead of images, the <work> folder of the training, with "
                        "12/records, 24/records and 48/records")
-    run_main(main, parser.parse_args(), stopped="stopped; the finished files are complete")
+    args = parser.parse_args()
+    if args.format != "all":
+        step.refuse_ignored(parser, args, f"the format {args.format}", ignored(args.format))
+    run_main(main, args, stopped="stopped; the finished files are complete")

@@ -80,8 +80,12 @@ def read_lz4(path: Path) -> list[np.ndarray]:
 
     try:
         with frame.open(path) as file:
-            return Reader(str(path), file, ensure_native_byte_order=True).load()
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            arrays = Reader(str(path), file, ensure_native_byte_order=True).load()
+        if not isinstance(arrays, list) or not all(isinstance(array, np.ndarray) for array in arrays):
+            raise pickle.UnpicklingError(f"a value of type {type(arrays).__name__}, or something else in a list")
+        return arrays
+    except (OSError, RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError,
+            pickle.UnpicklingError) as error:
         raise UserError(f"{path}: is not a list of plain arrays, compressed with lz4 ({error}); use the file that the "
                         "package mtcnn carries or that export/export.py writes") from None
 

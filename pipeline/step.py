@@ -53,7 +53,7 @@ def parser(docstring: str, *options: str) -> argparse.ArgumentParser:
     group = result.add_argument_group("how it runs")
     for processes, ray in (PROCESSES[option] for option in options if option in PROCESSES):
         either = group.add_mutually_exclusive_group()
-        either.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help=processes)
+        either.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N", help=processes)
         either.add_argument("--ray", dest="workers", default=argparse.SUPPRESS, metavar="ADDRESS", help=ray)
     if "seed" in options:
         group.add_argument("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
@@ -62,17 +62,35 @@ def parser(docstring: str, *options: str) -> argparse.ArgumentParser:
     return result
 
 
-def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Runs main(parsed arguments); a UserError becomes one line and exit code 2."""
+def positive(text: str) -> int:
+    """What is given for an option -> a whole number of at least 1."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return int(text)
+
+
+def refuse_ignored(arguments: argparse.ArgumentParser, args: argparse.Namespace, by: str, names: Iterable[str]) -> None:
+    """Ends the script, as an unknown option does, where one of the options `names` is given, which `by` leaves without
+    an effect. args: parsed."""
+    given = arguments.parse_args(namespace=argparse.Namespace(**dict.fromkeys(vars(args))))      # no defaults
+    for name in names:
+        if getattr(given, name) is not None:
+            arguments.error(f"--{name.replace('_', '-')} changes nothing with {by}; leave it out")
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser,
+        ignored: Mapping[str, Iterable[str]] | None = None) -> None:
+    """Runs main(parsed arguments); a UserError becomes one line and exit code 2. ignored: option -> those that it
+    leaves without an effect, which are refused beside it."""
     args = arguments.parse_args()
+    for by, names in (ignored or {}).items():
+        if getattr(args, by):
+            refuse_ignored(arguments, args, f"--{by}", names)
     args.work = args.work or args.data
-    workers = getattr(args, "workers", 1)
-    if isinstance(workers, str):
+    if isinstance(getattr(args, "workers", 1), str):
         for name, value in vars(args).items():
             if isinstance(value, Path):
                 setattr(args, name, value.absolute())      # nodes of a cluster work in other folders
-    elif workers < 1:
-        arguments.error(f"--workers must be at least 1, not {workers}")
 
     def checked() -> None:
         bx.check_mirror_order()

@@ -109,7 +109,7 @@ def settings(nets: Sequence[Stage], following: Stage) -> dict[str, Any]:
 def main(args: argparse.Namespace) -> None:
     """Writes the mined lists of the next net, unless they are done, and prints the recall."""
     cascade = partial_cascade.options(args, "mining_threshold")
-    _, min_face, thresholds, stages = cascade
+    _, min_face, thresholds, stages, _ = cascade
     following = CASCADE[stages]
     annotated, fingerprints = sets.training(args.data)
     nets = [args.model / f"{stage.name}.npz" for stage in CASCADE[:stages]]

@@ -11,7 +11,8 @@ from config import CASCADE
 from detection import Detector, UserError
 from detection.engines import tensorflow_gpu
 
-Chosen = tuple[Path, float, tuple[float, ...], int]      # folder of weights, smallest face px, thresholds, nets
+Load = Callable[[Path], list] | None        # folder -> nets, where it holds no .npz
+Chosen = tuple[Path, float, tuple[float, ...], int, Load]   # folder of nets, smallest face px, thresholds, nets, load
 
 
 def add_arguments(group: argparse._ArgumentGroup, field: str, min_face: float) -> None:
@@ -23,13 +24,14 @@ def add_arguments(group: argparse._ArgumentGroup, field: str, min_face: float) -
                        help=f"minimum face size (default: {min_face})")
 
 
-def options(args: argparse.Namespace, field: str) -> Chosen:
-    """Parsed arguments -> what `detector` takes; UserError, before any work, where a file or a number is wrong."""
+def options(args: argparse.Namespace, field: str, exported: Path | None = None, load: Load = None) -> Chosen:
+    """Parsed arguments -> what `detector` takes; UserError, before any work, where a file or a number is wrong.
+    exported: the folder of other nets than those of <model>, which `load` reads."""
     stages = [stage.size for stage in CASCADE].index(args.size) + 1
     thresholds = args.thresholds or [getattr(stage, field) for stage in CASCADE[:stages]]
     if len(thresholds) != stages:
         raise UserError(f"--thresholds takes {stages} numbers for {args.size}, one per net, not {len(thresholds)}")
-    chosen = (args.model, args.min_face, tuple(thresholds), stages)
+    chosen = (exported or args.model, args.min_face, tuple(thresholds), stages, load)
     try:
         detector(*chosen)
     except ValueError as error:
@@ -39,9 +41,8 @@ def options(args: argparse.Namespace, field: str) -> Chosen:
 
 @lru_cache(maxsize=1)
 def detector(model: Path, min_face: float, thresholds: tuple[float, ...], stages: int,
-             load: Callable[[Path], list] | None = None, mining: bool = False) -> Detector:
-    """The detector of this process, made at the first call. load: folder -> nets, where it holds no .npz.
-    mining: as for `Detector`.
+             load: Load = None, mining: bool = False) -> Detector:
+    """The detector of this process, made at the first call. mining: as for `Detector`.
 
     UserError where weights are missing or damaged; ValueError where a number is out of range.
     """

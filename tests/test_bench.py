@@ -1,9 +1,10 @@
 """The benchmarks run, and what they print is a table of what they were asked for."""
 import json
+import sys
 
 import pytest
 
-from bench import engines, roofline
+from bench import engines, exports, roofline
 from config import CASCADE
 
 
@@ -20,6 +21,23 @@ def test_detection_times_each_image_and_finds_its_face(script):
     assert header == ["image", "ours"] and ours[0] == "640x480, min face 40"
     milliseconds, faces = ours[1].split()
     assert 0 < float(milliseconds) < 60_000 and faces == "(1)"
+
+
+def test_exports_that_cannot_run_are_left_out_with_a_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "onnx").mkdir()
+    for name in ("pnet.onnx", "rnet.onnx", "onet.onnx"):
+        (tmp_path / "onnx" / name).write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert not list(exports.exported_detectors(tmp_path, ["onnx", "tflite", "mtcnn"], 20, (0.6, 0.7, 0.7)))
+    said = capsys.readouterr().out
+    assert "onnx: left out, running .onnx files needs the Python package onnxruntime" in said
+    assert f"tflite: left out, {tmp_path / 'tflite'} is not there; write it with" in said and "mtcnn: left" in said
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "tflite")])
+def test_nothing_to_compare_with_is_an_error(script, tmp_path, only):
+    error = script("bench/exports.py", tmp_path, *only, code=2).stderr
+    assert error.startswith(f"error: {tmp_path}: none of these formats is there") and error.count("\n") == 1
 
 
 def test_many_images_are_timed_each_way(script):

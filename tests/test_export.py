@@ -14,6 +14,7 @@ from detection import Detector, UserError, images, weights
 from detection import boxes as bx
 from detection.engines import Net
 from detection.quiet import quiet
+from evaluate import benchmark
 from export import calibration, export, layouts, packages, runners
 from export.targets import TARGETS, mtcnn_opencv, tflite_micro
 from preprocess import partial_cascade
@@ -311,6 +312,82 @@ def test_the_script_writes_and_reads_back(script, tmp_path, image):
     np.testing.assert_allclose(found.boxes, Detector().detect(image).boxes, atol=0.01)
     error = script("export/export.py", "onnx", "--model", tmp_path, "--out", tmp_path, code=2).stderr
     assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_exported_nets_are_evaluated_without_the_weights_they_came_from(tmp_path, rng):
+    skip_without("onnx")
+    for stage in CASCADE:
+        written("onnx", stage, lively(stage, rng), tmp_path)
+    chosen = benchmark.options(Namespace(size=48, thresholds=None, min_face=20, model=tmp_path / "nothere",
+                                         exported=tmp_path))
+    assert partial_cascade.detector(*chosen).detect(np.zeros((60, 60, 3), np.uint8)) is not None
+
+
+def write_text(folder, texts, suffix=".onnx"):
+    export.write(folder, suffix, [(name, lambda path, text=text: path.write_text(text) and "") for name, text in
+                                  texts.items()])
+
+
+def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_path):
+    folder = tmp_path / "onnx"
+    for text in ("old", "new"):
+        write_text(folder, {"pnet": text, "rnet": text})
+    assert (folder / "rnet.onnx").read_text() == "new"
+    (folder / "README.md").write_text("a checkout of the package onnx")
+    with pytest.raises(UserError, match="onnx: holds README.md, which no export wrote"):
+        write_text(folder, {"pnet": "newer", "rnet": "newer"})
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "pnet.onnx": "new", "rnet.onnx": "new", "README.md": "a checkout of the package onnx"}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "onnx", "openvino", "ncnn", "tfjs", "coreml", "mtcnn"])
+def test_a_format_is_written_over_itself(tmp_path, rng, name):
+    skip_without(name)
+    arrays = {stage.name: lively(stage, rng) for stage in CASCADE}
+    seen = {stage.size: list(rng.integers(0, 256, (1, 1, stage.size, stage.size, 3), dtype=np.uint8))
+            for stage in CASCADE}
+    for _ in range(2):
+        export.write_nets(name, Namespace(out=tmp_path, static=None), arrays, seen)
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_what_stops_an_export_leaves_nothing_behind(tmp_path):
+    (tmp_path / "onnx").write_text("mine")
+    with pytest.raises(UserError, match="onnx: is not a folder"):
+        write_text(tmp_path / "onnx", {"pnet": "new"})
+    with pytest.raises(UserError, match="onnx/tflite: cannot be written"):
+        write_text(tmp_path / "onnx" / "tflite", {"pnet": "new"})
+    with pytest.raises(UserError, match="web: cannot be written"):
+        export.write(tmp_path / "web", "", [("detector", lambda path: (path / "missing").write_text("new"))])
+    assert [path.name for path in tmp_path.iterdir()] == ["onnx"] and (tmp_path / "onnx").read_text() == "mine"
+
+
+def test_folders_of_images_to_calibrate_on_may_hold_other_files(tmp_path, monkeypatch):
+    for name in ("b/a.jpg", "c.PNG", "b/._a.jpg", "notes.txt", "film.mp4", ".hidden/d.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.setattr(calibration, "from_images", lambda files, model: files)
+    found = export.inputs_of(Namespace(records=None, images=[tmp_path], model=None))
+    assert found == [tmp_path / "b" / "a.jpg", tmp_path / "c.PNG"]
+
+
+@pytest.mark.parametrize("name, option", [("onnx", "--rgb"), ("onnx", "--static"), ("web", "--rgb"),
+                                          ("detector-onnx", "--static"), ("tfjs", "--images"), ("mtcnn", "--records")])
+def test_options_that_a_format_does_not_take_are_refused(script, name, option):
+    values = {"--static": (48, 64, 8), "--rgb": ()}.get(option, ("x",))
+    said = script("export/export.py", name, option, *values, code=2).stderr
+    assert f"error: {option} changes nothing with the format {name}; leave it out" in said
+
+
+def test_fixed_sizes_are_for_the_formats_that_have_them(tmp_path, rng, capsys):
+    """ONNX files keep their free sizes, so their scores are compared."""
+    skip_without("onnx")
+    arrays = {stage.name: lively(stage, rng) for stage in CASCADE}
+    seen = {stage.size: list(rng.integers(0, 256, (1, 1, stage.size, stage.size, 3), dtype=np.uint8))
+            for stage in CASCADE}
+    export.write_nets("onnx", Namespace(out=tmp_path, static=(48, 64, 8)), arrays, seen)
+    assert capsys.readouterr().out.count("scores differ by") == 3
 
 
 def test_an_exported_net_of_other_points_is_refused():

@@ -85,6 +85,17 @@ def broken_fold(data):
     return [], "FDDB-fold-02-ellipseList.txt:3: 5 numbers where 6 are expected"
 
 
+def negative_radius(data):
+    write(data / "FDDB" / "FDDB-folds" / "FDDB-fold-02-ellipseList.txt", "2003/01/img_3\n1\n30 -18 1.5708 60 50 1\n")
+    return ["--results", data / "found"], "FDDB-fold-02-ellipseList.txt:3: a radius of -18 px is negative"
+
+
+def the_same_image_twice(data):
+    path = data / "found" / "fold-01-out.txt"
+    write(path, path.read_text() + "2002/08/img_1\n0\n")
+    return ["--results", data / "found"], "fold-01-out.txt:6: 2002/08/img_1 is there for the second time"
+
+
 def no_results(data):
     return ["--results", data], "fold-01-out.txt: cannot be read"
 
@@ -98,7 +109,8 @@ def no_images(data):
     return ["--results", data / "found", "--images", data], "no usable images in it"
 
 
-@pytest.mark.parametrize("breakage", [no_folds, broken_fold, no_results, other_results, no_images])
+@pytest.mark.parametrize("breakage", [no_folds, broken_fold, negative_radius, the_same_image_twice, no_results,
+                                      other_results, no_images])
 def test_wrong_input_is_one_plain_sentence(breakage, data, script):
     options, message = breakage(data)
     error = script(SCRIPT, "--data", data, "--out", data / "out", "--workers", 1, *options, code=2).stderr

@@ -111,6 +111,15 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, monkeypatch, content):
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.parametrize("content", [7, "text", [1.5], None, {"a": np.zeros(3)}], ids=repr)
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    joblib = pytest.importorskip("joblib")
+    pytest.importorskip("lz4")
+    joblib.dump(content, tmp_path / "onet.lz4", compress=("lz4", 1))
+    with pytest.raises(UserError, match="onet.lz4: is not a list of plain arrays"):
+        import_weights.from_mtcnn(tmp_path)
+
+
 def test_weights_of_another_net_are_refused(tmp_path, rng):
     pytest.importorskip("joblib"), pytest.importorskip("lz4")
     mtcnn.write(RNET, lively(RNET, rng), tmp_path / "onet.lz4")

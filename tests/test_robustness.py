@@ -54,6 +54,17 @@ def test_a_cut_image_keeps_the_surroundings_that_it_has():
     np.testing.assert_allclose(boxes, [[0, 105, 10, 135]])
 
 
+@pytest.mark.parametrize("side", ["left", "top", "bottom", "right"])
+def test_of_a_face_that_leaves_the_image_half_of_what_shows_is_left(side):
+    """16 of its 70 px show, then nothing; a label may say so."""
+    image = np.zeros((90, 120, 3), np.uint8)
+    part, boxes = robustness.cut(image, np.array([104, 40, 174, 70], np.float32), side)
+    assert part.size and bx.area(boxes) == [16 * 30 / 2]
+    for beside in ([130, 40, 170, 70], [40, 90, 70, 120], [-50, -50, -1, -1], [118, 89, 122, 91]):
+        part, boxes = robustness.cut(image, np.array(beside, np.float32), side)
+        assert part.size and boxes.shape == (1, 4)
+
+
 @pytest.mark.parametrize("change", robustness.CHANGES)
 def test_every_change_gives_a_box_a_face_and_leaves_the_image_alone(scene, change):
     faces, before = np.array([[10, 10, 40, 50], [60, 20, 90, 60]], np.float32), scene.copy()
@@ -128,6 +139,17 @@ def test_the_shipped_weights_run(data, script):
 def test_a_detector_that_cannot_be_imported_is_named(name):
     with pytest.raises(UserError, match=name):
         robustness.hook(name)
+
+
+@pytest.mark.parametrize("returned", [np.zeros((4, 5)), np.zeros((3, 5)), np.zeros(4), [[1, 2, 3, 4], [5]], None])
+def test_a_detector_that_returns_something_else_is_told(returned):
+    with pytest.raises(UserError, match=r"--detector own:f: returns .* where boxes \(N, 4\), x1 y1 x2 y2 in px"):
+        robustness.boxes_of(returned, "own:f")
+
+
+@pytest.mark.parametrize("returned", [[], np.zeros((0, 5)), np.zeros(0)])
+def test_a_detector_that_finds_nothing_may_say_so_in_any_shape(returned):
+    assert robustness.boxes_of(returned, "own:f").shape == (0, 4)
 
 
 def test_no_face_large_enough_is_an_error(data, script):

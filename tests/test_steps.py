@@ -199,6 +199,26 @@ def test_options_that_would_change_nothing_are_refused(script, tmp_path, case):
     assert f"unrecognized arguments: {option}" in script(*case, "--work", tmp_path, code=2).stderr
 
 
+@pytest.mark.parametrize("case", [
+    ("wider.py", "--results", "r", "--thresholds", 0.6, 0.7, 0.7), ("wider.py", "--results", "r", "--images", "i"),
+    ("landmarks.py", "--results", "r", "--min-face", 20), ("fddb.py", "--results", "r", "--exported", "e"),
+    ("fddb.py", "--exported", "e", "--model", "m"), ("robustness.py", "--detector", "m:f", "--model", "m"),
+    ("recall.py", "--set", "own", "--images", "i", 12)])
+def test_options_that_another_one_leaves_without_effect_are_refused(script, case):
+    name, by, _, option = case[:4]
+    said = script(f"evaluate/{name}", *case[1:], code=2).stderr
+    assert f"error: {option} changes nothing with {by}; leave it out\n" in said
+
+
+@pytest.mark.parametrize("case", [
+    ("evaluate/recall.py", 12, "--every"), ("evaluate/robustness.py", "--every"), ("bench/exports.py", "e", "--every"),
+    ("bench/one_file.py", "--every"), ("bench/video.py", "--search-every"), ("evaluate/recall.py", 12, "--workers")])
+def test_numbers_of_which_there_is_at_least_one(script, case):
+    for number in (0, -2):
+        assert f"{case[-1]}: must be at least 1, not {number}\n" in script(*case, number, code=2).stderr
+    assert f"{case[-1]}: invalid" in script(*case, "two", code=2).stderr
+
+
 def test_records_of_the_wrong_size_are_told_before_training(done, script, tmp_path):
     shutil.copytree(done / "12", tmp_path / "24")
     message = script("train/train.py", 24, "--work", tmp_path, code=2).stderr

