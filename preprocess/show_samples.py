@@ -103,6 +103,8 @@ def sheet(dataset: "tf.data.Dataset", count: int, columns: int = 12) -> np.ndarr
 
 def main(args: argparse.Namespace) -> None:
     """Writes the sheet of one size, or of the labels."""
+    if args.count < 1:
+        raise UserError(f"--count must be at least 1, not {args.count}")
     if args.raw:
         annotated, _ = sets.training(args.data)
         path, drawn = args.work / "labels.png", raw_sheet(args.data, annotated, args.count)
@@ -133,7 +135,7 @@ if __name__ == "__main__":
     arguments = step.parser(__doc__)
     arguments.add_argument("size", type=int, choices=STAGES, nargs="?", help="of the net, px")
     arguments.add_argument("--raw", action="store_true", help="the labels themselves, without a size")
-    arguments.add_argument("--count", type=step.positive, default=24,
+    arguments.add_argument("--count", type=int, default=24,
                            help="samples of each kind, or images of each set (default: 24)")
     arguments.add_argument("--split", choices=("train", "validation"), default="train", help="default: train")
     step.run(main, arguments)
