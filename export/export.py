@@ -31,6 +31,7 @@ from export.targets import DETECTORS, TARGETS
 from pipeline import step
 
 WEIGHTS = ".bin"        # of the file that some formats write beside that of a net
+VIEWED = {".DS_Store", "Thumbs.db", "desktop.ini"}      # what file managers leave in a folder that they show
 
 
 def size(path: Path) -> int:
@@ -54,7 +55,7 @@ def require_own(folder: Path, names: Collection[str]) -> None:
     """UserError where an export to this folder would remove what no export wrote. names: of the files of one."""
     if folder.is_symlink() or folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is not a folder, which the files would need; move it away or name another --out")
-    others = sorted({path.name for path in folder.iterdir()} - set(names)) if folder.exists() else []
+    others = sorted({path.name for path in folder.iterdir()} - {*names, *VIEWED}) if folder.exists() else []
     if others:
         raise UserError(f"{folder}: holds {others[0]}, which no export wrote and the new one would remove; move it "
                         "away or name another --out")

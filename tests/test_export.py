@@ -332,7 +332,9 @@ def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_pat
     folder = tmp_path / "onnx"
     for text in ("old", "new"):
         write_text(folder, {"pnet": text, "rnet": text})
+        (folder / ".DS_Store").write_text("how a file manager shows the folder")
     assert (folder / "rnet.onnx").read_text() == "new"
+    (folder / ".DS_Store").unlink()
     (folder / "README.md").write_text("a checkout of the package onnx")
     with pytest.raises(UserError, match="onnx: holds README.md, which no export wrote"):
         write_text(folder, {"pnet": "newer", "rnet": "newer"})
