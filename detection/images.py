@@ -46,15 +46,15 @@ def size(path: Path | str) -> tuple[int, int]:
 
 
 def _size_in_png(file: BinaryIO) -> tuple[int, int] | None:
-    """The size that a PNG states; None where EXIF data, which may lie anywhere, turn the image, or where it is cut.
-    Pixels are skipped: `_png_is_cut` says how chunks begin. Source: W3C, "Portable Network Graphics", section 11."""
+    """The size that a PNG states; None where EXIF data, which may lie anywhere, turn the image. Pixels are skipped:
+    `_png_is_cut` says how chunks begin. Source: W3C, "Portable Network Graphics", section 11."""
     found, position, kind = None, 8, b""
     while kind != b"IEND":
         file.seek(position)
         start = file.read(24)
         length, kind = int.from_bytes(start[:4], "big"), start[4:8]
-        if len(start) < 12:
-            return None
+        if len(start) < 12:                      # cut: `read` says so
+            return found
         if kind == b"IHDR":
             found = int.from_bytes(start[8:12], "big"), int.from_bytes(start[12:16], "big")
         elif kind == b"eXIf":
